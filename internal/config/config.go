@@ -1,0 +1,190 @@
+// Package config is hypervigil.yml: the one file that every program reads. It decodes strictly, validates the whole
+// file, and resolves no secret by itself: each program resolves those it uses.
+//
+// A *Config is immutable after Load and safe for concurrent use.
+package config
+
+import "time"
+
+// Config is one hypervigil.yml.
+type Config struct {
+	Credentials map[string]*Credential `yaml:"credentials"`
+	Clusters    []*Cluster             `yaml:"clusters"`
+	Exporter    Exporter               `yaml:"exporter"`
+	Receiver    Receiver               `yaml:"receiver"`
+}
+
+// Scheme is how a credential is proven to WinRM.
+type Scheme string
+
+// The schemes. A program never falls back from the configured one to another.
+const (
+	Basic       Scheme = "basic"
+	NTLM        Scheme = "ntlm"
+	Kerberos    Scheme = "kerberos"
+	Certificate Scheme = "certificate"
+)
+
+// Credential is a named account. Its secrets are references to files or environment variables.
+type Credential struct {
+	Name         string `yaml:"-"`
+	Username     string `yaml:"username"`
+	PasswordFile string `yaml:"password_file"`
+	PasswordEnv  string `yaml:"password_env"`
+	KeytabFile   string `yaml:"keytab_file"`
+	CertFile     string `yaml:"cert_file"`
+	KeyFile      string `yaml:"key_file"`
+	Scheme       Scheme `yaml:"scheme"`
+}
+
+// TLS says which certificates to trust, and which to show.
+type TLS struct {
+	CAFile     string `yaml:"ca_file"`
+	ServerName string `yaml:"server_name"`
+}
+
+// Cluster is one failover cluster.
+type Cluster struct {
+	Name            string            `yaml:"name"`
+	Reader          string            `yaml:"reader"`
+	Operator        string            `yaml:"operator"`
+	GuestOperator   string            `yaml:"guest_operator"`
+	TLS             TLS               `yaml:"tls"`
+	Nodes           []*Node           `yaml:"nodes"`
+	VirtualMachines []*VirtualMachine `yaml:"virtual_machines"`
+}
+
+// Node is a Hyper-V host. Addresses are host or host:port (5986 where none is given), tried in order.
+type Node struct {
+	Name      string   `yaml:"name"`
+	Addresses []string `yaml:"addresses"`
+}
+
+// VirtualMachine is a watched virtual machine.
+type VirtualMachine struct {
+	Name       string       `yaml:"name"`
+	Group      string       `yaml:"group"`   // the cluster group's name; Name where empty
+	VMName     string       `yaml:"vm_name"` // Hyper-V's name of it; Name where empty
+	Guest      Guest        `yaml:"guest"`
+	SQLServers []*SQLServer `yaml:"sql_servers"`
+	Policy     string       `yaml:"policy"`
+}
+
+// Guest is the operating system inside; its WinRM address is host or host:port (5986 where none is given).
+type Guest struct {
+	Address string `yaml:"address"`
+}
+
+// SQLServer is one instance of SQL Server.
+type SQLServer struct {
+	Instance   string     `yaml:"instance"`
+	Address    string     `yaml:"address"` // host:port
+	Credential string     `yaml:"credential"`
+	Encrypt    Encryption `yaml:"encrypt"`
+	TLS        *TLS       `yaml:"tls"` // the cluster's where absent
+}
+
+// Encryption is how the connection to SQL Server is encrypted.
+type Encryption string
+
+// The modes of go-mssqldb that we allow: Strict is TDS 8.0, Mandatory TLS inside TDS 7.4. Optional encrypts the
+// login only where the server does not ask for more.
+const (
+	Strict    Encryption = "strict"
+	Mandatory Encryption = "mandatory"
+	Optional  Encryption = "optional"
+)
+
+// Exporter configures the exporter.
+type Exporter struct {
+	Modules map[string]*Module `yaml:"modules"`
+	// TimeoutOffset is taken off Prometheus' own scrape time-out, so that the answer is there before it ends.
+	TimeoutOffset time.Duration `yaml:"timeout_offset"`
+}
+
+// Prober names what a module asks.
+type Prober string
+
+// The probers.
+const (
+	ProberMSSQL  Prober = "mssql"
+	ProberHyperV Prober = "hyperv"
+	ProberWSFC   Prober = "wsfc"
+	ProberGuest  Prober = "guest"
+)
+
+// Module is a named way to probe a target.
+type Module struct {
+	Prober     Prober        `yaml:"prober"`
+	Timeout    time.Duration `yaml:"timeout"`
+	Collectors []string      `yaml:"collectors"` // all of the prober's where empty
+}
+
+// Receiver configures the receiver.
+type Receiver struct {
+	Ledger         Ledger             `yaml:"ledger"`
+	Webhook        Webhook            `yaml:"webhook"`
+	Alertmanagers  []string           `yaml:"alertmanagers"`
+	Controls       []string           `yaml:"controls"`
+	NeverTouch     []string           `yaml:"never_touch"`
+	HoldOff        time.Duration      `yaml:"hold_off"`
+	SampleInterval time.Duration      `yaml:"sample_interval"`
+	Policies       map[string]*Policy `yaml:"policies"`
+}
+
+// Ledger says where the durable record lies.
+type Ledger struct {
+	Path string `yaml:"path"`
+}
+
+// Webhook is how Alertmanager proves itself: a bearer token, a client certificate, or both.
+type Webhook struct {
+	TokenFile string     `yaml:"token_file"`
+	TokenEnv  string     `yaml:"token_env"`
+	TLS       *ServerTLS `yaml:"tls"`
+}
+
+// ServerTLS is a listener's certificate; ClientCAFile demands a client certificate of that authority.
+type ServerTLS struct {
+	CertFile     string `yaml:"cert_file"`
+	KeyFile      string `yaml:"key_file"`
+	ClientCAFile string `yaml:"client_ca_file"`
+}
+
+// Mode is how far a rung may go.
+type Mode string
+
+// The modes, in rising order.
+const (
+	Observe Mode = "observe"
+	Propose Mode = "propose"
+	Act     Mode = "act"
+)
+
+// Policy says what may be done to the virtual machines that name it.
+type Policy struct {
+	Mode               Mode                `yaml:"mode"`
+	Rungs              map[string]Mode     `yaml:"rungs"`   // overrides Mode, rung by rung
+	Ladders            map[string][]string `yaml:"ladders"` // fault class to rungs
+	CleanStop          CleanStop           `yaml:"clean_stop"`
+	HealthCheckTimeout time.Duration       `yaml:"health_check_timeout"`
+	Limits             Limits              `yaml:"limits"`
+}
+
+// CleanStop says what a deliberate stop leads to.
+type CleanStop struct {
+	HealAfter time.Duration `yaml:"heal_after"` // 0 = never
+}
+
+// Limits bound what is done to one virtual machine.
+type Limits struct {
+	CoolDown               time.Duration `yaml:"cool_down"`
+	Settle                 time.Duration `yaml:"settle"`
+	Hold                   time.Duration `yaml:"hold"`
+	ServiceRestartsPerHour int           `yaml:"service_restarts_per_hour"`
+	VMRestartsPer6h        int           `yaml:"vm_restarts_per_6h"`
+	MovesPer6h             int           `yaml:"moves_per_6h"`
+	ActionsPer24h          int           `yaml:"actions_per_24h"`
+	MaxUndo                time.Duration `yaml:"max_undo"`
+	MaxAge                 time.Duration `yaml:"max_age"`
+}

@@ -1,0 +1,49 @@
+package evidence
+
+import "time"
+
+// Part is one thing that a round can ask for.
+type Part string
+
+// The parts; each fills the field of Round that bears its name.
+const (
+	PartAlert      Part = "alert"
+	PartLogin      Part = "login"
+	PartDatabases  Part = "databases" // with PartLogin: the databases' states too
+	PartService    Part = "service"
+	PartDependents Part = "dependents"
+	PartProcess    Part = "process"
+	PartEvents     Part = "events"
+	PartGuest      Part = "guest"
+	PartHost       Part = "host"
+	PartViews      Part = "views"
+	PartSweep      Part = "sweep"
+)
+
+// Ask says what to read about one virtual machine, all of it in parallel and within Timeout.
+type Ask struct {
+	VM       VM            `json:"target"`
+	Instance string        `json:"sql_instance"` // NoInstance: the parts about SQL Server and its service are not asked
+	Parts    []Part        `json:"parts"`
+	Timeout  time.Duration `json:"timeout"`
+	// Owner is the node that PartHost asks; Group is the cluster group's name; VMID is Hyper-V's id where known
+	// (otherwise the VM is found by its name).
+	Owner string `json:"owner,omitempty"`
+	VMID  string `json:"vm_id,omitempty"`
+	// PID is the process that PartProcess asks for; 0 asks for the service's own.
+	PID uint32 `json:"pid,omitempty"`
+	// EventsSince bounds PartEvents by TimeGenerated.
+	EventsSince time.Time `json:"events_since,omitzero"`
+	// AlertLabels identify the incident's alert in Alertmanager.
+	AlertLabels map[string]string `json:"alert_labels,omitempty"`
+}
+
+// Proof is the answer to one VM's binding and baseline read, made while all is well. Missing says what could not
+// be proven; the binding counts only where it is empty.
+type Proof struct {
+	VM       VM                  `json:"target"`
+	At       time.Time           `json:"at"`
+	Binding  Binding             `json:"binding"`
+	Baseline map[string]Baseline `json:"baseline"` // by instance
+	Missing  []string            `json:"missing,omitempty"`
+}
