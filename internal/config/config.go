@@ -1,7 +1,11 @@
 // Package config is hypervigil.yml: the one file that every program reads. It decodes strictly, validates the whole
-// file, and resolves no secret by itself: each program resolves those it uses.
+// file and reports everything that is wrong with it at once, each problem with file, line, field, value and what is
+// allowed. It resolves no secret by itself: each program resolves those it uses, and CheckExporter and CheckReceiver
+// say beforehand whether it could.
 //
-// A *Config is immutable after Load and safe for concurrent use.
+//	cfg, err := config.Load("/etc/hypervigil/hypervigil.yml")
+//
+// Durations are Go's ("900ms", "15m"). A *Config is immutable after Load and safe for concurrent use.
 package config
 
 import "time"
@@ -25,6 +29,11 @@ const (
 	Certificate Scheme = "certificate"
 )
 
+func (s Scheme) String() string { return string(s) }
+
+// Schemes lists every scheme.
+func Schemes() []Scheme { return []Scheme{Basic, NTLM, Kerberos, Certificate} }
+
 // Credential is a named account. Its secrets are references to files or environment variables.
 type Credential struct {
 	Name         string `yaml:"-"`
@@ -37,7 +46,7 @@ type Credential struct {
 	Scheme       Scheme `yaml:"scheme"`
 }
 
-// TLS says which certificates to trust, and which to show.
+// TLS says which certificates to trust, and which name to expect where it is not the address's own.
 type TLS struct {
 	CAFile     string `yaml:"ca_file"`
 	ServerName string `yaml:"server_name"`
@@ -70,7 +79,8 @@ type VirtualMachine struct {
 	Policy     string       `yaml:"policy"`
 }
 
-// Guest is the operating system inside; its WinRM address is host or host:port (5986 where none is given).
+// Guest is the operating system inside; its WinRM address is host or host:port (5986 where none is given). Where it
+// is empty the guest is not asked.
 type Guest struct {
 	Address string `yaml:"address"`
 }
@@ -87,13 +97,18 @@ type SQLServer struct {
 // Encryption is how the connection to SQL Server is encrypted.
 type Encryption string
 
-// The modes of go-mssqldb that we allow: Strict is TDS 8.0, Mandatory TLS inside TDS 7.4. Optional encrypts the
-// login only where the server does not ask for more.
+// The modes of go-mssqldb that we allow: Strict is TDS 8.0 (SQL Server 2022 and later), Mandatory TLS inside TDS 7.4.
+// Optional encrypts the login only where the server does not ask for more.
 const (
 	Strict    Encryption = "strict"
 	Mandatory Encryption = "mandatory"
 	Optional  Encryption = "optional"
 )
+
+func (e Encryption) String() string { return string(e) }
+
+// Encryptions lists every mode.
+func Encryptions() []Encryption { return []Encryption{Strict, Mandatory, Optional} }
 
 // Exporter configures the exporter.
 type Exporter struct {
@@ -113,8 +128,29 @@ const (
 	ProberGuest  Prober = "guest"
 )
 
+func (p Prober) String() string { return string(p) }
+
+// Probers lists every prober.
+func Probers() []Prober { return []Prober{ProberMSSQL, ProberHyperV, ProberWSFC, ProberGuest} }
+
+// Collectors lists what the prober can collect; a module may name some of them.
+func (p Prober) Collectors() []string {
+	switch p {
+	case ProberMSSQL:
+		return []string{"availability"}
+	case ProberHyperV:
+		return []string{"host", "vms"}
+	case ProberWSFC:
+		return []string{"cluster", "views"}
+	case ProberGuest:
+		return []string{"os", "services"}
+	}
+	return nil
+}
+
 // Module is a named way to probe a target.
 type Module struct {
+	Name       string        `yaml:"-"`
 	Prober     Prober        `yaml:"prober"`
 	Timeout    time.Duration `yaml:"timeout"`
 	Collectors []string      `yaml:"collectors"` // all of the prober's where empty
@@ -161,11 +197,17 @@ const (
 	Act     Mode = "act"
 )
 
+func (m Mode) String() string { return string(m) }
+
+// Modes lists every mode, in rising order.
+func Modes() []Mode { return []Mode{Observe, Propose, Act} }
+
 // Policy says what may be done to the virtual machines that name it.
 type Policy struct {
+	Name               string              `yaml:"-"`
 	Mode               Mode                `yaml:"mode"`
 	Rungs              map[string]Mode     `yaml:"rungs"`   // overrides Mode, rung by rung
-	Ladders            map[string][]string `yaml:"ladders"` // fault class to rungs
+	Ladders            map[string][]string `yaml:"ladders"` // fault class to rungs; a class not named keeps its default
 	CleanStop          CleanStop           `yaml:"clean_stop"`
 	HealthCheckTimeout time.Duration       `yaml:"health_check_timeout"`
 	Limits             Limits              `yaml:"limits"`

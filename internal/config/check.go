@@ -1,0 +1,138 @@
+package config
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+)
+
+// CheckExporter reports whether the exporter could use the configuration: every credential that it uses has a scheme
+// this release speaks and a secret that can be read, and every certificate file is one. It connects to nothing. All
+// that is wrong is reported, joined.
+func (c *Config) CheckExporter() error {
+	k := checker{config: c, credentials: map[string]string{}}
+	for _, cl := range c.Clusters {
+		k.use(cl.Reader, "the reader of the cluster "+cl.Name)
+		k.sqlServers(cl)
+	}
+	return k.run()
+}
+
+// CheckReceiver reports whether the receiver could use the configuration, as CheckExporter does; it needs the
+// operators' credentials too, and the receiver section.
+func (c *Config) CheckReceiver() error {
+	k := checker{config: c, credentials: map[string]string{}}
+	if len(c.Receiver.Alertmanagers) == 0 {
+		k.errs = append(k.errs, errors.New("the configuration has no receiver section"))
+	}
+	for _, cl := range c.Clusters {
+		k.use(cl.Reader, "the reader of the cluster "+cl.Name)
+		for _, o := range []struct{ name, role string }{{cl.Operator, "operator"}, {cl.GuestOperator, "guest_operator"}} {
+			if o.name == "" {
+				k.errs = append(k.errs, fmt.Errorf("the cluster %s has no %s; the receiver needs one", cl.Name, o.role))
+				continue
+			}
+			k.use(o.name, "the "+o.role+" of the cluster "+cl.Name)
+		}
+		k.sqlServers(cl)
+	}
+	if _, err := c.Receiver.Webhook.Token(); err != nil {
+		k.errs = append(k.errs, err)
+	}
+	if t := c.Receiver.Webhook.TLS; t != nil {
+		if _, err := tls.LoadX509KeyPair(t.CertFile, t.KeyFile); err != nil {
+			k.errs = append(k.errs, fmt.Errorf("certificate of the webhook: %w", err))
+		}
+		k.authority(t.ClientCAFile)
+	}
+	return k.run()
+}
+
+// checker collects what one program would use.
+type checker struct {
+	config      *Config
+	credentials map[string]string // name to the first thing that uses it
+	errs        []error
+}
+
+func (k *checker) use(credential, by string) {
+	if _, ok := k.credentials[credential]; !ok {
+		k.credentials[credential] = by
+	}
+}
+
+func (k *checker) sqlServers(cl *Cluster) {
+	k.authority(cl.TLS.CAFile)
+	for _, vm := range cl.VirtualMachines {
+		for _, s := range vm.SQLServers {
+			k.use(s.Credential, "the SQL Server "+cl.Name+"/"+vm.Name+"/"+s.Instance)
+			if s.TLS != nil {
+				k.authority(s.TLS.CAFile)
+			}
+		}
+	}
+}
+
+func (k *checker) authority(file string) {
+	if _, err := pool(file); err != nil {
+		k.errs = append(k.errs, err)
+	}
+}
+
+func (k *checker) run() error {
+	for _, name := range slices.Sorted(maps.Keys(k.credentials)) {
+		cred, by := k.config.Credentials[name], k.credentials[name]
+		switch cred.Scheme {
+		case Basic:
+			if _, err := cred.Password(); err != nil {
+				k.errs = append(k.errs, fmt.Errorf("%w (used by %s)", err, by))
+			}
+		case Certificate:
+			if _, err := cred.Certificate(); err != nil {
+				k.errs = append(k.errs, fmt.Errorf("%w (used by %s)", err, by))
+			}
+		case NTLM, Kerberos:
+			k.errs = append(k.errs, fmt.Errorf("the credential %q, used by %s, has the scheme %s: this release speaks basic over HTTPS and certificate", name, by, cred.Scheme))
+		}
+	}
+	return errors.Join(k.errs...)
+}
+
+// Certificate reads the client certificate of a credential with the scheme certificate.
+func (c *Credential) Certificate() (tls.Certificate, error) {
+	cert, err := tls.LoadX509KeyPair(c.CertFile, c.KeyFile)
+	if err != nil {
+		return tls.Certificate{}, fmt.Errorf("certificate of the credential %q: %w", c.Name, err)
+	}
+	return cert, nil
+}
+
+// Client returns a TLS client configuration that trusts the configured authority, or the system's where none is
+// given, and nothing below TLS 1.2. There is no way to switch verification off.
+func (t TLS) Client() (*tls.Config, error) {
+	roots, err := pool(t.CAFile)
+	if err != nil {
+		return nil, err
+	}
+	return &tls.Config{RootCAs: roots, ServerName: t.ServerName, MinVersion: tls.VersionTLS12}, nil
+}
+
+// pool reads a file of certificates; without a file it is nil, the system's own.
+func pool(file string) (*x509.CertPool, error) {
+	if file == "" {
+		return nil, nil
+	}
+	pem, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("read the certificate authority: %w", err)
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("the certificate authority %s holds no certificate in PEM form", file)
+	}
+	return roots, nil
+}

@@ -1,0 +1,117 @@
+package config
+
+import "time"
+
+// StandardPolicy is the policy of a virtual machine that names none. It exists, with the defaults, in every
+// configuration.
+const StandardPolicy = "standard"
+
+// DefaultPort is WinRM's port for HTTPS, used where an address of a node or a guest names none.
+const DefaultPort = "5986"
+
+// Default returns what an empty section means. Every call returns a fresh value that shares nothing.
+func Default() *Config {
+	return &Config{
+		Credentials: map[string]*Credential{},
+		Exporter:    Exporter{Modules: DefaultModules(), TimeoutOffset: DefaultTimeoutOffset},
+		Receiver: Receiver{
+			Ledger:         Ledger{Path: "/var/lib/hypervigil/ledger.db"},
+			HoldOff:        DefaultHoldOff,
+			SampleInterval: DefaultSampleInterval,
+			Policies:       map[string]*Policy{StandardPolicy: DefaultPolicy()},
+		},
+	}
+}
+
+// The defaults of the exporter and of the receiver as a whole.
+const (
+	// DefaultTimeoutOffset leaves mssql_availability its 900 ms under a scrape time-out of one second.
+	DefaultTimeoutOffset  = 100 * time.Millisecond
+	DefaultHoldOff        = 60 * time.Second
+	DefaultSampleInterval = 10 * time.Second
+)
+
+// DefaultModules returns the built-in modules; a configured one of the same name overrides field by field.
+func DefaultModules() map[string]*Module {
+	return map[string]*Module{
+		"mssql_availability": {Prober: ProberMSSQL, Timeout: 900 * time.Millisecond, Collectors: []string{"availability"}},
+		"hyperv":             {Prober: ProberHyperV, Timeout: defaultTimeout(ProberHyperV)},
+		"wsfc":               {Prober: ProberWSFC, Timeout: defaultTimeout(ProberWSFC)},
+		"guest":              {Prober: ProberGuest, Timeout: defaultTimeout(ProberGuest)},
+	}
+}
+
+// defaultTimeout is the time-out of a module of this prober that names none.
+func defaultTimeout(p Prober) time.Duration {
+	if p == ProberMSSQL {
+		return 900 * time.Millisecond
+	}
+	return 4 * time.Second
+}
+
+// DefaultPolicy returns the policy that changes nothing: it observes, with the design's ladders and limits.
+func DefaultPolicy() *Policy {
+	return &Policy{
+		Mode:  Observe,
+		Rungs: map[string]Mode{},
+		Ladders: map[string][]string{
+			"service": {RungRestartService},
+			"hang":    {RungRestartService},
+			"guest":   {RungResetVM},
+			"network": {RungLiveMigrate},
+			"host":    {RungStartGroup},
+		},
+		HealthCheckTimeout: 30 * time.Second,
+		Limits:             DefaultLimits(),
+	}
+}
+
+// DefaultLimits returns the limits that only a lab may weaken.
+func DefaultLimits() Limits {
+	return Limits{
+		CoolDown:               30 * time.Minute,
+		Settle:                 120 * time.Second,
+		Hold:                   120 * time.Second,
+		ServiceRestartsPerHour: 2,
+		VMRestartsPer6h:        2,
+		MovesPer6h:             1,
+		ActionsPer24h:          3,
+		MaxUndo:                120 * time.Second,
+		MaxAge:                 15 * time.Minute,
+	}
+}
+
+// The types that have defaults of their own get them when the decoder makes one, so that a field which the file does
+// not name keeps them.
+
+func (c *Credential) setDefaults()     { c.Scheme = Basic }
+func (s *SQLServer) setDefaults()      { s.Encrypt = Mandatory }
+func (v *VirtualMachine) setDefaults() { v.Policy = StandardPolicy }
+func (p *Policy) setDefaults()         { *p = *DefaultPolicy() }
+
+// complete fills in what follows from other fields or from a map's keys, after decoding.
+func (c *Config) complete(d *decoder) {
+	for name, cred := range c.Credentials {
+		cred.Name = name
+	}
+	for name, p := range c.Receiver.Policies {
+		p.Name = name
+	}
+	builtIn := DefaultModules()
+	for name, m := range c.Exporter.Modules {
+		m.Name = name
+		path := "exporter.modules." + name
+		if b, ok := builtIn[name]; ok && b.Prober != m.Prober {
+			// The name was taken for another prober: the built-in's collectors and time-out mean nothing to it.
+			if !d.given(path + ".collectors") {
+				m.Collectors = nil
+			}
+			if !d.given(path + ".timeout") {
+				m.Timeout = 0
+			}
+		}
+		if m.Timeout == 0 && !d.given(path+".timeout") {
+			m.Timeout = defaultTimeout(m.Prober)
+		}
+	}
+}

@@ -1,0 +1,163 @@
+package config
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// The rungs that this release knows, as ladders and Policy.Rungs name them.
+const (
+	RungRestartService = "restart_service"
+	RungResetVM        = "reset_vm"
+	RungLiveMigrate    = "live_migrate"
+	RungStartGroup     = "start_group"
+)
+
+// Rungs lists every rung.
+func Rungs() []string {
+	return []string{RungRestartService, RungResetVM, RungLiveMigrate, RungStartGroup}
+}
+
+// FaultClasses lists the fault classes, the leading one first.
+func FaultClasses() []string {
+	return []string{"host", "storage", "network", "guest", "resource", "hang", "internal", "service", "database"}
+}
+
+// rungsFor lists the rungs that a ladder of this fault class may have. A rung is missing where it could not help or
+// would do harm: a live migration takes a sick guest along as it is (guard G24), and for storage and databases the
+// answer is a person.
+func rungsFor(fault string) []string {
+	switch fault {
+	case "service", "hang":
+		return []string{RungRestartService, RungResetVM}
+	case "internal":
+		return []string{RungRestartService}
+	case "guest":
+		return []string{RungResetVM}
+	case "resource", "network":
+		return []string{RungLiveMigrate}
+	case "host":
+		return []string{RungStartGroup}
+	}
+	return nil
+}
+
+// ModeOf returns how far the rung may go under this policy: what Rungs says about it, else Mode. A move is never more
+// than proposed until Rungs names it (guard G23).
+func (p *Policy) ModeOf(rung string) Mode {
+	if m, ok := p.Rungs[rung]; ok {
+		return m
+	}
+	if p.Mode == Act && rung == RungLiveMigrate {
+		return Propose
+	}
+	return p.Mode
+}
+
+// leastHealthCheckTimeout is the least that SQL Server's own HealthCheckTimeout accepts
+// (learn.microsoft.com, "Configure HealthCheckTimeout Property Settings").
+const leastHealthCheckTimeout = 15 * time.Second
+
+// WeakerThanDefault lists the policy's limits that allow more, or wait for less, than the defaults, each as
+// "limits.cool_down 1m0s is less than 30m0s". A policy with such limits may act only on a cluster that identifies
+// itself as the lab; for any other it runs as observe. A shorter health_check_timeout is weaker only below 15 s, and
+// max_undo and max_age are weaker when they are longer.
+func (p *Policy) WeakerThanDefault() []string {
+	var w weaker
+	d := DefaultLimits()
+	w.less("limits.cool_down", p.Limits.CoolDown, d.CoolDown)
+	w.less("limits.settle", p.Limits.Settle, d.Settle)
+	w.less("limits.hold", p.Limits.Hold, d.Hold)
+	w.more("limits.service_restarts_per_hour", p.Limits.ServiceRestartsPerHour, d.ServiceRestartsPerHour)
+	w.more("limits.vm_restarts_per_6h", p.Limits.VMRestartsPer6h, d.VMRestartsPer6h)
+	w.more("limits.moves_per_6h", p.Limits.MovesPer6h, d.MovesPer6h)
+	w.more("limits.actions_per_24h", p.Limits.ActionsPer24h, d.ActionsPer24h)
+	w.longer("limits.max_undo", p.Limits.MaxUndo, d.MaxUndo)
+	w.longer("limits.max_age", p.Limits.MaxAge, d.MaxAge)
+	w.less("health_check_timeout", p.HealthCheckTimeout, leastHealthCheckTimeout)
+	return w
+}
+
+// WeakerThanDefault lists the receiver's own limits that are weaker than the defaults, as Policy.WeakerThanDefault
+// does; they hold for every policy.
+func (r *Receiver) WeakerThanDefault() []string {
+	var w weaker
+	w.less("hold_off", r.HoldOff, DefaultHoldOff)
+	return w
+}
+
+type weaker []string
+
+func (w *weaker) less(name string, got, want time.Duration) {
+	if got < want {
+		*w = append(*w, fmt.Sprintf("%s %s is less than %s", name, got, want))
+	}
+}
+
+func (w *weaker) longer(name string, got, want time.Duration) {
+	if got > want {
+		*w = append(*w, fmt.Sprintf("%s %s is more than %s", name, got, want))
+	}
+}
+
+func (w *weaker) more(name string, got, want int) {
+	if got > want {
+		*w = append(*w, fmt.Sprintf("%s %d is more than %d", name, got, want))
+	}
+}
+
+func (v *validator) policies() {
+	for name, p := range byName(v.config.Receiver.Policies) {
+		path := "receiver.policies." + name
+		v.name(path, name)
+		enum(v, path+".mode", p.Mode, Modes())
+		for rung, mode := range byName(p.Rungs) {
+			at := path + ".rungs." + rung
+			if !slices.Contains(Rungs(), rung) {
+				v.check(at, "%s is not a rung; use %s", quote(rung), oneOf(Rungs()))
+				continue
+			}
+			enum(v, at, mode, Modes())
+		}
+		for fault, ladder := range byName(p.Ladders) {
+			v.ladder(path+".ladders."+fault, fault, ladder)
+		}
+		v.notNegative(path+".clean_stop.heal_after", p.CleanStop.HealAfter)
+		v.positive(path+".health_check_timeout", p.HealthCheckTimeout)
+		l := p.Limits
+		v.notNegative(path+".limits.cool_down", l.CoolDown)
+		v.notNegative(path+".limits.settle", l.Settle)
+		v.notNegative(path+".limits.hold", l.Hold)
+		v.count(path+".limits.service_restarts_per_hour", l.ServiceRestartsPerHour)
+		v.count(path+".limits.vm_restarts_per_6h", l.VMRestartsPer6h)
+		v.count(path+".limits.moves_per_6h", l.MovesPer6h)
+		v.count(path+".limits.actions_per_24h", l.ActionsPer24h)
+		v.notNegative(path+".limits.max_undo", l.MaxUndo)
+		v.positive(path+".limits.max_age", l.MaxAge)
+	}
+}
+
+func (v *validator) ladder(path, fault string, ladder []string) {
+	if !slices.Contains(FaultClasses(), fault) {
+		v.check(path, "%s is not a fault class; use %s", quote(fault), oneOf(FaultClasses()))
+		return
+	}
+	allowed := rungsFor(fault)
+	for i, rung := range ladder {
+		at := fmt.Sprintf("%s[%d]", path, i)
+		switch {
+		case !slices.Contains(Rungs(), rung):
+			v.check(at, "%s is not a rung; use %s", quote(rung), oneOf(Rungs()))
+		case len(allowed) == 0:
+			v.check(at, "%s is not allowed; for the fault class %s this release only tells, so its ladder stays empty", quote(rung), fault)
+		case rung == RungLiveMigrate && !slices.Contains(allowed, rung):
+			v.check(at, "%s is not allowed for the fault class %s: a live migration takes a sick guest along as it is; use %s",
+				quote(rung), fault, oneOf(allowed))
+		case !slices.Contains(allowed, rung):
+			v.check(at, "%s is not allowed for the fault class %s; use %s", quote(rung), fault, oneOf(allowed))
+		case slices.Contains(ladder[:i], rung):
+			v.check(at, "%s stands in the ladder twice", quote(rung))
+		}
+	}
+}
