@@ -1,0 +1,63 @@
+# Hypervigil: make demo, make test. "make help" lists the rest. Only Go, make and git are needed.
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null | sed 's/^v//')
+REVISION = $(shell git rev-parse HEAD 2>/dev/null)
+BRANCH   = $(shell git rev-parse --abbrev-ref HEAD 2>/dev/null)
+# The commit's own date, not the clock's: the same commit builds the same bytes.
+DATE     = $(shell git log -1 --format=%cd --date=format:%Y%m%d-%H:%M:%S 2>/dev/null)
+V        = github.com/prometheus/common/version
+LDFLAGS  = -X $(V).Version=$(or $(VERSION),unknown) -X $(V).Revision=$(or $(REVISION),unknown) -X $(V).Branch=$(or $(BRANCH),unknown) -X $(V).BuildDate=$(or $(DATE),unknown)
+
+PLATFORMS = linux/amd64 linux/arm64 windows/amd64 windows/arm64
+
+.PHONY: help
+help: ## List the targets.
+	@sed -nE 's/^([a-z]+):.*## (.*)$$/\1\t\2/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r t d; do printf '%-10s %s\n' "$$t" "$$d"; done
+
+.PHONY: build
+build: ## Build the programs into build/bin.
+	@internal/tools/progress 'building Hypervigil' go build -trimpath -ldflags '$(LDFLAGS)' -o build/bin/ ./cmd/...
+
+# The demo gets the outside programs' paths as PROMETHEUS, PROMTOOL and ALERTMANAGER; set them yourself to use your own.
+# FAULT, POLICY and KEEP are handed on as they are. build/bin/hypervigil-lab finds its siblings beside itself.
+.PHONY: demo
+demo: build ## Kill a SQL Server and watch it heal; FAULT=…, POLICY=heal-clean-stop, KEEP=1.
+	@set -e; \
+	PROMETHEUS=$$(internal/tools/ensure prometheus); \
+	PROMTOOL=$$(internal/tools/ensure promtool); \
+	ALERTMANAGER=$$(internal/tools/ensure alertmanager); \
+	export PROMETHEUS PROMTOOL ALERTMANAGER; \
+	exec build/bin/hypervigil-lab demo
+
+.PHONY: test
+test: ## What CI checks; ends with the list of peers that were missing.
+	@internal/tools/verify all
+
+.PHONY: lint
+lint: ## gofumpt, go vet and staticcheck.
+	@internal/tools/verify lint
+
+.PHONY: fuzz
+fuzz: ## Each fuzz target for FUZZTIME (1m).
+	@FUZZTIME=$${FUZZTIME:-1m} internal/tools/verify fuzz
+
+.PHONY: bench
+bench: ## Every benchmark, with allocations.
+	@internal/tools/progress 'benchmarks' go test -run '^$$' -bench . -benchmem ./...
+
+.PHONY: release
+release: ## Programs for Linux and Windows, and their checksums, into build/release.
+	@set -e; rm -rf build/release; mkdir -p build/release; \
+	for platform in $(PLATFORMS); do \
+		os=$${platform%/*}; arch=$${platform#*/}; dir=hypervigil-$(VERSION).$$os-$$arch; \
+		mkdir -p "build/release/$$dir"; cp LICENSE "build/release/$$dir/"; \
+		CGO_ENABLED=0 GOOS=$$os GOARCH=$$arch internal/tools/progress "building for $$platform" \
+			go build -trimpath -buildvcs=false -ldflags '-s -w $(LDFLAGS)' -o "build/release/$$dir/" ./cmd/...; \
+	done; \
+	cd build/release; { find . -type f ! -name SHA256SUMS | LC_ALL=C sort | sed 's|^\./||' | \
+		if command -v sha256sum >/dev/null; then xargs sha256sum; else xargs shasum -a 256; fi; } >SHA256SUMS; \
+	cat SHA256SUMS
+
+.PHONY: clean
+clean: ## Remove build/. What was built of others' programs stays in the cache folder.
+	@rm -rf build
