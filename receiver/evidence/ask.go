@@ -34,6 +34,9 @@ type Ask struct {
 	PID uint32 `json:"pid,omitempty"`
 	// EventsSince bounds PartEvents by TimeGenerated.
 	EventsSince time.Time `json:"events_since,omitzero"`
+	// Nodes limits PartViews to these nodes; empty asks every configured node. A node that is known to be dead would
+	// hold a read up until its time-out, and a re-validation must be young.
+	Nodes []string `json:"nodes,omitempty"`
 	// AlertLabels identify the incident's alert in Alertmanager.
 	AlertLabels map[string]string `json:"alert_labels,omitempty"`
 }

@@ -1,0 +1,204 @@
+// Package guard holds the predicates that stand between a decision and a command. Each is pure: it sees an Input,
+// which is plain data, and says pass, hold, refuse or propose, in words an operator can act on. A guard that
+// cannot read its input never passes.
+//
+// The catalogue, its numbers and its order of evaluation are the design's. G1 to G4 are the webhook's and live in
+// receiver/intake; G24 to G27 are the state machine's and live in receiver/incident and receiver/ledger.
+package guard
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/hypervigil/hypervigil/internal/cluster"
+	"github.com/hypervigil/hypervigil/internal/config"
+	"github.com/hypervigil/hypervigil/receiver/evidence"
+	"github.com/hypervigil/hypervigil/receiver/remedy"
+)
+
+// Outcome is what a guard says.
+type Outcome string
+
+// The outcomes. Hold is asked again with fresh evidence; Refuse is final for this rung of this incident; Propose
+// leaves the command to a person.
+const (
+	Pass    Outcome = "pass"
+	Hold    Outcome = "hold"
+	Refuse  Outcome = "refuse"
+	Propose Outcome = "propose"
+)
+
+// Verdict is one guard's word on one rung at one moment.
+type Verdict struct {
+	Guard   string    `json:"guard"` // G5 … G33
+	Name    string    `json:"name"`
+	Outcome Outcome   `json:"outcome"`
+	Reason  string    `json:"reason,omitempty"` // a bounded word: the label of hypervigil_guard_refused_total
+	Detail  string    `json:"detail"`
+	Until   time.Time `json:"until,omitzero"` // Hold: when asking again can first change the answer
+	Unblock string    `json:"unblock,omitempty"`
+}
+
+// Past is a rung that was begun: budgets, cool-downs and rates are computed from these.
+type Past struct {
+	VM       evidence.VM `json:"target"`
+	Instance string      `json:"sql_instance"`
+	Rung     remedy.Rung `json:"rung"`
+	Incident string      `json:"incident"`
+	Started  time.Time   `json:"started"`
+	Ended    time.Time   `json:"ended,omitzero"` // zero while in flight
+	Verified bool        `json:"verified"`
+}
+
+// Ownership is one span of a group's owner history, as our own samples saw it.
+type Ownership struct {
+	Node  string    `json:"node"`
+	Since time.Time `json:"since"`
+}
+
+// Pause stops commands for whatever matches it. An empty field matches everything.
+type Pause struct {
+	ID      string      `json:"id"`
+	Cluster string      `json:"cluster,omitempty"`
+	VM      string      `json:"vm,omitempty"`
+	Rung    remedy.Rung `json:"rung,omitempty"`
+	Owner   string      `json:"owner"`
+	Reason  string      `json:"reason"`
+	Since   time.Time   `json:"since"`
+	Expires time.Time   `json:"expires"`
+}
+
+// Input is everything a guard may look at. It is built by receiver/incident from its state; guards change nothing.
+type Input struct {
+	Now      time.Time
+	Incident string
+	Subject  evidence.Subject
+	Rung     remedy.Rung
+	Policy   *config.Policy
+	Group    string // the cluster group's name
+	Service  string // Win32_Service.Name of the instance; empty without one
+
+	// Opened is when the incident was opened; StartsAt is Alertmanager's word for when the alert began.
+	Opened   time.Time
+	StartsAt time.Time
+	// Rounds are the rounds of evidence of this incident, oldest first.
+	Rounds []evidence.Round
+
+	HoldOff    time.Duration
+	Started    time.Time // of this receiver process
+	Samples    int       // cluster samples since Started
+	NeverTouch bool
+	Lab        bool // the cluster identified itself as the lab on every node
+	// Weaker lists the policy's limits that are weaker than their defaults.
+	Weaker []string
+
+	Proof evidence.Proof
+	// Owners is the group's owner history, oldest first; Info the cluster's settings as last sampled.
+	Owners []Ownership
+	Info   cluster.Info
+	// Past holds what was begun in the cluster in the last 24 h, this VM's included, but not by this incident: its own
+	// rungs are the ladder's business.
+	Past    []Past
+	Latched string // the incident whose failure latched this VM; empty if none
+	Pauses  []Pause
+	// PausesUnreadable makes G21 hold: an unreadable pause is a pause.
+	PausesUnreadable bool
+	Watched          int       // watched virtual machines of the cluster
+	Brake            time.Time // a storm was last seen then
+}
+
+// Guard is one predicate of the catalogue.
+type Guard struct {
+	ID    string
+	Name  string
+	Check func(Input) Verdict
+}
+
+// All lists the guards in their order of evaluation: cheap, local and safest first.
+func All() []Guard {
+	return []Guard{
+		{"G5", "one incident, one start", idempotency},
+		{"G6", "age and skew", age},
+		{"G21", "pause and maintenance", pause},
+		{"G22", "mode", mode},
+		{"G13", "hold-off", holdOff},
+		{"G14", "cool-down", coolDown},
+		{"G15", "attempts budget", budget},
+		{"G16", "concurrency and rate", rate},
+		{"G18", "never touch", neverTouch},
+		{"G33", "binding", binding},
+		{"G7", "still active", active},
+		{"G8", "second opinion", opinion},
+		{"G31", "deliberate stop", deliberate},
+		{"G10", "already moved", moved},
+		{"G12", "cluster first", clusterFirst},
+		{"G17", "storm brake", storm},
+		{"G19", "cluster gate", clusterGate},
+	}
+}
+
+// Evaluate asks every guard, whatever the others said, so that the record shows them all.
+func Evaluate(in Input) []Verdict {
+	guards := All()
+	verdicts := make([]Verdict, len(guards))
+	for i, g := range guards {
+		v := g.Check(in)
+		v.Guard, v.Name = g.ID, g.Name
+		verdicts[i] = v
+	}
+	return verdicts
+}
+
+// Decide names the verdict that decides: the first in order that does not pass. A pause and a mode (G21, G22) are
+// consulted last, so that a shadow run tells the same story as an acting one. The second result is false where
+// every guard passes.
+func Decide(verdicts []Verdict) (Verdict, bool) {
+	late := func(v Verdict) bool { return v.Guard == "G21" || v.Guard == "G22" }
+	for _, v := range verdicts {
+		if v.Outcome != Pass && !late(v) {
+			return v, true
+		}
+	}
+	for _, v := range verdicts {
+		if v.Outcome != Pass {
+			return v, true
+		}
+	}
+	return Verdict{}, false
+}
+
+func pass(format string, args ...any) Verdict {
+	return Verdict{Outcome: Pass, Detail: fmt.Sprintf(format, args...)}
+}
+
+func hold(reason string, until time.Time, format string, args ...any) Verdict {
+	return Verdict{Outcome: Hold, Reason: reason, Until: until, Detail: fmt.Sprintf(format, args...)}
+}
+
+func refuse(reason, format string, args ...any) Verdict {
+	return Verdict{Outcome: Refuse, Reason: reason, Detail: fmt.Sprintf(format, args...)}
+}
+
+func propose(reason, format string, args ...any) Verdict {
+	return Verdict{Outcome: Propose, Reason: reason, Detail: fmt.Sprintf(format, args...)}
+}
+
+// unblocked adds the words that lift a verdict.
+func (v Verdict) unblocked(format string, args ...any) Verdict {
+	v.Unblock = fmt.Sprintf(format, args...)
+	return v
+}
+
+// last is the newest round; ok is false before there is one.
+func (in Input) last() (evidence.Round, bool) {
+	if len(in.Rounds) == 0 {
+		return evidence.Round{}, false
+	}
+	return in.Rounds[len(in.Rounds)-1], true
+}
+
+// soon is when to look again where nothing but fresh evidence can help.
+func (in Input) soon() time.Time { return in.Now.Add(time.Second) }
+
+// ago rounds a span for a reader.
+func ago(d time.Duration) time.Duration { return d.Round(time.Second) }

@@ -1,0 +1,224 @@
+package guard
+
+import (
+	"time"
+
+	"github.com/hypervigil/hypervigil/internal/cluster"
+	"github.com/hypervigil/hypervigil/internal/dial"
+	"github.com/hypervigil/hypervigil/receiver/evidence"
+)
+
+// The spans of G8: a class with proof of life needs two rounds a second apart, a silent one three over its time.
+const (
+	proofOfLifeRounds = 2
+	proofOfLifeSpan   = time.Second
+	silentRounds      = 3
+	guestSpan         = 60 * time.Second
+	networkSpan       = 30 * time.Second
+	// unreadableBound is how long a reading that cannot be made is waited for before the guard refuses.
+	unreadableBound = 60 * time.Second
+)
+
+// opinion is G8, the second opinion: the truth table per fault class, read by the receiver itself now. The
+// exporter's opinion is the alert (G7). A reading that could not be made counts for nothing.
+func opinion(in Input) Verdict {
+	round, ok := in.last()
+	if !ok {
+		return hold("no_evidence", in.soon(), "no evidence has been read yet")
+	}
+	if l := round.Login; l.Known() && l.Value.Up && in.Subject.Fault != evidence.Host && in.Subject.Fault != evidence.Internal {
+		return hold("login", in.soon(), "vetoed: the receiver itself logs in to SQL Server")
+	}
+	switch in.Subject.Fault {
+	case evidence.Service:
+		return in.agreed(proofOfLifeRounds, proofOfLifeSpan, in.serviceDead)
+	case evidence.Hang:
+		return in.agreed(silentRounds, max(in.Policy.HealthCheckTimeout, minHang), in.hung)
+	case evidence.Guest:
+		v := in.agreed(silentRounds, guestSpan, in.guestDead)
+		if v.Outcome != Pass {
+			return v
+		}
+		// The table also asks for the guest's disk I/O, which this release does not read: without it a guest that
+		// is busy writing (an update, a dump) looks like a dead one.
+		return in.unreadable("whether the guest still does disk I/O cannot be read by this release")
+	case evidence.Network:
+		v := in.agreed(silentRounds, networkSpan, in.cutOff)
+		if v.Outcome != Pass {
+			return v
+		}
+		return refuse("uplink_unreadable", "whether the virtual switch or its uplink on the owner is down cannot be read by this release; this class only tells")
+	case evidence.Host:
+		return in.agreed(proofOfLifeRounds, proofOfLifeSpan, in.hostDown)
+	case evidence.Storage, evidence.Resource, evidence.Internal, evidence.Database:
+		return refuse("tells_only", "fault class %s only tells in this release", in.Subject.Fault)
+	}
+	return refuse("unknown_class", "fault class %q is not known", in.Subject.Fault)
+}
+
+// minHang is the least time without a login that counts as a hang, whatever the policy says (the class's floor).
+const minHang = 15 * time.Second
+
+// agreed demands that the newest rounds, at least n of them spanning at least span, all say yes by the same test.
+// The newest round that does not is the answer.
+func (in Input) agreed(n int, span time.Duration, test func(evidence.Round) Verdict) Verdict {
+	var newest Verdict
+	count := 0
+	first := in.Now
+	for i := len(in.Rounds) - 1; i >= 0; i-- {
+		v := test(in.Rounds[i])
+		if i == len(in.Rounds)-1 {
+			newest = v
+		}
+		if v.Outcome != Pass {
+			if i == len(in.Rounds)-1 {
+				return v
+			}
+			break
+		}
+		count++
+		first = in.Rounds[i].Started
+	}
+	have := in.Rounds[len(in.Rounds)-1].Started.Sub(first)
+	if count < n || have < span {
+		until := first.Add(span)
+		if !until.After(in.Now) {
+			until = in.soon()
+		}
+		return hold("more_rounds", until, "%s; %d of %d rounds over %s of %s so far", newest.Detail, count, n, have.Round(100*time.Millisecond), span)
+	}
+	newest.Detail += "; in " + plural(count, "round") + " over " + have.Round(100*time.Millisecond).String()
+	return newest
+}
+
+// unreadable holds for a reading that cannot be made, and refuses once that has lasted too long.
+func (in Input) unreadable(what string) Verdict {
+	if in.Now.Sub(in.Opened) > unreadableBound+guestSpan {
+		return refuse("unreadable", "%s", what)
+	}
+	return hold("unreadable", in.soon(), "%s", what)
+}
+
+// serviceDead: the port refuses, and the service is stopped or its process gone, both by the receiver's own eyes.
+func (in Input) serviceDead(r evidence.Round) Verdict {
+	switch {
+	case !r.Login.Known():
+		return in.unreadable("SQL Server's port could not be tried: " + string(r.Login.Failure) + " " + r.Login.Detail)
+	case r.Login.Value.Up:
+		return hold("login", in.soon(), "vetoed: a round logged in")
+	case r.Login.Value.Reason != dial.Refused:
+		return hold("not_refused", in.soon(), "the port does not refuse (%s): the service may live", r.Login.Value.Reason)
+	case !r.Service.Known():
+		return in.unreadable("the guest does not tell the state of " + in.Service + ": " + string(r.Service.Failure) + " " + r.Service.Detail)
+	}
+	s := r.Service.Value
+	switch {
+	case s.State == cluster.ServiceStopped:
+		return pass("the port refuses and %s is stopped (exit code %d)", s.Name, s.ExitCode)
+	case s.State == cluster.ServiceRunning && r.Process.Known() && r.Process.Value.ID == 0:
+		return pass("the port refuses and the process of %s is gone", s.Name)
+	}
+	return hold("service_state", in.soon(), "%s is %q: it is not dead", s.Name, s.State)
+}
+
+// hung: nobody logs in, the service runs, and it is neither starting nor recovering.
+func (in Input) hung(r evidence.Round) Verdict {
+	switch {
+	case !r.Login.Known():
+		return in.unreadable("SQL Server could not be tried: " + string(r.Login.Failure) + " " + r.Login.Detail)
+	case r.Login.Value.Up:
+		return hold("login", in.soon(), "vetoed: a round logged in")
+	case !r.Service.Known():
+		return in.unreadable("the guest does not tell the state of " + in.Service + ": " + string(r.Service.Failure) + " " + r.Service.Detail)
+	case r.Service.Value.State != cluster.ServiceRunning:
+		return hold("service_state", in.soon(), "%s is %q, not running: it does not hang", r.Service.Value.Name, r.Service.Value.State)
+	case !r.Process.Known():
+		return in.unreadable("the process of " + in.Service + " could not be read")
+	case r.Process.Value.ID == 0:
+		return hold("process_gone", in.soon(), "the process is gone: it does not hang")
+	}
+	if age := r.Started.Sub(r.Process.Value.Created); age < max(in.Policy.HealthCheckTimeout, minHang) {
+		return hold("starting", in.soon(), "the process is %s old: it may still be starting or recovering", ago(age))
+	}
+	switch r.Login.Value.Reason {
+	case dial.LoginTimeout, dial.TLSTimeout, dial.QueryTimeout:
+		return pass("the port accepts but nobody logs in (%s) while %s runs", r.Login.Value.Reason, r.Service.Value.Name)
+	case dial.Answered, dial.DNS, dial.Refused, dial.Unreachable, dial.TCPTimeout, dial.TLS, dial.Auth, dial.Permission,
+		dial.Namespace, dial.ProviderHung, dial.Protocol, dial.Other:
+	}
+	return hold("not_hanging", in.soon(), "the login fails by %s (error %d), which is not a hang", r.Login.Value.Reason, r.Login.Value.ErrorNumber)
+}
+
+// guestDead: the heartbeat is lost, the virtual processors are idle and the guest does not answer.
+func (in Input) guestDead(r evidence.Round) Verdict {
+	if !r.Host.Known() {
+		return in.unreadable("the owner host does not tell the VM's state: " + string(r.Host.Failure) + " " + r.Host.Detail)
+	}
+	vm := r.Host.Value
+	switch {
+	case vm.State != cluster.VMRunning:
+		return hold("vm_state", in.soon(), "the VM is not running (EnabledState %d): the cluster's business", vm.State)
+	case vm.Heartbeat == cluster.HeartbeatOK:
+		return hold("heartbeat", in.soon(), "vetoed: the guest's heartbeat is OK")
+	case r.Guest.Known():
+		return hold("guest_answers", in.soon(), "the guest answers")
+	case !silence(r.Guest.Failure):
+		return in.unreadable("the guest could not be asked: " + string(r.Guest.Failure))
+	case vm.ProcessorLoad != 0:
+		return hold("busy", in.soon(), "the VM's processors are busy (%d %%)", vm.ProcessorLoad)
+	}
+	return pass("the heartbeat is lost, the processors are idle and the guest does not answer (%s)", r.Guest.Failure)
+}
+
+// cutOff: the guest is well, says its host, and nobody reaches it.
+func (in Input) cutOff(r evidence.Round) Verdict {
+	switch {
+	case !r.Host.Known():
+		return in.unreadable("the owner host does not tell the VM's state: " + string(r.Host.Failure) + " " + r.Host.Detail)
+	case r.Host.Value.Heartbeat != cluster.HeartbeatOK:
+		return hold("heartbeat", in.soon(), "the heartbeat is not OK: this is not the network alone")
+	case r.Guest.Known():
+		return hold("guest_answers", in.soon(), "the guest answers")
+	case !silence(r.Guest.Failure):
+		return hold("guest_answers", in.soon(), "the guest's network answers (%s)", r.Guest.Failure)
+	}
+	return pass("the heartbeat is OK and the guest is unreachable (%s)", r.Guest.Failure)
+}
+
+// hostDown: the owner does not answer and the other nodes call it Down, or hold its groups as unmonitored.
+func (in Input) hostDown(r evidence.Round) Verdict {
+	owner, others := "", 0
+	for _, v := range r.Views {
+		if v.Known() {
+			others++
+			if g, ok := v.Value.Group(in.Group); ok {
+				owner = g.Owner
+			}
+		}
+	}
+	if others == 0 {
+		return in.unreadable("no node shows the cluster")
+	}
+	if v, ok := r.Views[owner]; ok && v.Known() {
+		return hold("owner_answers", in.soon(), "owner %s answers", owner)
+	}
+	return pass("owner %s does not answer; %s", owner, plural(others, "other node")+" answered")
+}
+
+// silence reports whether a failure is no answer at all, as against a refusal or a trouble of ours.
+func silence(r dial.Reason) bool {
+	switch r {
+	case dial.TCPTimeout, dial.TLSTimeout, dial.LoginTimeout, dial.QueryTimeout, dial.Unreachable, dial.ProviderHung:
+		return true
+	case dial.Answered, dial.DNS, dial.Refused, dial.TLS, dial.Auth, dial.Permission, dial.Namespace, dial.Protocol, dial.Other:
+		return false
+	}
+	return false
+}
+
+func plural(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return itoa(n) + " " + what + "s"
+}

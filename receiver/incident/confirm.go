@@ -1,0 +1,275 @@
+package incident
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/hypervigil/hypervigil/receiver/evidence"
+	"github.com/hypervigil/hypervigil/receiver/guard"
+	"github.com/hypervigil/hypervigil/receiver/remedy"
+)
+
+// The rhythm of the rounds while a decision is looked for, and how long one may be held.
+const (
+	roundEvery    = time.Second
+	holdEvery     = 5 * time.Second
+	watchEvery    = 5 * time.Second
+	holdBound     = 60 * time.Minute
+	guestClass    = 60 * time.Second
+	networkClass  = 30 * time.Second
+	silentRounds  = 3
+	defaultHangAt = 15 * time.Second
+)
+
+// input is what the guards may look at, for the incident's present rung.
+func (st *stepper) input(i *Incident) guard.Input {
+	vm, _ := st.s.inventory(i.VM)
+	policy := st.s.policy(vm)
+	c := st.s.Clusters[i.Cluster]
+	in := guard.Input{
+		Now: st.now, Subject: i.Subject, Policy: policy, Group: vm.GroupName(), Incident: i.ID,
+		Opened: i.OpenedAt, StartsAt: i.Alert.StartsAt, Rounds: i.Rounds,
+		HoldOff: st.s.Config.Receiver.HoldOff, Started: st.s.Started, Samples: c.Samples,
+		NeverTouch: slices.Contains(st.s.Config.Receiver.NeverTouch, i.VM.String()),
+		Lab:        c.Lab.Known() && c.Lab.Value, Weaker: slices.Concat(policy.WeakerThanDefault(), st.s.Config.Receiver.WeakerThanDefault()),
+		Proof: st.s.VMs[i.VM].Proof, Owners: c.Owners[vm.GroupName()], Info: c.Info,
+		Latched: st.s.VMs[i.VM].Latched, Watched: len(c.Owners), Brake: c.Brake,
+	}
+	if i.Rung < len(i.Ladder) {
+		in.Rung = i.Ladder[i.Rung]
+	}
+	for _, q := range vm.SQLServers {
+		if q.Instance == i.Instance {
+			in.Service = q.ServiceName()
+		}
+	}
+	for _, id := range st.s.sortedVMs() {
+		if id.Cluster == i.Cluster {
+			for _, p := range st.s.VMs[id].Past {
+				if p.Incident != i.ID {
+					in.Past = append(in.Past, p)
+				}
+			}
+		}
+	}
+	for _, id := range sortedKeys(st.s.Pauses) {
+		in.Pauses = append(in.Pauses, st.s.Pauses[id])
+	}
+	return in
+}
+
+// confirm judges a round: every guard is asked, and the first that does not pass decides what happens next.
+func (st *stepper) confirm(i *Incident, round evidence.Round) {
+	if round.Login.Known() && round.Login.Value.Up && !i.hostMissing(round) {
+		st.enter(i, Verifying, "SQL Server logs in; its health is being proven.")
+		st.verify(i, round)
+		return
+	}
+	i.Healthy = 0
+	in := st.input(i)
+	before := i.Verdicts
+	i.Verdicts = guard.Evaluate(in)
+	st.brake(i, in)
+	i.Deliberate = i.Deliberate || slices.ContainsFunc(i.Verdicts, guard.Verdict.Deliberate)
+	if i.Phase == Open {
+		st.enter(i, Confirming, "Asking for a second opinion.")
+	}
+	decisive, stopped := guard.Decide(i.Verdicts)
+	if !stopped {
+		st.plan(i, in, round)
+		return
+	}
+	st.count(before, i.Verdicts)
+	why := decisive.Guard + " " + decisive.Name + ": " + decisive.Detail
+	switch decisive.Outcome {
+	case guard.Hold:
+		st.held(i, decisive, why)
+	case guard.Refuse:
+		st.refused(i, in, decisive, why, round)
+	case guard.Propose:
+		i.HeldSince = time.Time{}
+		i.Plan = st.proposal(i, in, round)
+		i.Next = st.now.Add(watchEvery)
+		st.enter(i, Proposed, "Left to a person. "+why)
+	case guard.Pass:
+	}
+}
+
+// held waits for what a guard waits for, within the bound of a hold.
+func (st *stepper) held(i *Incident, v guard.Verdict, why string) {
+	if i.HeldSince.IsZero() {
+		i.HeldSince = st.now
+	}
+	if st.now.Sub(i.HeldSince) > holdBound {
+		st.escalate(i, "Held for longer than "+holdBound.String()+". "+why)
+		return
+	}
+	if by := v.Guard + " " + v.Reason; i.HeldBy != by {
+		i.HeldBy = by
+		st.tell(i, "held", why)
+	}
+	i.Next = st.nextRound(i, v)
+	if v.Guard == "G8" && v.Reason == "more_rounds" {
+		st.enter(i, Confirming, "Asking for a second opinion.")
+		return
+	}
+	summary := "Waiting. " + why
+	if i.Fault == evidence.Host {
+		summary = "Waiting for the cluster, which recovers a lost host by itself. " + why
+	}
+	st.enter(i, Waiting, summary)
+}
+
+// refused ends this rung for this incident. A mode is no refusal of the case: the decision was made, and is told.
+func (st *stepper) refused(i *Incident, in guard.Input, v guard.Verdict, why string, round evidence.Round) {
+	i.HeldSince = time.Time{}
+	i.Next = st.now.Add(watchEvery)
+	switch {
+	case v.Guard == "G22":
+		i.Plan = st.proposal(i, in, round)
+		st.enter(i, Told, fmt.Sprintf("Every guard passes; %s would be done. %s", in.Rung, why))
+	case v.Guard == "G8" && (v.Reason == "tells_only" || v.Reason == "uplink_unreadable"):
+		st.enter(i, Told, why)
+	case i.Rung+1 < len(i.Ladder):
+		st.tell(i, "rung refused", string(in.Rung)+": "+why)
+		i.Rung++
+		i.Next = st.now
+	default:
+		i.Plan = st.proposal(i, in, round)
+		st.enter(i, Refused, "Nothing is done. "+why)
+	}
+}
+
+// proposal lists what a person would type to do what is not done here.
+func (st *stepper) proposal(i *Incident, in guard.Input, round evidence.Round) []string {
+	cmds, err := remedy.Plan(in.Rung, st.caseOf(i, in, round))
+	if err != nil {
+		return remedy.Propose(in.Rung, in.Group, in.Proof.Binding.VMID)
+	}
+	var lines []string
+	for _, c := range cmds {
+		lines = append(lines, c.Cmdlet)
+	}
+	return lines
+}
+
+func (st *stepper) caseOf(i *Incident, in guard.Input, round evidence.Round) remedy.Case {
+	return remedy.Case{
+		Subject: i.Subject, Service: in.Service, Computer: in.Proof.Binding.ComputerName, Round: round,
+		Baseline: in.Proof.Baseline[i.Instance],
+	}
+}
+
+// nextRound is when to look again: as soon as the verdict says, but not so often as to be a load, and for a class
+// that needs rounds over a time, evenly over it.
+func (st *stepper) nextRound(i *Incident, v guard.Verdict) time.Time {
+	var every time.Duration
+	switch i.Fault {
+	case evidence.Hang:
+		vm, _ := st.s.inventory(i.VM)
+		every = max(st.s.policy(vm).HealthCheckTimeout, defaultHangAt) / silentRounds
+	case evidence.Guest:
+		every = guestClass / silentRounds
+	case evidence.Network:
+		every = networkClass / silentRounds
+	case evidence.Host, evidence.Storage, evidence.Resource, evidence.Internal, evidence.Service, evidence.Database:
+		every = holdEvery
+	}
+	earliest, latest := st.now.Add(every), st.now.Add(every)
+	if i.Fault == evidence.Service || i.Fault == evidence.Host {
+		earliest = i.Rounds[len(i.Rounds)-1].Started.Add(roundEvery)
+	}
+	switch {
+	case v.Until.Before(earliest):
+		return earliest
+	case v.Until.After(latest):
+		return latest
+	}
+	return v.Until
+}
+
+// brake remembers that a storm was seen (G17).
+func (st *stepper) brake(i *Incident, in guard.Input) {
+	round := i.Rounds[len(i.Rounds)-1]
+	if !round.Sweep.Known() {
+		return
+	}
+	if why, storm := guard.StormSeen(in); storm {
+		c := st.s.Clusters[i.Cluster]
+		if st.now.Sub(c.Brake) > roundEvery*10 {
+			st.emit(Note{Message: "storm brake engaged", Keys: []any{"cluster", i.Cluster, "reason", why}})
+		}
+		c.Brake = st.now
+		st.setCluster(i.Cluster, c, true)
+	}
+}
+
+// count emits each guard's refusal once, when it begins or changes its reason.
+func (st *stepper) count(before, after []guard.Verdict) {
+	for _, v := range after {
+		if v.Outcome == guard.Pass {
+			continue
+		}
+		known := slices.ContainsFunc(before, func(b guard.Verdict) bool {
+			return b.Guard == v.Guard && b.Outcome == v.Outcome && b.Reason == v.Reason
+		})
+		if !known {
+			st.emit(Refusal{Guard: v.Guard, Outcome: string(v.Outcome), Reason: v.Reason})
+		}
+	}
+}
+
+// hostMissing reports whether a login cannot be believed to end the incident: a host incident is over only when
+// the group is online on a node that answers.
+func (i *Incident) hostMissing(round evidence.Round) bool {
+	return i.Fault == evidence.Host && !round.Host.Known()
+}
+
+// explain lets the leading incident of a virtual machine speak for the others: the first class in the order of
+// evidence.Faults whose alert stands. What is being acted on is never put aside.
+func (st *stepper) explain() {
+	open := st.open()
+	for _, i := range open {
+		leader := st.leader(i, open)
+		switch {
+		case leader == nil && i.ExplainedBy != "":
+			i.ExplainedBy = ""
+			if i.current() == nil && i.Phase == Waiting {
+				i.Next = st.now
+				st.enter(i, Confirming, "What explained it is over; asking for a second opinion.")
+			}
+		case leader != nil && leader.ID != i.ExplainedBy && i.current() == nil && len(i.Actions) == 0:
+			i.ExplainedBy = leader.ID
+			st.enter(i, Waiting, fmt.Sprintf("Explained by the %s fault of %s (%s): that one leads.", leader.Fault, leader.VM.Name, leader.ID))
+		}
+	}
+}
+
+func (st *stepper) leader(i *Incident, open []*Incident) *Incident {
+	order := evidence.Faults()
+	mine := slices.Index(order, i.Fault)
+	var best *Incident
+	for _, j := range open {
+		if j.ID == i.ID || j.VM != i.VM || (j.Instance != evidence.NoInstance && j.Instance != i.Instance) || !j.stands() {
+			continue
+		}
+		if rank := slices.Index(order, j.Fault); rank < mine && (best == nil || rank < slices.Index(order, best.Fault)) {
+			best = j
+		}
+	}
+	return best
+}
+
+// stands reports whether the incident's alert still fires, by the newest word of the webhook and of Alertmanager.
+func (i *Incident) stands() bool {
+	if !i.Alert.Firing {
+		return false
+	}
+	if len(i.Rounds) > 0 {
+		if a := i.Rounds[len(i.Rounds)-1].Alert; a.Known() && !a.Value.Active && !a.Value.Suppressed {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,164 @@
+package incident_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/hypervigil/hypervigil/internal/cluster"
+	"github.com/hypervigil/hypervigil/internal/dial"
+	"github.com/hypervigil/hypervigil/receiver/evidence"
+	"github.com/hypervigil/hypervigil/receiver/guard"
+	"github.com/hypervigil/hypervigil/receiver/incident"
+)
+
+func pauseOf(vm string, expires time.Time) guard.Pause {
+	return guard.Pause{ID: "p1", Cluster: clusterName, VM: vm, Owner: "ada", Reason: "patching", Expires: expires}
+}
+
+// TestCrashAtAnyMoment kills the receiver at each of many moments of a restart and starts it again. The world itself
+// fails the test when an action is sent twice; here the end is looked at.
+func TestCrashAtAnyMoment(t *testing.T) {
+	t.Parallel()
+	for ms := 0; ms < 4000; ms += 53 {
+		t.Run(fmt.Sprintf("%dms", ms), func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, actPolicy)
+			w.warm()
+			w.kill("SQL01")
+			w.fire("SQL01", evidence.Service)
+			began := w.vms["SQL01"].alertAt
+			w.advance(time.Duration(ms) * time.Millisecond)
+			w.crash(3 * time.Second)
+			for range 9 {
+				if !w.vms["SQL01"].alertAt.IsZero() {
+					w.notify("SQL01", evidence.Service, "MSSQLSERVER", true, began)
+				}
+				w.advance(30 * time.Second)
+			}
+			if n := len(w.commands); n > 1 {
+				t.Fatalf("%d commands: %v", n, w.methods())
+			}
+			i := w.only("SQL01", evidence.Service)
+			switch i.Phase {
+			case incident.Healed:
+				if len(w.commands) != 1 {
+					t.Errorf("healed by %s without a command: %s", i.HealedBy, i.Summary)
+				}
+			case incident.Escalated:
+				if len(i.Actions) == 0 || i.Actions[0].Issued.IsZero() {
+					t.Errorf("escalated although nothing was issued: %s", i.Summary)
+				}
+			default:
+				t.Errorf("phase = %s: %s", i.Phase, i.Summary)
+			}
+		})
+	}
+}
+
+// TestStepChangesNothingItWasGiven feeds one state twice: Step must be a function.
+func TestStepChangesNothingItWasGiven(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, actPolicy)
+	w.warm()
+	w.kill("SQL01")
+	w.fire("SQL01", evidence.Service)
+	w.advance(500 * time.Millisecond)
+	before := fmt.Sprintf("%+v", w.state.Incidents)
+	at := incident.At(w.now.Add(3 * time.Second))
+	_, first := incident.Step(w.state, incident.Ticked{At: at})
+	_, second := incident.Step(w.state, incident.Ticked{At: at})
+	if a, b := fmt.Sprintf("%+v", first), fmt.Sprintf("%+v", second); a != b {
+		t.Errorf("the same step twice gave different effects:\n%s\n%s", a, b)
+	}
+	if after := fmt.Sprintf("%+v", w.state.Incidents); after != before {
+		t.Error("Step changed the state that it was given")
+	}
+}
+
+// TestRandomSchedules plays random faults, healings, notifications, lost answers, drains and crashes. After each,
+// the promises must hold: no action twice (the world checks), no command on a service that somebody stopped on
+// purpose, at most the budget of restarts, none on a cluster that shows a storm.
+func TestRandomSchedules(t *testing.T) {
+	t.Parallel()
+	schedules := 100
+	if testing.Short() {
+		schedules = 30
+	}
+	for seed := range schedules {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			t.Parallel()
+			rnd := rand.New(rand.NewPCG(uint64(seed), 2))
+			w := newWorld(t, actPolicy)
+			w.warm()
+			names := []string{"SQL01", "SQL02", "SQL03", "SQL04"}
+			deliberate := map[string]bool{}
+			for range 40 {
+				vm := names[rnd.IntN(len(names))]
+				m := w.vms[vm]
+				before := len(w.commands)
+				switch rnd.IntN(14) {
+				case 0, 1:
+					if m.reason == "" {
+						w.kill(vm)
+						w.fire(vm, evidence.Service)
+					}
+				case 2:
+					if m.reason == "" {
+						w.stopCleanly(vm)
+						deliberate[vm] = true
+						w.fire(vm, evidence.Service)
+					}
+				case 3:
+					m.service.State, m.reason = cluster.ServiceRunning, ""
+					deliberate[vm] = false
+					w.alert(vm, false)
+				case 4:
+					if m.reason == "" {
+						m.reason = dial.LoginTimeout
+						w.fire(vm, evidence.Hang)
+					}
+				case 5:
+					w.notify(vm, evidence.Service, "MSSQLSERVER", rnd.IntN(2) == 0, w.now.Add(-time.Duration(rnd.IntN(1200))*time.Second))
+				case 6:
+					w.crash(time.Duration(rnd.IntN(20000)) * time.Millisecond)
+				case 7:
+					w.loseReply = true
+				case 8:
+					w.dropSend = true
+				case 9:
+					w.blind[vm] = !w.blind[vm]
+				case 10:
+					w.down["HV3"] = !w.down["HV3"]
+				case 11:
+					m.owner = w.nodes[rnd.IntN(3)]
+				case 12:
+					w.controls = rnd.IntN(4) != 0
+				case 13:
+					w.silenced = rnd.IntN(4) == 0
+				}
+				w.advance(time.Duration(rnd.IntN(40000)) * time.Millisecond)
+				for _, c := range w.commands[before:] {
+					if deliberate[c.VM.Name] {
+						t.Errorf("%s on %s, which somebody stopped on purpose", c.Method, c.VM)
+					}
+				}
+			}
+			perVM := map[string]int{}
+			for id, vm := range w.state.VMs {
+				for _, p := range vm.Past {
+					perVM[id.Name]++
+					if p.Started.After(w.now) {
+						t.Errorf("a rung on %s began in the future", id)
+					}
+				}
+			}
+			for name, n := range perVM {
+				if n > 3 {
+					t.Errorf("%d rungs on %s within a day; actions_per_24h is 3", n, name)
+				}
+			}
+		})
+	}
+}

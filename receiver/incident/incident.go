@@ -1,0 +1,163 @@
+// Package incident is the receiver's mind: Step(state, event) gives the next state and the effects to carry out.
+// It has no clock, network, disk or goroutine; production, simulation, explanation and replay are drivers of this
+// one function. Nothing else in the program decides anything, and only its Send effect leads to a command.
+//
+// A driver must commit all Put and Delete effects of one Step together and durably before it carries out any other
+// effect of that Step, and must feed the answers back as events. See receiver for the driver of production.
+package incident
+
+import (
+	"time"
+
+	"github.com/hypervigil/hypervigil/receiver/evidence"
+	"github.com/hypervigil/hypervigil/receiver/guard"
+	"github.com/hypervigil/hypervigil/receiver/remedy"
+)
+
+// Phase is an incident's state, as the design names it.
+type Phase string
+
+// The phases.
+const (
+	Open       Phase = "open"
+	Confirming Phase = "confirming" // reading rounds of evidence
+	Waiting    Phase = "waiting"    // a guard holds, or another incident explains this one
+	Refused    Phase = "refused"    // a guard refused; watched until it is well
+	Proposed   Phase = "proposed"   // left to a person
+	Acting     Phase = "acting"
+	Verifying  Phase = "verifying"  // SQL Server must prove that it is well
+	Recovering Phase = "recovering" // SQL Server starts or recovers: nothing may follow
+	Healed     Phase = "healed"
+	Told       Phase = "told" // nothing was to be done but to tell
+	Escalated  Phase = "escalated"
+)
+
+// Phases lists every phase, for metrics.
+func Phases() []Phase {
+	return []Phase{Open, Confirming, Waiting, Refused, Proposed, Acting, Verifying, Recovering, Healed, Told, Escalated}
+}
+
+// Healer is who brought SQL Server back.
+type Healer string
+
+// The healers.
+const (
+	ByHypervigil Healer = "hypervigil"
+	ByCluster    Healer = "cluster"
+	ByItself     Healer = "itself"
+	ByPerson     Healer = "person"
+)
+
+// Alert is the alert that an incident stands on, as the newest notification told it.
+type Alert struct {
+	Name        string            `json:"name"`
+	Labels      map[string]string `json:"labels"`
+	Fingerprint string            `json:"fingerprint,omitempty"`
+	StartsAt    time.Time         `json:"starts_at"`
+	Firing      bool              `json:"firing"`
+	ReceivedAt  time.Time         `json:"received_at"` // the newest notification
+}
+
+// Entry is one line of an incident's story.
+type Entry struct {
+	At     time.Time `json:"at"`
+	Event  string    `json:"event"`
+	Detail string    `json:"detail,omitempty"`
+}
+
+// ActionState is how far one method call has come. Each is on disk before the next step is taken.
+type ActionState string
+
+// The states of an action.
+const (
+	Planned  ActionState = "PLANNED"
+	Claimed  ActionState = "CLAIMED"
+	Issued   ActionState = "ISSUED" // written before the bytes leave
+	Observed ActionState = "OBSERVED"
+	Verified ActionState = "VERIFIED"
+	Failed   ActionState = "FAILED"
+	Unknown  ActionState = "UNKNOWN" // issued, and the answer was lost: looked up, never sent again
+)
+
+// Action is one method call of a rung.
+type Action struct {
+	Number  int            `json:"number"` // within the incident, from 1
+	Rung    remedy.Rung    `json:"rung"`
+	Command remedy.Command `json:"command"`
+	State   ActionState    `json:"state"`
+	Owner   string         `json:"owner"` // the owner node that the plan was made for
+	Planned time.Time      `json:"planned_at"`
+	Claimed time.Time      `json:"claimed_at,omitzero"`
+	Issued  time.Time      `json:"issued_at,omitzero"`
+	Ended   time.Time      `json:"ended_at,omitzero"`
+	// ReadAge is how old the re-validation's oldest answer was when the command was handed over: the window in
+	// which the cluster could have moved.
+	ReadAge time.Duration  `json:"read_age_ns,omitempty"`
+	Result  *remedy.Result `json:"result,omitempty"`
+	Cause   remedy.Cause   `json:"cause,omitempty"` // why it failed
+	Why     string         `json:"why,omitempty"`
+	Agreed  int            `json:"agreed,omitempty"` // UNKNOWN: reads in a row that showed no effect
+}
+
+// Incident is one fault of one subject, from its first alert to its end, with everything decided about it.
+type Incident struct {
+	ID string `json:"id"`
+	evidence.Subject
+	Phase    Phase     `json:"state"`
+	HealedBy Healer    `json:"healed_by,omitempty"`
+	Summary  string    `json:"summary"` // what is going on, in plain words
+	OpenedAt time.Time `json:"opened_at"`
+	ClosedAt time.Time `json:"closed_at,omitzero"`
+	// HealthyAt is when the third login in a row (and the rest of the proof) was seen; the hold counts from it.
+	HealthyAt   time.Time `json:"healthy_at,omitzero"`
+	ExplainedBy string    `json:"explained_by,omitempty"`
+	Alert       Alert     `json:"alert"`
+	Policy      string    `json:"policy"`
+	// OwnerBefore is the group's owner shortly before the alert began, by our own samples.
+	OwnerBefore string          `json:"owner_before,omitempty"`
+	Ladder      []remedy.Rung   `json:"ladder"`
+	Rung        int             `json:"rung"` // index into Ladder
+	Verdicts    []guard.Verdict `json:"verdicts"`
+	Plan        []string        `json:"plan,omitempty"` // cmdlet lines of what would be done, where a person decides
+	Actions     []Action        `json:"actions"`
+	Timeline    []Entry         `json:"timeline"`
+	// Rounds are the newest rounds of evidence, oldest first; Proof of health is judged on them too.
+	Rounds []evidence.Round `json:"rounds"`
+
+	// Asked is the read under way, if any; Next is when the next one is due.
+	Asked Purpose   `json:"asked,omitempty"`
+	AskID uint64    `json:"ask_id,omitempty"`
+	Next  time.Time `json:"next,omitzero"`
+	// Healthy counts the rounds in a row that showed SQL Server well.
+	Healthy int `json:"healthy,omitempty"`
+	// Deliberate remembers that G31 saw a clean stop: whoever brings it back then is a person.
+	Deliberate bool `json:"deliberate,omitempty"`
+	// HeldBy is the guard and reason of the present hold. HeldSince bounds it; StalledSince a recovery that does not end.
+	HeldBy       string    `json:"held_by,omitempty"`
+	HeldSince    time.Time `json:"held_since,omitzero"`
+	StalledSince time.Time `json:"stalled_since,omitzero"`
+	Acked        bool      `json:"acked,omitempty"`
+}
+
+// Closed reports whether the incident is over.
+func (i Incident) Closed() bool { return !i.ClosedAt.IsZero() }
+
+// current is the action being carried out: the first that is neither verified, observed nor failed.
+func (i *Incident) current() *Action {
+	for n := range i.Actions {
+		switch i.Actions[n].State {
+		case Planned, Claimed, Issued, Unknown:
+			return &i.Actions[n]
+		case Observed, Verified, Failed:
+		}
+	}
+	return nil
+}
+
+// lastAction is the newest action; nil before there is one.
+func (i *Incident) lastAction() *Action {
+	if len(i.Actions) == 0 {
+		return nil
+	}
+	return &i.Actions[len(i.Actions)-1]
+}

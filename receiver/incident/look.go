@@ -1,0 +1,153 @@
+package incident
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/hypervigil/hypervigil/receiver/evidence"
+	"github.com/hypervigil/hypervigil/receiver/remedy"
+)
+
+// The time-outs of the reads. A hang shows itself only to one who waits.
+const (
+	confirmTimeout    = time.Second
+	silentTimeout     = 2 * time.Second
+	hangTimeout       = 3 * time.Second
+	revalidateTimeout = 300 * time.Millisecond
+	verifyTimeout     = 2 * time.Second
+)
+
+// purpose says what the next read of an incident is for; its phase and actions tell.
+func (st *stepper) purpose(i *Incident) Purpose {
+	if a := i.current(); a != nil {
+		switch a.State {
+		case Claimed:
+			return Revalidate
+		case Unknown:
+			return Reconcile
+		case Planned, Issued, Observed, Verified, Failed:
+		}
+	}
+	switch i.Phase {
+	case Acting:
+		return Await
+	case Verifying, Recovering, Escalated, Told, Refused, Proposed:
+		return Verify
+	case Open, Confirming, Waiting, Healed:
+	}
+	if i.ExplainedBy != "" {
+		return Verify
+	}
+	return Confirm
+}
+
+// look asks for one round of evidence.
+func (st *stepper) look(i *Incident, p Purpose) {
+	st.s.Asks++
+	i.Asked, i.AskID = p, st.s.Asks
+	ask := evidence.Ask{
+		VM: i.VM, Instance: st.witness(i), AlertLabels: i.Alert.Labels, VMID: st.s.VMs[i.VM].Proof.Binding.VMID,
+		Timeout: verifyTimeout, EventsSince: i.Alert.StartsAt.Add(-10 * time.Minute),
+	}
+	if o := st.owners(i); len(o) > 0 {
+		ask.Owner = o[len(o)-1].Node
+	}
+	switch p {
+	case Confirm:
+		ask.Parts = []evidence.Part{evidence.PartAlert, evidence.PartLogin, evidence.PartService, evidence.PartDependents, evidence.PartProcess,
+			evidence.PartEvents, evidence.PartGuest, evidence.PartHost, evidence.PartViews, evidence.PartSweep}
+		switch {
+		case i.Fault == evidence.Hang:
+			ask.Timeout = hangTimeout
+		case i.Fault.Silent():
+			ask.Timeout = silentTimeout
+		default:
+			ask.Timeout = confirmTimeout
+		}
+	case Revalidate:
+		ask.Timeout = revalidateTimeout
+		ask.Parts = []evidence.Part{evidence.PartHost, evidence.PartViews, evidence.PartService}
+		ask.Nodes = answering(i, ask.Owner)
+		if a := i.current(); a != nil {
+			ask.Owner = a.Owner
+			switch a.Command.Method {
+			case remedy.TerminateProcess:
+				ask.Parts, ask.PID = append(ask.Parts, evidence.PartProcess), a.Command.PID
+			case remedy.StartService, remedy.StopService:
+				ask.Parts = append(ask.Parts, evidence.PartDependents)
+			}
+		}
+	case Await, Reconcile:
+		ask.Timeout = confirmTimeout
+		ask.Parts = []evidence.Part{evidence.PartLogin, evidence.PartService, evidence.PartDependents, evidence.PartProcess, evidence.PartHost}
+	case Verify:
+		ask.Parts = []evidence.Part{evidence.PartAlert, evidence.PartLogin, evidence.PartDatabases, evidence.PartService, evidence.PartViews, evidence.PartHost}
+	}
+	st.emit(Look{Incident: i.ID, AskID: i.AskID, Purpose: p, Ask: ask})
+}
+
+// witness is the instance whose login tells whether SQL Server is back: the incident's own, or the first of a
+// virtual machine whose fault is not one instance's.
+func (st *stepper) witness(i *Incident) string {
+	if i.Instance != evidence.NoInstance {
+		return i.Instance
+	}
+	if vm, ok := st.s.inventory(i.VM); ok && len(vm.SQLServers) > 0 {
+		return vm.SQLServers[0].Instance
+	}
+	return evidence.NoInstance
+}
+
+// answering lists the owner and one more node that answered in the newest round: a re-validation must be young, and
+// a dead node's answer never comes.
+func answering(i *Incident, owner string) []string {
+	nodes := []string{owner}
+	if len(i.Rounds) == 0 {
+		return nodes
+	}
+	views := i.Rounds[len(i.Rounds)-1].Views
+	for _, n := range slices.Sorted(maps.Keys(views)) {
+		if n != owner && views[n].Known() {
+			return append(nodes, n)
+		}
+	}
+	return nodes
+}
+
+// looked takes in a round and goes on by what it was asked for.
+func (st *stepper) looked(e Looked) {
+	i, ok := st.incident(e.Incident)
+	if !ok || i.Closed() || i.AskID != e.AskID || i.Asked == "" {
+		return // an answer to a question of an earlier life
+	}
+	purpose := i.Asked
+	i.Asked = ""
+	round := e.Round
+	if vm, ok := st.s.inventory(i.VM); ok {
+		round.Views = maps.Clone(round.Views)
+		for node, v := range round.Views {
+			v.Value = trim(v.Value, vm.GroupName())
+			round.Views[node] = v
+		}
+	}
+	if purpose == Revalidate {
+		st.revalidated(i, round, e.Lab)
+		return
+	}
+	i.Rounds = append(i.Rounds, round)
+	if len(i.Rounds) > keepRounds {
+		i.Rounds = slices.Clone(i.Rounds[len(i.Rounds)-keepRounds:])
+	}
+	switch purpose {
+	case Confirm:
+		st.confirm(i, round)
+	case Await:
+		st.await(i, round)
+	case Reconcile:
+		st.reconcile(i, round)
+	case Verify:
+		st.verify(i, round)
+	case Revalidate:
+	}
+}

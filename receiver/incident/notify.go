@@ -1,0 +1,177 @@
+package incident
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/hypervigil/hypervigil/internal/config"
+	"github.com/hypervigil/hypervigil/receiver/evidence"
+	"github.com/hypervigil/hypervigil/receiver/remedy"
+)
+
+// The labels that an alert must carry to be acted on; hypervigil="act" marks it.
+const (
+	labelAct      = "hypervigil"
+	labelAlert    = "alertname"
+	labelCluster  = "cluster"
+	labelVM       = "vm"
+	labelInstance = "sql_instance"
+	labelFault    = "fault"
+	labelSeverity = "severity"
+)
+
+// notified takes up a notification: each alert by its own status (G4), whatever the group's says.
+func (st *stepper) notified(e Notified) {
+	for _, a := range e.Alerts {
+		subject, why := st.subject(a.Labels)
+		if why != "" {
+			st.emit(Note{Message: "alert ignored", Keys: []any{"alertname", a.Labels[labelAlert], "reason", why}})
+			continue
+		}
+		if a.Firing {
+			st.firing(subject, a)
+		} else {
+			st.resolved(subject, a)
+		}
+	}
+	if e.Record != "" {
+		st.emit(Delete{Key: e.Record})
+	}
+}
+
+// subject reads what an alert is about, or says why it is ignored.
+func (st *stepper) subject(labels map[string]string) (evidence.Subject, string) {
+	if labels[labelAct] != "act" {
+		return evidence.Subject{}, `it does not carry hypervigil="act"`
+	}
+	for _, l := range []string{labelAlert, labelCluster, labelVM, labelInstance, labelFault, labelSeverity} {
+		if labels[l] == "" {
+			return evidence.Subject{}, "label " + l + " is missing"
+		}
+	}
+	s := evidence.Subject{
+		VM:       evidence.VM{Cluster: labels[labelCluster], Name: labels[labelVM]},
+		Instance: labels[labelInstance],
+		Fault:    evidence.Fault(labels[labelFault]),
+	}
+	if !s.Fault.Known() {
+		return s, fmt.Sprintf("fault %q is no fault class", labels[labelFault])
+	}
+	vm, ok := st.s.inventory(s.VM)
+	if !ok {
+		return s, fmt.Sprintf("%s is not in the inventory", s.VM)
+	}
+	if s.Instance == evidence.NoInstance {
+		return s, ""
+	}
+	for _, q := range vm.SQLServers {
+		if q.Instance == s.Instance {
+			return s, ""
+		}
+	}
+	return s, fmt.Sprintf("%s has no instance %q in the inventory", s.VM, s.Instance)
+}
+
+func (st *stepper) firing(subject evidence.Subject, a NotifiedAlert) {
+	alert := Alert{
+		Name: a.Labels[labelAlert], Labels: a.Labels, Fingerprint: a.Fingerprint,
+		StartsAt: a.StartsAt, Firing: true, ReceivedAt: st.now,
+	}
+	for _, i := range st.open() {
+		if i.Subject != subject {
+			continue
+		}
+		if !i.Alert.Firing {
+			st.tell(i, "alert fires again", "since "+a.StartsAt.Format(time.RFC3339Nano))
+		}
+		i.Alert = alert
+		return
+	}
+	// A story that has ended is not begun again by an echo of it: only a newer start opens a new incident (G5).
+	for _, id := range slices.Sorted(maps.Keys(st.s.Incidents)) {
+		old := st.s.Incidents[id]
+		if old.Subject == subject && old.Closed() && !a.StartsAt.After(old.lastEnd()) {
+			st.emit(Note{Message: "alert ignored", Keys: []any{
+				"alertname", alert.Name, "incident", old.ID, "reason", "it began before that incident ended",
+			}})
+			return
+		}
+	}
+	st.begin(subject, alert)
+}
+
+// lastEnd is when the incident's last action ended, or, without one, when it closed: an alert that began before
+// that belongs to the old story.
+func (i Incident) lastEnd() time.Time {
+	if len(i.Actions) == 0 {
+		return i.ClosedAt
+	}
+	end := i.Actions[len(i.Actions)-1].Ended
+	if i.HealthyAt.After(end) {
+		end = i.HealthyAt
+	}
+	return end
+}
+
+// begin opens an incident.
+func (st *stepper) begin(subject evidence.Subject, alert Alert) {
+	vm, _ := st.s.inventory(subject.VM)
+	policy := st.s.policy(vm)
+	i := st.adopt(Incident{
+		ID: fmt.Sprintf("%s.%s.%s.%s.%s", subject.Cluster, subject.VM.Name, subject.Instance, subject.Fault,
+			st.now.UTC().Format("20060102T150405.000")),
+		Subject:  subject,
+		OpenedAt: st.now,
+		Alert:    alert,
+		Policy:   vm.Policy,
+		Ladder:   ladder(policy, subject.Fault),
+		Next:     st.now,
+	})
+	st.enter(i, Open, fmt.Sprintf("%s fires since %s", alert.Name, alert.StartsAt.UTC().Format("15:04:05.000")))
+	for _, o := range st.owners(i) {
+		if i.OwnerBefore == "" || !o.Since.After(alert.StartsAt.Add(-time.Minute)) {
+			i.OwnerBefore = o.Node
+		}
+	}
+	if len(i.Ladder) == 0 {
+		st.enter(i, Told, fmt.Sprintf("Fault class %s has no ladder in policy %q: nothing is done but to tell.", subject.Fault, vm.Policy))
+	}
+}
+
+func ladder(p *config.Policy, f evidence.Fault) []remedy.Rung {
+	var rungs []remedy.Rung
+	for _, r := range p.Ladders[string(f)] {
+		rungs = append(rungs, remedy.Rung(r))
+	}
+	return rungs
+}
+
+// resolved notes that the alert is gone. It is no proof of health: a vanished series resolves an alert too.
+func (st *stepper) resolved(subject evidence.Subject, a NotifiedAlert) {
+	for _, i := range st.open() {
+		if i.Subject != subject || !i.Alert.Firing {
+			continue
+		}
+		if a.StartsAt.Before(i.Alert.StartsAt) {
+			continue // the end of an older firing, delivered late
+		}
+		i.Alert.Firing = false
+		i.Alert.ReceivedAt = st.now
+		st.tell(i, "alert resolved", "")
+	}
+}
+
+func (st *stepper) acknowledged(e Acknowledged) {
+	i, ok := st.incident(e.Incident)
+	if !ok {
+		return
+	}
+	i.Acked = true
+	st.tell(i, "acknowledged", "by "+e.By)
+	if vm := st.s.VMs[i.VM]; vm.Latched == i.ID {
+		vm.Latched = ""
+		st.setVM(i.VM, vm, true)
+	}
+}

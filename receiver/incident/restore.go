@@ -1,0 +1,149 @@
+package incident
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/hypervigil/hypervigil/internal/config"
+	"github.com/hypervigil/hypervigil/receiver/evidence"
+	"github.com/hypervigil/hypervigil/receiver/guard"
+	"github.com/hypervigil/hypervigil/receiver/ledger"
+)
+
+// Record is one record of the ledger.
+type Record struct {
+	Key   string
+	Value []byte
+}
+
+func pauseKey(p guard.Pause) string { return ledger.Key("pause", p.ID) }
+
+// Restore is the state of a receiver that starts with a ledger. What was issued and not settled is unknown from now
+// on and is looked up; what was only planned or claimed in a rung of which nothing was issued never began. Notes
+// and Puts among the effects tell and keep what the start changed.
+func Restore(cfg *config.Config, records []Record, now time.Time) (State, []Effect, error) {
+	s := New(cfg, now)
+	actions := map[string]Action{}
+	for _, r := range records {
+		if err := s.restore(r, actions); err != nil {
+			return State{}, nil, fmt.Errorf("ledger record %s: %w", r.Key, err)
+		}
+	}
+	st := &stepper{s: s, now: now, work: map[string]*Incident{}}
+	for _, i := range st.open() {
+		st.revive(i, actions)
+	}
+	for id, i := range st.s.Incidents {
+		if i.Closed() && now.Sub(i.ClosedAt) > keepClosed {
+			delete(st.s.Incidents, id)
+		}
+	}
+	st.explain()
+	st.store()
+	return st.s, st.effects, nil
+}
+
+func (s *State) restore(r Record, actions map[string]Action) error {
+	kind, _, _ := strings.Cut(r.Key, "/")
+	switch kind {
+	case "incident":
+		var i Incident
+		if err := json.Unmarshal(r.Value, &i); err != nil {
+			return err
+		}
+		s.Incidents[i.ID] = i
+	case "action":
+		var a Action
+		if err := json.Unmarshal(r.Value, &a); err != nil {
+			return err
+		}
+		actions[r.Key] = a
+	case "vm":
+		var vm VM
+		if err := json.Unmarshal(r.Value, &vm); err != nil {
+			return err
+		}
+		id, err := names(r.Key, 2)
+		if err != nil {
+			return err
+		}
+		s.VMs[evidence.VM{Cluster: id[0], Name: id[1]}] = vm
+	case "cluster":
+		var c Cluster
+		if err := json.Unmarshal(r.Value, &c); err != nil {
+			return err
+		}
+		id, err := names(r.Key, 1)
+		if err != nil {
+			return err
+		}
+		s.Clusters[id[0]] = c
+	case "pause":
+		var p guard.Pause
+		if err := json.Unmarshal(r.Value, &p); err != nil {
+			return err
+		}
+		s.Pauses[p.ID] = p
+	}
+	return nil
+}
+
+func names(key string, want int) ([]string, error) {
+	parts, err := ledger.Names(key)
+	if err != nil {
+		return nil, err
+	}
+	if len(parts) != want+1 {
+		return nil, fmt.Errorf("the key has %d names, %d were expected", len(parts)-1, want)
+	}
+	return parts[1:], nil
+}
+
+// revive makes an open incident of an earlier life go on.
+func (st *stepper) revive(i *Incident, actions map[string]Action) {
+	i.Asked, i.Healthy = "", 0
+	i.Next = st.now
+	if i.ExplainedBy != "" {
+		if _, ok := st.s.Incidents[i.ExplainedBy]; !ok {
+			i.ExplainedBy = ""
+		}
+	}
+	begun := false
+	for n := range i.Actions {
+		a := &i.Actions[n]
+		// The action's own record is written at every step, in the same commit; it is the truth.
+		if stored, ok := actions[actionKey(i, a)]; ok {
+			*a = stored
+		}
+		begun = begun || !a.Issued.IsZero()
+		if a.State == Issued {
+			a.State, a.Agreed = Unknown, 0
+			st.tell(i, "unknown", fmt.Sprintf("the receiver stopped after %s was written down as issued; what became of it is looked up, it is never sent again", a.Command.Method))
+			st.emit(Put{Key: actionKey(i, a), Value: *a})
+		}
+	}
+	st.tell(i, "receiver restarted", "")
+	if i.Phase != Acting || begun {
+		return
+	}
+	for n := range i.Actions {
+		if a := &i.Actions[n]; a.State == Planned || a.State == Claimed {
+			a.State, a.Why, a.Ended = Failed, "the receiver stopped before it was issued; it never began", st.now
+			if _, ok := actions[actionKey(i, a)]; ok {
+				st.emit(Put{Key: actionKey(i, a), Value: *a})
+			}
+		}
+	}
+	vm := st.s.VMs[i.VM]
+	var past []guard.Past
+	for _, p := range vm.Past {
+		if p.Incident != i.ID || !p.Ended.IsZero() {
+			past = append(past, p)
+		}
+	}
+	vm.Past = past
+	st.setVM(i.VM, vm, true)
+	st.enter(i, Confirming, "The receiver was restarted before anything was issued; asking again.")
+}

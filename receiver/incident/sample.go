@@ -1,0 +1,202 @@
+package incident
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/hypervigil/hypervigil/internal/cluster"
+	"github.com/hypervigil/hypervigil/receiver/evidence"
+	"github.com/hypervigil/hypervigil/receiver/guard"
+)
+
+// The rhythm of the background reads. A binding is proven anew long before its proof is too old (G33).
+const (
+	minSamples    = 3
+	proveAgain    = 5 * time.Minute
+	proveRetry    = 5 * time.Second
+	sampleRetries = time.Second
+)
+
+// sampled takes in a look at a cluster: its settings, and who owns what.
+func (st *stepper) sampled(e Sampled) {
+	c, ok := st.s.Clusters[e.Cluster]
+	if !ok {
+		return
+	}
+	c.Sampling = false
+	c.SampledAt = st.now
+	c.Lab = e.Lab
+	view, ok := st.trusted(e)
+	if !ok {
+		st.setCluster(e.Cluster, c, false)
+		return
+	}
+	c.Samples++
+	c.Info = view.Info
+	changed := c.Samples == minSamples
+	owners := maps.Clone(c.Owners)
+	if owners == nil {
+		owners = map[string][]guard.Ownership{}
+	}
+	for _, g := range view.Groups {
+		history := owners[g.Name]
+		if g.Owner == "" || len(history) > 0 && history[len(history)-1].Node == g.Owner {
+			continue
+		}
+		history = append(slices.Clip(history), guard.Ownership{Node: g.Owner, Since: st.now})
+		if len(history) > keepOwnerships {
+			history = slices.Clone(history[len(history)-keepOwnerships:])
+		}
+		owners[g.Name] = history
+		changed = true
+		st.moved(e.Cluster, g.Name, history)
+	}
+	c.Owners = owners
+	st.setCluster(e.Cluster, c, changed)
+}
+
+// trusted is the view that owner history is written from: of the first node in the configuration's order that
+// answers and shows quorum.
+func (st *stepper) trusted(e Sampled) (cluster.View, bool) {
+	for _, c := range st.s.Config.Clusters {
+		if c.Name != e.Cluster {
+			continue
+		}
+		for _, n := range c.Nodes {
+			v := e.Views[n.Name]
+			if !v.Known() {
+				continue
+			}
+			if current, needed := v.Value.Votes(); current >= needed {
+				return v.Value, true
+			}
+		}
+	}
+	return cluster.View{}, false
+}
+
+// moved tells the open incidents of a group that its owner changed.
+func (st *stepper) moved(name, group string, history []guard.Ownership) {
+	if len(history) < 2 {
+		return
+	}
+	from, to := history[len(history)-2].Node, history[len(history)-1].Node
+	for _, i := range st.open() {
+		vm, ok := st.s.inventory(i.VM)
+		if ok && i.Cluster == name && vm.GroupName() == group {
+			st.tell(i, "owner changed", "the cluster moved the group from "+from+" to "+to)
+		}
+	}
+}
+
+// proved takes in a proof. A proof with something missing never replaces one that was whole: the virtual machine
+// may just be sick, and what was proven stays proven until it is too old.
+func (st *stepper) proved(e Proved) {
+	vm, ok := st.s.VMs[e.Proof.VM]
+	if !ok {
+		return
+	}
+	vm.Proving = false
+	vm.ProvedAt = st.now
+	whole := len(e.Proof.Missing) == 0
+	if whole || vm.Proof.At.IsZero() || len(vm.Proof.Missing) > 0 {
+		if !whole && slices.Equal(vm.Proof.Missing, e.Proof.Missing) {
+			st.setVM(e.Proof.VM, vm, false)
+			return
+		}
+		vm.Proof = e.Proof
+		vm.Proof.At = st.now
+		st.setVM(e.Proof.VM, vm, whole)
+		if whole {
+			st.emit(Note{Message: "binding proven", Keys: []any{"vm", e.Proof.VM.String(), "vm_id", e.Proof.Binding.VMID, "computer", e.Proof.Binding.ComputerName}})
+		} else {
+			st.emit(Note{Message: "binding not proven", Keys: []any{"vm", e.Proof.VM.String(), "missing", e.Proof.Missing[0]}})
+		}
+		return
+	}
+	st.setVM(e.Proof.VM, vm, false)
+}
+
+// due asks for every read whose time has come.
+func (st *stepper) due() {
+	for _, name := range slices.Sorted(maps.Keys(st.s.Clusters)) {
+		c := st.s.Clusters[name]
+		if st.s.watched(name) == 0 || c.Sampling || st.now.Before(st.s.sampleDue(name)) {
+			continue
+		}
+		c.Sampling = true
+		st.setCluster(name, c, false)
+		st.emit(Sample{Cluster: name})
+	}
+	busy := map[evidence.VM]bool{}
+	for _, i := range st.open() {
+		busy[i.VM] = true
+		if i.Asked == "" && !i.Next.IsZero() && !st.now.Before(i.Next) {
+			st.look(i, st.purpose(i))
+		}
+	}
+	for _, id := range st.s.sortedVMs() {
+		vm := st.s.VMs[id]
+		if _, ok := st.s.inventory(id); !ok || vm.Proving || busy[id] || st.now.Before(st.s.proofDue(id)) {
+			continue
+		}
+		vm.Proving = true
+		st.setVM(id, vm, false)
+		st.emit(Prove{VM: id})
+	}
+}
+
+// sampleDue is when a cluster is to be sampled next. The first samples come quickly: until there are three, nothing
+// can be done.
+func (s State) sampleDue(name string) time.Time {
+	c := s.Clusters[name]
+	if c.SampledAt.IsZero() || c.SampledAt.Before(s.Started) {
+		return s.Started
+	}
+	if c.Samples < minSamples {
+		return c.SampledAt.Add(min(sampleRetries, s.Config.Receiver.SampleInterval))
+	}
+	return c.SampledAt.Add(s.Config.Receiver.SampleInterval)
+}
+
+func (s State) proofDue(id evidence.VM) time.Time {
+	vm := s.VMs[id]
+	switch {
+	case vm.ProvedAt.IsZero():
+		return s.Started
+	case vm.Proof.At.IsZero() || len(vm.Proof.Missing) > 0 || vm.ProvedAt.After(vm.Proof.At.Add(proveAgain)):
+		return vm.ProvedAt.Add(proveRetry)
+	}
+	return vm.ProvedAt.Add(proveAgain)
+}
+
+// next is the earliest moment at which something falls due: the Wake of this state.
+func (s State) next() time.Time {
+	var first time.Time
+	consider := func(t time.Time) {
+		if !t.IsZero() && (first.IsZero() || t.Before(first)) {
+			first = t
+		}
+	}
+	for name, c := range s.Clusters {
+		if !c.Sampling && s.watched(name) > 0 {
+			consider(s.sampleDue(name))
+		}
+	}
+	busy := map[evidence.VM]bool{}
+	for _, i := range s.Incidents {
+		if !i.Closed() {
+			busy[i.VM] = true
+			if i.Asked == "" {
+				consider(i.Next)
+			}
+		}
+	}
+	for id, vm := range s.VMs {
+		if _, ok := s.inventory(id); ok && !vm.Proving && !busy[id] {
+			consider(s.proofDue(id))
+		}
+	}
+	return first
+}

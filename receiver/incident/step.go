@@ -1,0 +1,244 @@
+package incident
+
+import (
+	"maps"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/hypervigil/hypervigil/internal/cluster"
+	"github.com/hypervigil/hypervigil/receiver/evidence"
+	"github.com/hypervigil/hypervigil/receiver/guard"
+	"github.com/hypervigil/hypervigil/receiver/ledger"
+)
+
+// Step is all that is ever decided. It is pure: the same state and event always give the same result, and neither
+// is changed.
+func Step(s State, e Event) (State, []Effect) {
+	st := &stepper{s: s, now: e.at(), work: map[string]*Incident{}}
+	switch e := e.(type) {
+	case Notified:
+		st.notified(e)
+	case Sampled:
+		st.sampled(e)
+	case Proved:
+		st.proved(e)
+	case Looked:
+		st.looked(e)
+	case PlanStored:
+		if i, ok := st.incident(e.Incident); ok {
+			st.claim(i)
+		}
+	case ClaimLost:
+		st.claimLost(e)
+	case Commanded:
+		st.commanded(e)
+	case Acknowledged:
+		st.acknowledged(e)
+	case PauseSet:
+		st.paused(e)
+	case Reloaded:
+		st.s = st.s.configured(e.Config)
+	case Ticked:
+	}
+	st.explain()
+	st.due()
+	if _, tick := e.(Ticked); tick {
+		st.s.wake = time.Time{} // it has fired: ask for the next one even where it is the same
+	}
+	st.store()
+	return st.s, st.effects
+}
+
+// stepper is one run of Step: a working copy of what the event touches, written back at its end.
+type stepper struct {
+	s       State
+	now     time.Time
+	effects []Effect
+
+	work     map[string]*Incident // clones of the touched incidents
+	vms      map[evidence.VM]bool // touched, to be stored
+	clusters map[string]bool
+	ownVMs, ownClusters,
+	ownIncidents, ownPauses bool // whether the state's maps are ours already
+}
+
+func (st *stepper) emit(e Effect) { st.effects = append(st.effects, e) }
+
+// incident is a working copy of an incident.
+func (st *stepper) incident(id string) (*Incident, bool) {
+	if i, ok := st.work[id]; ok {
+		return i, true
+	}
+	i, ok := st.s.Incidents[id]
+	if !ok {
+		return nil, false
+	}
+	return st.adopt(i), true
+}
+
+// adopt makes a copy that shares no slice which could be written through.
+func (st *stepper) adopt(i Incident) *Incident {
+	i.Actions = slices.Clone(i.Actions)
+	i.Timeline = slices.Clip(i.Timeline)
+	i.Rounds = slices.Clone(i.Rounds)
+	i.Verdicts = slices.Clone(i.Verdicts)
+	st.work[i.ID] = &i
+	return &i
+}
+
+// open lists working copies of the open incidents, oldest first.
+func (st *stepper) open() []*Incident {
+	var open []*Incident
+	for _, id := range st.s.sortedOpen() {
+		if i, _ := st.incident(id); !i.Closed() {
+			open = append(open, i)
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(st.work)) {
+		if _, old := st.s.Incidents[id]; !old && !st.work[id].Closed() {
+			open = append(open, st.work[id])
+		}
+	}
+	return open
+}
+
+func (st *stepper) setVM(id evidence.VM, vm VM, stored bool) {
+	if !st.ownVMs {
+		st.s.VMs, st.ownVMs = maps.Clone(st.s.VMs), true
+	}
+	st.s.VMs[id] = vm
+	if stored {
+		if st.vms == nil {
+			st.vms = map[evidence.VM]bool{}
+		}
+		st.vms[id] = true
+	}
+}
+
+func (st *stepper) setCluster(name string, c Cluster, stored bool) {
+	if !st.ownClusters {
+		st.s.Clusters, st.ownClusters = maps.Clone(st.s.Clusters), true
+	}
+	st.s.Clusters[name] = c
+	if stored {
+		if st.clusters == nil {
+			st.clusters = map[string]bool{}
+		}
+		st.clusters[name] = true
+	}
+}
+
+// store writes the working copies back and emits the records of what changed, and the next Wake.
+func (st *stepper) store() {
+	for _, id := range slices.Sorted(maps.Keys(st.work)) {
+		i := st.work[id]
+		if old, ok := st.s.Incidents[id]; ok && same(old, *i) {
+			continue
+		}
+		if !st.ownIncidents {
+			st.s.Incidents, st.ownIncidents = maps.Clone(st.s.Incidents), true
+		}
+		old, existed := st.s.Incidents[id]
+		st.s.Incidents[id] = *i
+		if !existed || !sameRecord(old, *i) {
+			st.emit(Put{Key: ledger.Key("incident", id), Value: *i})
+		}
+	}
+	for _, id := range st.s.sortedVMs() {
+		if st.vms[id] {
+			st.emit(Put{Key: ledger.Key("vm", id.Cluster, id.Name), Value: st.s.VMs[id]})
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(st.clusters)) {
+		st.emit(Put{Key: ledger.Key("cluster", name), Value: st.s.Clusters[name]})
+	}
+	if wake := st.s.next(); !wake.IsZero() && !wake.Equal(st.s.wake) {
+		st.s.wake = wake
+		if !wake.After(st.now) {
+			wake = st.now.Add(minWake)
+		}
+		st.emit(Wake{When: wake})
+	}
+}
+
+// minWake keeps a moment that has passed already from waking the driver without a pause.
+const minWake = 10 * time.Millisecond
+
+// same reports whether nothing of a working copy was changed.
+func same(a, b Incident) bool {
+	return a.AskID == b.AskID && a.Asked == b.Asked && a.Next.Equal(b.Next) && a.Healthy == b.Healthy &&
+		len(a.Rounds) == len(b.Rounds) && a.Alert.ReceivedAt.Equal(b.Alert.ReceivedAt) && newest(a).Equal(newest(b)) && sameRecord(a, b)
+}
+
+// sameRecord reports whether the ledger needs no new copy: rounds of a quiet wait are evidence that the next ones
+// replace, and are written with the next change of substance.
+func sameRecord(a, b Incident) bool {
+	if a.Phase != b.Phase || a.Summary != b.Summary || len(a.Timeline) != len(b.Timeline) || a.ExplainedBy != b.ExplainedBy ||
+		a.Rung != b.Rung || !a.ClosedAt.Equal(b.ClosedAt) || !a.HealthyAt.Equal(b.HealthyAt) || a.Alert.Firing != b.Alert.Firing ||
+		!a.Alert.StartsAt.Equal(b.Alert.StartsAt) || a.Acked != b.Acked || a.Deliberate != b.Deliberate || len(a.Actions) != len(b.Actions) {
+		return false
+	}
+	for n := range a.Actions {
+		if a.Actions[n].State != b.Actions[n].State || a.Actions[n].Why != b.Actions[n].Why {
+			return false
+		}
+	}
+	return true
+}
+
+func newest(i Incident) time.Time {
+	if len(i.Rounds) == 0 {
+		return time.Time{}
+	}
+	return i.Rounds[len(i.Rounds)-1].Finished
+}
+
+// tell adds a line to an incident's story.
+func (st *stepper) tell(i *Incident, event, detail string) {
+	if len(i.Timeline) >= keepTimeline {
+		i.Timeline = slices.Delete(slices.Clone(i.Timeline), 1, 2) // the first line stays: how it began
+	}
+	i.Timeline = append(i.Timeline, Entry{At: st.now, Event: event, Detail: detail})
+}
+
+// enter changes an incident's phase and says so.
+func (st *stepper) enter(i *Incident, p Phase, summary string) {
+	if i.Phase == p && i.Summary == summary {
+		return
+	}
+	changed := i.Phase != p
+	i.Phase, i.Summary = p, summary
+	if !changed {
+		return
+	}
+	st.tell(i, string(p), summary)
+	st.emit(Note{Message: "incident " + string(p), Keys: []any{
+		"incident", i.ID, "cluster", i.Cluster, "vm", i.VM.Name, "sql_instance", i.Instance, "fault", string(i.Fault), "summary", summary,
+	}})
+}
+
+// owner is the group's owner by the newest sample, and since when.
+func (st *stepper) owners(i *Incident) []guard.Ownership {
+	vm, ok := st.s.inventory(i.VM)
+	if !ok {
+		return nil
+	}
+	return st.s.Clusters[i.Cluster].Owners[vm.GroupName()]
+}
+
+// trim keeps of a view what concerns one group: a large cluster's views would fill the ledger.
+func trim(v cluster.View, group string) cluster.View {
+	t := cluster.View{By: v.By, Info: v.Info, Nodes: v.Nodes}
+	if g, ok := v.Group(group); ok {
+		t.Groups = []cluster.Group{g}
+	}
+	for _, r := range v.Resources {
+		if r.Group == group {
+			t.Resources = append(t.Resources, r)
+		}
+	}
+	return t
+}
+
+func itoa(n int) string { return strconv.Itoa(n) }

@@ -1,0 +1,314 @@
+package incident
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/hypervigil/hypervigil/internal/cluster"
+	"github.com/hypervigil/hypervigil/internal/dial"
+	"github.com/hypervigil/hypervigil/receiver/evidence"
+	"github.com/hypervigil/hypervigil/receiver/guard"
+)
+
+// logins is how many healthy rounds in a row make a proof (G26).
+const logins = 3
+
+// verify judges a round for health. Three healthy rounds in a row, then the hold, and the incident is over; until
+// then anything else sends it back to where it was.
+func (st *stepper) verify(i *Incident, round evidence.Round) {
+	why, well := st.well(i, round)
+	if well {
+		st.healthy(i)
+		return
+	}
+	up := round.Login.Known() && round.Login.Value.Up
+	i.Healthy = 0
+	if !i.HealthyAt.IsZero() {
+		st.tell(i, "not healthy any more", why)
+		i.HealthyAt = time.Time{}
+	}
+	i.Next = st.now.Add(watchEvery)
+	switch i.Phase {
+	case Verifying, Recovering:
+		i.Next = st.now.Add(roundEvery)
+		switch {
+		case up:
+			st.enter(i, Verifying, "SQL Server logs in; not proven healthy yet: "+why)
+		case starting(round):
+			st.enter(i, Recovering, "SQL Server is starting or recovering; nothing may follow. "+why)
+			st.stall(i, why)
+		case len(i.Actions) > 0:
+			st.relapse(i, why)
+		default:
+			st.enter(i, Confirming, "SQL Server does not log in any more. "+why)
+		}
+	case Refused, Told, Proposed, Escalated, Waiting, Open, Confirming:
+		if i.ExplainedBy == "" && (i.Phase == Refused || i.Phase == Proposed) && st.changed(i, round) {
+			st.enter(i, Confirming, "The case has changed; asking again.")
+			i.Rung = 0
+			i.Next = st.now
+		}
+	case Acting, Healed:
+	}
+}
+
+// changed reports whether what a refusal rested on is no longer so: a deliberate stop that somebody ended, and
+// that then died, is a new case.
+func (st *stepper) changed(i *Incident, round evidence.Round) bool {
+	return i.Deliberate && round.Service.Known() && round.Service.Value.State == cluster.ServiceStopped &&
+		round.Service.Value.ExitCode != 0 && len(i.Rounds) > 1 && i.Rounds[len(i.Rounds)-2].Service.Value.ExitCode == 0
+}
+
+// relapse: SQL Server came back after our commands and is gone again. Nothing more is tried: what was done did not
+// help, and doing it again would be a loop.
+func (st *stepper) relapse(i *Incident, why string) {
+	if i.StalledSince.IsZero() {
+		i.StalledSince = st.now
+	}
+	if st.now.Sub(i.StalledSince) < relapseBound {
+		return
+	}
+	st.endPast(i, false)
+	vm := st.s.VMs[i.VM]
+	vm.Latched = i.ID
+	st.setVM(i.VM, vm, true)
+	st.escalate(i, "SQL Server did not stay up after the commands. "+why)
+}
+
+// relapseBound is how long SQL Server may be away again after our commands before a person is called: a dropped
+// login is no relapse.
+const relapseBound = 15 * time.Second
+
+func (st *stepper) stall(i *Incident, why string) {
+	if i.StalledSince.IsZero() {
+		i.StalledSince = st.now
+	}
+	if st.now.Sub(i.StalledSince) > stallBound {
+		st.escalate(i, "SQL Server has been starting or recovering for "+stallBound.String()+". "+why)
+	}
+}
+
+// starting reports whether a round shows a SQL Server that is on its way.
+func starting(r evidence.Round) bool {
+	if !r.Service.Known() {
+		return false
+	}
+	switch r.Service.Value.State {
+	case cluster.ServiceStartPending:
+		return true
+	case cluster.ServiceRunning:
+		return r.Login.Known() && !r.Login.Value.Up
+	case cluster.ServiceStopped, cluster.ServiceStopPending, cluster.ServiceContinuePending, cluster.ServicePausePending,
+		cluster.ServicePaused, cluster.ServiceUnknown:
+	}
+	return false
+}
+
+// healthy counts a healthy round, and ends the incident after the hold.
+func (st *stepper) healthy(i *Incident) {
+	i.Healthy++
+	i.StalledSince = time.Time{}
+	i.Next = st.now.Add(roundEvery)
+	if i.Phase != Escalated && i.Phase != Verifying {
+		st.enter(i, Verifying, "SQL Server logs in; its health is being proven.")
+	}
+	if i.Healthy < logins {
+		return
+	}
+	vm, _ := st.s.inventory(i.VM)
+	hold := st.s.policy(vm).Limits.Hold
+	if i.HealthyAt.IsZero() {
+		i.HealthyAt = st.now
+		st.endPast(i, len(i.Actions) > 0)
+		st.tell(i, "healthy", fmt.Sprintf("%d logins in a row, databases as in the baseline, the alert is gone; held for %s", i.Healthy, hold))
+	}
+	if over := i.HealthyAt.Add(hold); st.now.Before(over) {
+		i.Next = st.now.Add(min(watchEvery, max(over.Sub(st.now), roundEvery/4)))
+		return
+	}
+	st.close(i)
+}
+
+// close ends an incident and those that it explained.
+func (st *stepper) close(i *Incident) {
+	i.ClosedAt, i.Next = st.now, time.Time{}
+	i.HealedBy = st.healer(i)
+	st.finish(i)
+	for _, j := range st.open() {
+		if j.ExplainedBy != i.ID {
+			continue
+		}
+		if j.Alert.Firing {
+			continue // it has a life of its own; explain() sets it free
+		}
+		j.ClosedAt, j.Next, j.HealedBy = st.now, time.Time{}, i.HealedBy
+		st.enter(j, Healed, "Closed with the "+string(i.Fault)+" fault that explained it, "+i.ID+".")
+	}
+	// What was proven is proven anew: PIDs and start times have changed.
+	vm := st.s.VMs[i.VM]
+	vm.ProvedAt = time.Time{}
+	st.setVM(i.VM, vm, false)
+}
+
+// finish says in plain words how it ended.
+func (st *stepper) finish(i *Incident) {
+	if i.Phase == Escalated {
+		i.Summary += " It is healthy again since " + i.HealthyAt.UTC().Format("15:04:05") + "; acknowledge it to release the latch."
+		st.tell(i, "closed", i.Summary)
+		return
+	}
+	var words string
+	switch i.HealedBy {
+	case ByHypervigil:
+		words = fmt.Sprintf("Healed by hypervigil: %s with %d commands.", i.Actions[len(i.Actions)-1].Rung, sent(i))
+	case ByCluster:
+		from, to := st.move(i)
+		if from != "" {
+			words = fmt.Sprintf("Healed by the cluster: it waited for the cluster, which moved the group from %s to %s; no command was sent.", from, to)
+		} else {
+			words = "Healed by the cluster: it waited for the cluster, which restarted the virtual machine; no command was sent."
+		}
+	case ByPerson:
+		words = "Healed by a person: the service that was stopped on purpose runs again; no command was sent."
+	case ByItself:
+		words = "Healed by itself; no command was sent."
+	}
+	st.enter(i, Healed, words)
+}
+
+func sent(i *Incident) int {
+	n := 0
+	for _, a := range i.Actions {
+		if a.Result != nil && a.Result.Sent {
+			n++
+		}
+	}
+	return n
+}
+
+// healer tells who brought SQL Server back.
+func (st *stepper) healer(i *Incident) Healer {
+	for _, a := range i.Actions {
+		if !a.Issued.IsZero() && (a.State == Verified || a.State == Observed) && (a.Result == nil || a.Result.Sent) {
+			return ByHypervigil
+		}
+	}
+	if from, _ := st.move(i); from != "" {
+		return ByCluster
+	}
+	switch {
+	case i.Fault == evidence.Host:
+		return ByCluster
+	case i.Deliberate:
+		return ByPerson
+	}
+	return ByItself
+}
+
+// move tells from where to where the group went since shortly before the alert began.
+func (st *stepper) move(i *Incident) (from, to string) {
+	owners := st.owners(i)
+	if len(owners) == 0 {
+		return "", ""
+	}
+	to = owners[len(owners)-1].Node
+	if i.OwnerBefore == "" || i.OwnerBefore == to {
+		return "", ""
+	}
+	return i.OwnerBefore, to
+}
+
+// well reports whether a round shows the subject as it was when it was healthy (G26), and if not, why.
+func (st *stepper) well(i *Incident, r evidence.Round) (string, bool) {
+	if st.witness(i) != evidence.NoInstance {
+		if why, up := loggedIn(r.Login); !up {
+			return why, false
+		}
+	}
+	base := st.s.VMs[i.VM].Proof.Baseline[st.witness(i)]
+	if len(base.Databases) > 0 {
+		if r.Login.Value.Databases == nil {
+			return "the states of its databases could not be read", false
+		}
+		for _, name := range slices.Sorted(maps.Keys(base.Databases)) {
+			if now := r.Login.Value.Databases[name]; now != base.Databases[name] {
+				return fmt.Sprintf("database %q is %q; the baseline says %q", name, now, base.Databases[name]), false
+			}
+		}
+	}
+	if why, ok := st.groupWell(i, r); !ok {
+		return why, false
+	}
+	switch a := r.Alert; {
+	case !a.Known():
+		return "no Alertmanager could be asked whether the alert is gone", false
+	case a.Value.Active:
+		return "the alert is still active", false
+	case a.Value.Suppressed:
+		return "the alert is silenced or inhibited, not gone", false
+	}
+	return "", true
+}
+
+func loggedIn(l evidence.Reading[evidence.Login]) (string, bool) {
+	switch {
+	case !l.Known():
+		return "SQL Server could not be tried: " + string(l.Failure), false
+	case l.Value.Up:
+		return "", true
+	case l.Value.ErrorNumber != 0:
+		return fmt.Sprintf("the login fails with error %d", l.Value.ErrorNumber), false
+	case l.Value.Reason == dial.Answered:
+		return "the login fails", false
+	}
+	return "the login fails: " + string(l.Value.Reason), false
+}
+
+// groupWell: the group is online, on the node we expect, and will be started by the cluster again (PersistentState).
+func (st *stepper) groupWell(i *Incident, r evidence.Round) (string, bool) {
+	vm, ok := st.s.inventory(i.VM)
+	if !ok {
+		return "it is no longer in the inventory", false
+	}
+	for _, node := range slices.Sorted(maps.Keys(r.Views)) {
+		v := r.Views[node]
+		if !v.Known() {
+			continue
+		}
+		g, ok := v.Value.Group(vm.GroupName())
+		switch {
+		case !ok:
+			continue
+		case g.State != cluster.GroupOnline:
+			return fmt.Sprintf("group %q is in state %d, not online, says %s", g.Name, g.State, node), false
+		case !g.PersistentState:
+			return fmt.Sprintf("group %q would not be started again by the cluster (PersistentState false)", g.Name), false
+		}
+		if a := i.lastAction(); a != nil && a.Owner != "" && g.Owner != a.Owner {
+			return fmt.Sprintf("group %q is on %s; the commands went to %s", g.Name, g.Owner, a.Owner), false
+		}
+		return "", true
+	}
+	return "no node shows the group", false
+}
+
+// paused sets or lifts a pause.
+func (st *stepper) paused(e PauseSet) {
+	if !st.ownPauses {
+		st.s.Pauses, st.ownPauses = maps.Clone(st.s.Pauses), true
+	}
+	key := pauseKey(e.Pause)
+	if !e.Pause.Expires.After(st.now) {
+		delete(st.s.Pauses, e.Pause.ID)
+		st.emit(Delete{Key: key})
+		st.emit(Note{Message: "pause lifted", Keys: []any{"pause", e.Pause.ID}})
+		return
+	}
+	st.s.Pauses[e.Pause.ID] = e.Pause
+	st.emit(Put{Key: key, Value: e.Pause})
+	st.emit(Note{Message: "paused", Keys: []any{"pause", e.Pause.ID, "owner", e.Pause.Owner, "reason", e.Pause.Reason}})
+}
+
+func sortedKeys(m map[string]guard.Pause) []string { return slices.Sorted(maps.Keys(m)) }

@@ -1,0 +1,510 @@
+package incident_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/hypervigil/hypervigil/internal/cluster"
+	"github.com/hypervigil/hypervigil/internal/config"
+	"github.com/hypervigil/hypervigil/internal/dial"
+	"github.com/hypervigil/hypervigil/receiver/evidence"
+	"github.com/hypervigil/hypervigil/receiver/guard"
+	"github.com/hypervigil/hypervigil/receiver/incident"
+	"github.com/hypervigil/hypervigil/receiver/remedy"
+)
+
+// world is a small cluster in virtual time: a single-goroutine stepper that plays everything Step talks to. It judges
+// nothing; tests read what was done to it.
+type world struct {
+	t       testing.TB
+	cfg     *config.Config
+	now     time.Time
+	state   incident.State
+	records map[string][]byte
+	queue   []timed // what will happen
+	wake    time.Time
+
+	vms       map[string]*machine
+	nodes     []string
+	down      map[string]bool // nodes that do not answer, and that the others call Down
+	blind     map[string]bool // guests whose WinRM does not answer
+	silenced  bool
+	lab       bool
+	controls  bool // the controls outside the cluster answer
+	commands  []remedy.Command
+	begun     map[string]int // starts of each incident's actions, by action: never more than one
+	loseReply bool           // the next command's answer is lost after it took effect
+	dropSend  bool           // the next command never leaves and its answer is lost
+	notes     []string
+}
+
+// timed is one thing that will happen.
+type timed struct {
+	at    time.Time
+	event func() incident.Event // nil: only a change of the world
+	apply func()
+	alive bool // survives a crash of the receiver
+}
+
+// machine is one VM with one instance of SQL Server and its agent.
+type machine struct {
+	name      string
+	owner     string
+	group     cluster.GroupState
+	persists  bool
+	heartbeat cluster.Heartbeat
+	service   cluster.Service
+	agent     cluster.Service
+	created   time.Time
+	reason    dial.Reason // why a login fails; empty: it works
+	events    []cluster.Event
+	alertAt   time.Time // zero: not active
+	databases map[string]string
+}
+
+const clusterName = "hv-test"
+
+func group(vm string) string { return vm + " group" }
+
+func newWorld(t testing.TB, policy string) *world {
+	t.Helper()
+	var b bytes.Buffer
+	fmt.Fprintf(&b, `credentials:
+  c: {username: u, password_env: HYPERVIGIL_TEST_PASSWORD, scheme: basic}
+clusters:
+  - name: %s
+    reader: c
+    operator: c
+    guest_operator: c
+    nodes:
+      - {name: HV1, addresses: [127.0.0.1]}
+      - {name: HV2, addresses: [127.0.0.2]}
+      - {name: HV3, addresses: [127.0.0.3]}
+    virtual_machines:
+`, clusterName)
+	w := &world{
+		t: t, now: time.Date(2026, 11, 23, 8, 0, 0, 0, time.UTC), records: map[string][]byte{}, vms: map[string]*machine{},
+		nodes: []string{"HV1", "HV2", "HV3"}, down: map[string]bool{}, blind: map[string]bool{}, lab: true, controls: true, begun: map[string]int{},
+	}
+	for i, name := range []string{"SQL01", "SQL02", "SQL03", "SQL04"} {
+		fmt.Fprintf(&b, "      - name: %s\n        group: %s\n        guest: {address: 127.0.1.%d}\n        policy: standard\n", name, group(name), i+1)
+		fmt.Fprintf(&b, "        sql_servers:\n          - {instance: MSSQLSERVER, address: \"127.0.1.%d:1433\", credential: c, encrypt: strict}\n", i+1)
+		w.vms[name] = &machine{
+			name: name, owner: w.nodes[i%3], persists: true, heartbeat: cluster.HeartbeatOK, created: w.now.Add(-time.Hour),
+			service:   cluster.Service{Name: "MSSQLSERVER", State: cluster.ServiceRunning, StartMode: "Auto", ProcessID: uint32(1000 + i)},
+			agent:     cluster.Service{Name: "SQLSERVERAGENT", State: cluster.ServiceRunning, StartMode: "Auto", ProcessID: uint32(2000 + i)},
+			databases: map[string]string{"master": "ONLINE", "archive": "OFFLINE"},
+		}
+	}
+	fmt.Fprintf(&b, `receiver:
+  ledger: {path: ledger.db}
+  webhook: {token_env: HYPERVIGIL_TEST_TOKEN}
+  alertmanagers: [http://127.0.0.1:9093]
+  controls: ["tcp://127.0.2.1:53", "tcp://127.0.2.2:443"]
+  hold_off: 60s
+  policies:
+    standard:
+%s`, policy)
+	cfg, err := config.Parse("test.yml", b.Bytes())
+	if err != nil {
+		t.Fatalf("configuration of the test: %v", err)
+	}
+	w.cfg = cfg
+	w.boot()
+	return w
+}
+
+const actPolicy = "      mode: act\n"
+
+// boot starts a receiver with what the ledger holds.
+func (w *world) boot() {
+	w.t.Helper()
+	var records []incident.Record
+	for _, key := range slices.Sorted(maps.Keys(w.records)) {
+		records = append(records, incident.Record{Key: key, Value: w.records[key]})
+	}
+	state, effects, err := incident.Restore(w.cfg, records, w.now)
+	if err != nil {
+		w.t.Fatalf("restore: %v", err)
+	}
+	w.state, w.wake = state, time.Time{}
+	w.carryOut(effects)
+	w.step(incident.Ticked{At: incident.At(w.now)})
+}
+
+// crash loses everything that is not on disk, and starts again after a while.
+func (w *world) crash(down time.Duration) {
+	w.queue = slices.DeleteFunc(w.queue, func(q timed) bool { return !q.alive })
+	w.wake = time.Time{}
+	w.advance(down)
+	w.boot()
+}
+
+// step feeds one event and carries out the effects, records first.
+func (w *world) step(e incident.Event) {
+	next, effects := incident.Step(w.state, e)
+	if lost, ok := w.conflict(effects); ok {
+		w.step(lost)
+		return
+	}
+	w.state = next
+	w.carryOut(effects)
+}
+
+func (w *world) conflict(effects []incident.Effect) (incident.ClaimLost, bool) {
+	for _, e := range effects {
+		if p, ok := e.(incident.Put); ok && p.IfAbsent {
+			if _, exists := w.records[p.Key]; exists {
+				return incident.ClaimLost{At: incident.At(w.now), Incident: p.Incident, Number: p.Number}, true
+			}
+		}
+	}
+	return incident.ClaimLost{}, false
+}
+
+func (w *world) carryOut(effects []incident.Effect) {
+	for _, e := range effects {
+		switch e := e.(type) {
+		case incident.Put:
+			value, err := json.Marshal(e.Value)
+			if err != nil {
+				w.t.Fatalf("record %s: %v", e.Key, err)
+			}
+			w.records[e.Key] = value
+		case incident.Delete:
+			delete(w.records, e.Key)
+		}
+	}
+	for _, e := range effects {
+		switch e := e.(type) {
+		case incident.Put, incident.Delete, incident.Refusal:
+		case incident.Wake:
+			w.wake = e.When
+		case incident.Note:
+			w.notes = append(w.notes, fmt.Sprint(e.Message, " ", e.Keys))
+		case incident.Proceed:
+			w.later(time.Millisecond, func() incident.Event {
+				return incident.PlanStored{At: incident.At(w.now), Incident: e.Incident}
+			})
+		case incident.Look:
+			w.later(20*time.Millisecond, func() incident.Event {
+				return incident.Looked{
+					At: incident.At(w.now), Incident: e.Incident, AskID: e.AskID, Round: w.round(e.Ask),
+					Lab: evidence.Reading[bool]{Value: w.lab, At: w.now},
+				}
+			})
+		case incident.Sample:
+			w.later(15*time.Millisecond, func() incident.Event {
+				return incident.Sampled{
+					At: incident.At(w.now), Cluster: e.Cluster, Views: w.views(), Lab: evidence.Reading[bool]{Value: w.lab, At: w.now},
+				}
+			})
+		case incident.Prove:
+			w.later(30*time.Millisecond, func() incident.Event { return incident.Proved{At: incident.At(w.now), Proof: w.proof(e.VM)} })
+		case incident.Send:
+			w.send(e)
+		}
+	}
+}
+
+func (w *world) later(d time.Duration, event func() incident.Event) {
+	w.queue = append(w.queue, timed{at: w.now.Add(d), event: event})
+}
+
+// change makes the world change later, whatever becomes of the receiver.
+func (w *world) change(d time.Duration, apply func()) {
+	w.queue = append(w.queue, timed{at: w.now.Add(d), apply: apply, alive: true})
+}
+
+// send plays the network and the guest for one command.
+func (w *world) send(e incident.Send) {
+	if w.now.After(e.NotAfter) {
+		w.t.Errorf("a command left after its read grew stale: %+v", e)
+	}
+	answer := func(r remedy.Result) {
+		r.StartedAt, r.EndedAt = w.now, w.now
+		w.later(10*time.Millisecond, func() incident.Event {
+			return incident.Commanded{At: incident.At(w.now), Incident: e.Incident, Number: e.Number, Result: r}
+		})
+	}
+	if w.dropSend {
+		w.dropSend = false
+		answer(remedy.Result{Sent: true, Failure: string(dial.QueryTimeout)})
+		return
+	}
+	w.commands = append(w.commands, e.Command)
+	key := fmt.Sprintf("%s/%d", e.Incident, e.Number)
+	if w.begun[key]++; w.begun[key] > 1 {
+		w.t.Errorf("action %s was sent %d times", key, w.begun[key])
+	}
+	code := w.apply(e.Command)
+	if w.loseReply {
+		w.loseReply = false
+		answer(remedy.Result{Sent: true, Failure: string(dial.QueryTimeout)})
+		return
+	}
+	answer(remedy.Result{Sent: true, Answered: true, Code: code})
+}
+
+// apply does what Windows would do.
+func (w *world) apply(c remedy.Command) uint32 {
+	m := w.vms[c.VM.Name]
+	switch c.Method {
+	case remedy.StartService:
+		s := &m.service
+		if c.Service == m.agent.Name {
+			s = &m.agent
+		}
+		if s.State == cluster.ServiceRunning {
+			return 10
+		}
+		s.State = cluster.ServiceStartPending
+		w.change(2*time.Second, func() {
+			s.State, s.ProcessID, s.ExitCode = cluster.ServiceRunning, s.ProcessID+1, 0
+			if s == &m.service {
+				m.created, m.reason = w.now, ""
+				w.alert(m.name, false)
+			}
+		})
+	case remedy.StopService:
+		m.agent.State = cluster.ServiceStopped
+	case remedy.TerminateProcess:
+		w.kill(m.name)
+	}
+	return 0
+}
+
+// kill ends SQL Server's process as a crash does.
+func (w *world) kill(vm string) {
+	m := w.vms[vm]
+	m.service.State, m.service.ExitCode, m.reason = cluster.ServiceStopped, 1067, dial.Refused
+	m.service.ProcessID++
+	m.events = append(m.events, cluster.Event{Log: "System", ID: 7034, At: w.now})
+}
+
+// stopCleanly ends SQL Server as an administrator does.
+func (w *world) stopCleanly(vm string) {
+	m := w.vms[vm]
+	m.service.State, m.service.ExitCode, m.reason = cluster.ServiceStopped, 0, dial.Refused
+	m.agent.State = cluster.ServiceStopped
+	m.events = append(m.events, cluster.Event{Log: "System", ID: 7036, At: w.now})
+}
+
+// alert makes the alert of a VM active or not, without telling anybody.
+func (w *world) alert(vm string, on bool) {
+	m := w.vms[vm]
+	switch {
+	case on && m.alertAt.IsZero():
+		m.alertAt = w.now
+	case !on:
+		m.alertAt = time.Time{}
+	}
+}
+
+// notify delivers a notification about a VM's alert.
+func (w *world) notify(vm string, fault evidence.Fault, instance string, firing bool, startsAt time.Time) {
+	labels := map[string]string{
+		"alertname": "Hypervigil" + string(fault), "cluster": clusterName, "vm": vm, "sql_instance": instance,
+		"fault": string(fault), "severity": "critical", "hypervigil": "act",
+	}
+	w.step(incident.Notified{At: incident.At(w.now), Alerts: []incident.NotifiedAlert{{Firing: firing, Labels: labels, StartsAt: startsAt}}})
+}
+
+// fire makes an alert active and tells of it.
+func (w *world) fire(vm string, fault evidence.Fault) {
+	w.alert(vm, true)
+	instance := "MSSQLSERVER"
+	if fault == evidence.Host || fault == evidence.Guest || fault == evidence.Network {
+		instance = evidence.NoInstance
+	}
+	w.notify(vm, fault, instance, true, w.vms[vm].alertAt)
+}
+
+// advance lets time pass.
+func (w *world) advance(d time.Duration) {
+	end := w.now.Add(d)
+	for {
+		next, at := -1, end
+		for n, q := range w.queue {
+			if !q.at.After(at) && (next < 0 || q.at.Before(at)) {
+				next, at = n, q.at
+			}
+		}
+		if !w.wake.IsZero() && w.wake.Before(at) {
+			w.now, w.wake = later(w.now, w.wake), time.Time{}
+			w.step(incident.Ticked{At: incident.At(w.now)})
+			continue
+		}
+		if next < 0 {
+			w.now = end
+			return
+		}
+		q := w.queue[next]
+		w.queue = slices.Delete(w.queue, next, next+1)
+		w.now = later(w.now, q.at)
+		if q.apply != nil {
+			q.apply()
+		}
+		if q.event != nil {
+			w.step(q.event())
+		}
+	}
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// warm lets the receiver become ready.
+func (w *world) warm() {
+	w.t.Helper()
+	w.advance(65 * time.Second)
+	if missing := w.state.Ready(w.now); len(missing) > 0 {
+		w.t.Fatalf("not ready: %v", missing)
+	}
+}
+
+func (w *world) views() map[string]evidence.Reading[cluster.View] {
+	views := map[string]evidence.Reading[cluster.View]{}
+	for _, by := range w.nodes {
+		if w.down[by] {
+			views[by] = evidence.Reading[cluster.View]{At: w.now, Failure: dial.TCPTimeout}
+			continue
+		}
+		v := cluster.View{By: by, Info: cluster.Info{
+			SameSubnetDelay: time.Second, SameSubnetThreshold: 10, ResiliencyDefaultPeriod: 240 * time.Second, WitnessDynamicWeight: 0,
+		}}
+		for _, n := range w.nodes {
+			state := cluster.NodeUp
+			if w.down[n] {
+				state = cluster.NodeDown
+			}
+			v.Nodes = append(v.Nodes, cluster.Node{Name: n, State: state, DynamicWeight: 1})
+		}
+		for _, name := range slices.Sorted(maps.Keys(w.vms)) {
+			m := w.vms[name]
+			v.Groups = append(v.Groups, cluster.Group{Name: group(name), Type: cluster.GroupTypeVM, State: m.group, Owner: m.owner, PersistentState: m.persists})
+		}
+		views[by] = evidence.Reading[cluster.View]{Value: v, At: w.now}
+	}
+	return views
+}
+
+func (w *world) round(a evidence.Ask) evidence.Round {
+	m := w.vms[a.VM.Name]
+	r := evidence.Round{Started: w.now.Add(-20 * time.Millisecond), Finished: w.now}
+	lost := w.blind[m.name] || w.down[m.owner]
+	for _, p := range a.Parts {
+		switch p {
+		case evidence.PartAlert:
+			r.Alert = evidence.Reading[evidence.Alert]{At: w.now, Value: evidence.Alert{
+				Active: !m.alertAt.IsZero() && !w.silenced, Suppressed: !m.alertAt.IsZero() && w.silenced, Asked: 1, Reachable: 1,
+			}}
+		case evidence.PartLogin, evidence.PartDatabases:
+			r.Login = w.login(m, lost)
+		case evidence.PartService:
+			r.Service = reading(w, m.service, lost)
+		case evidence.PartDependents:
+			r.Dependents = reading(w, []cluster.Service{m.agent}, lost)
+		case evidence.PartProcess:
+			p := cluster.Process{ID: m.service.ProcessID, Created: m.created}
+			if m.service.State != cluster.ServiceRunning || a.PID != 0 && a.PID != p.ID {
+				p = cluster.Process{}
+			}
+			r.Process = reading(w, p, lost)
+		case evidence.PartEvents:
+			r.Events = reading(w, m.events, lost)
+		case evidence.PartGuest:
+			r.Guest = reading(w, cluster.GuestIdentity{ComputerName: m.name, ProductUUID: "uuid-" + m.name}, lost)
+		case evidence.PartHost:
+			r.Host = reading(w, cluster.VirtualMachine{ID: "id-" + m.name, State: cluster.VMRunning, Heartbeat: m.heartbeat}, w.down[m.owner])
+		case evidence.PartViews:
+			r.Views = w.views()
+		case evidence.PartSweep:
+			s := evidence.Sweep{Controls: []evidence.Control{{Address: "a", OK: w.controls}, {Address: "b", OK: w.controls}}}
+			for _, name := range slices.Sorted(maps.Keys(w.vms)) {
+				if o := w.vms[name]; o != m {
+					s.Watched = append(s.Watched, evidence.Sibling{VM: name, Owner: o.owner, Sick: o.reason != "" || w.down[o.owner]})
+				}
+			}
+			r.Sweep = reading(w, s, false)
+		}
+	}
+	return r
+}
+
+func (w *world) login(m *machine, lost bool) evidence.Reading[evidence.Login] {
+	l := evidence.Login{Up: m.reason == "", Reason: m.reason, Databases: m.databases}
+	if lost && !w.blind[m.name] {
+		l = evidence.Login{Reason: dial.TCPTimeout}
+	}
+	if !l.Up {
+		l.Databases = nil
+	}
+	return evidence.Reading[evidence.Login]{Value: l, At: w.now}
+}
+
+func reading[T any](w *world, v T, lost bool) evidence.Reading[T] {
+	if lost {
+		return evidence.Reading[T]{At: w.now, Failure: dial.TCPTimeout}
+	}
+	return evidence.Reading[T]{Value: v, At: w.now}
+}
+
+func (w *world) proof(id evidence.VM) evidence.Proof {
+	m := w.vms[id.Name]
+	p := evidence.Proof{VM: id, At: w.now}
+	if m.reason != "" || w.down[m.owner] || w.blind[m.name] {
+		p.Missing = []string{"SQL Server does not answer"}
+		return p
+	}
+	p.Binding = evidence.Binding{At: w.now, Group: group(id.Name), VMID: "id-" + m.name, ComputerName: m.name, ProductUUID: "uuid-" + m.name}
+	p.Baseline = map[string]evidence.Baseline{"MSSQLSERVER": {At: w.now, Databases: maps.Clone(m.databases), PID: m.service.ProcessID, Created: m.created}}
+	if m.agent.State == cluster.ServiceRunning {
+		b := p.Baseline["MSSQLSERVER"]
+		b.Dependents = []string{m.agent.Name}
+		p.Baseline["MSSQLSERVER"] = b
+	}
+	return p
+}
+
+// only is the one incident of a VM and class.
+func (w *world) only(vm string, fault evidence.Fault) incident.Incident {
+	w.t.Helper()
+	var found []incident.Incident
+	for _, i := range w.state.Incidents {
+		if i.VM.Name == vm && i.Fault == fault {
+			found = append(found, i)
+		}
+	}
+	if len(found) != 1 {
+		w.t.Fatalf("%d incidents of fault %s on %s, want 1", len(found), fault, vm)
+	}
+	return found[0]
+}
+
+// verdict is what a guard last said about an incident.
+func verdict(i incident.Incident, id string) guard.Verdict {
+	for _, v := range i.Verdicts {
+		if v.Guard == id {
+			return v
+		}
+	}
+	return guard.Verdict{}
+}
+
+func (w *world) methods() []string {
+	var names []string
+	for _, c := range w.commands {
+		names = append(names, string(c.Method)+" "+c.Service)
+	}
+	return names
+}
