@@ -22,9 +22,13 @@ func Classify(ctx context.Context, t *Tracker, err error) Reason {
 	if err == nil {
 		return Answered
 	}
-	phase := PhaseNone
+	phase, silence := PhaseNone, PhaseNone
 	if t != nil {
 		phase = t.Phase()
+		silence = phase
+		if t.Unacknowledged() {
+			silence = PhaseTCP // on a connection made earlier, a dead machine looks as it does to a new one
+		}
 	}
 	var dns *net.DNSError
 	switch {
@@ -34,13 +38,13 @@ func Classify(ctx context.Context, t *Tracker, err error) Reason {
 		return TLS
 	case timedOut(err):
 		// Before the refusals: where errors are joined, one of silence and one of a refusal, silence counts.
-		return phase.timeout()
+		return silence.timeout()
 	case isAny(err, refused):
 		return Refused
 	case isAny(err, unreachable):
 		return Unreachable
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
-		return phase.timeout()
+		return silence.timeout()
 	case ctx.Err() != nil || errors.Is(err, context.Canceled):
 		// We gave up for reasons of our own: that says nothing about the peer.
 		return Other

@@ -69,6 +69,7 @@ type Tracker struct {
 	spent   map[Phase]time.Duration
 	conns   map[*Conn]struct{}
 	closed  bool
+	silent  bool // a connection had unacknowledged bytes when CloseAll closed it
 	read    int64
 	written int64
 }
@@ -96,16 +97,35 @@ func (t *Tracker) Watch(ctx context.Context) (stop func() bool) {
 	return context.AfterFunc(ctx, t.CloseAll)
 }
 
-// CloseAll closes every connection of the attempt and lets no new one come to be.
+// CloseAll closes every connection of the attempt and lets no new one come to be. Where the operating system knows
+// that the peer did not even acknowledge what it was sent, Classify will say so.
 func (t *Tracker) CloseAll() {
 	t.mu.Lock()
 	t.closed = true
 	conns := t.conns
 	t.conns = make(map[*Conn]struct{})
 	t.mu.Unlock()
+	silent := false
+	for c := range conns {
+		silent = unacknowledged(c) || silent
+	}
+	if silent {
+		// Before the connections close: whoever waits for one of them classifies as soon as it does.
+		t.mu.Lock()
+		t.silent = true
+		t.mu.Unlock()
+	}
 	for c := range conns {
 		c.close()
 	}
+}
+
+// Unacknowledged reports whether CloseAll found that the peer's TCP had stopped acknowledging: the machine is off or
+// cut off, and not merely hung. It is known on Linux only; elsewhere it is false.
+func (t *Tracker) Unacknowledged() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.silent
 }
 
 // Enter records that the attempt reached p. A phase before the present one is ignored, so that a driver that opens
