@@ -1,0 +1,170 @@
+package console_test
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-kit/log"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/hypervigil/hypervigil/internal/config"
+	"github.com/hypervigil/hypervigil/receiver/console"
+	"github.com/hypervigil/hypervigil/receiver/evidence"
+	"github.com/hypervigil/hypervigil/receiver/guard"
+	"github.com/hypervigil/hypervigil/receiver/incident"
+)
+
+var opened = time.Date(2026, 11, 23, 8, 0, 0, 0, time.UTC)
+
+func state() *incident.State {
+	vm := evidence.VM{Cluster: "hv-cl1", Name: "SQL01"}
+	i := incident.Incident{
+		ID: "one", Subject: evidence.Subject{VM: vm, Instance: "MSSQLSERVER", Fault: evidence.Service},
+		Phase: incident.Refused, Summary: "Nothing is done. <script>alert(1)</script>", OpenedAt: opened,
+		Verdicts: []guard.Verdict{{Guard: "G31", Name: "deliberate stop", Outcome: guard.Refuse, Detail: "somebody meant it", Unblock: "start it"}},
+		Timeline: []incident.Entry{{At: opened, Event: "open", Detail: "it fires"}},
+		Rounds:   []evidence.Round{{Started: opened}},
+	}
+	s := incident.New(&config.Config{Clusters: []*config.Cluster{{Name: "hv-cl1", VirtualMachines: []*config.VirtualMachine{{Name: "SQL01"}}}}}, opened)
+	s.Clusters["hv-cl1"] = incident.Cluster{}
+	s.VMs[vm] = incident.VM{}
+	s.Incidents["one"] = i
+	s.Pauses["p1"] = guard.Pause{ID: "p1", Cluster: "hv-cl1", Owner: "ada", Reason: "patching", Expires: opened.Add(time.Hour)}
+	return &s
+}
+
+func serve(t *testing.T) (*httptest.Server, chan incident.Event) {
+	t.Helper()
+	events := make(chan incident.Event, 10)
+	h, err := console.New(console.Options{
+		State: state, Send: func(e incident.Event) { events <- e }, Reload: func() error { return nil },
+		Gatherer: prometheus.NewRegistry(), Logger: log.NewNopLogger(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(h)
+	t.Cleanup(server.Close)
+	return server, events
+}
+
+func do(t *testing.T, method, url, body string, header ...string) (int, string) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(header) == 2 {
+		r.Header.Set(header[0], header[1])
+	}
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, string(b)
+}
+
+func TestAPI(t *testing.T) {
+	t.Parallel()
+	server, events := serve(t)
+	tests := []struct {
+		name, method, path, body string
+		code                     int
+		want                     string // in the answer
+		event                    bool
+	}{
+		{"the list", "GET", "/api/v1/incidents", "", 200, `"state": "refused"`, false},
+		{"one, with its evidence", "GET", "/api/v1/incidents/one", "", 200, `"rounds": [`, false},
+		{"one that is not", "GET", "/api/v1/incidents/two", "", 404, "no incident", false},
+		{"acknowledge", "POST", "/api/v1/incidents/one/ack", `{"by":"ada"}`, 202, "", true},
+		{"acknowledge by nobody", "POST", "/api/v1/incidents/one/ack", `{}`, 400, "who", false},
+		{"acknowledge what is not", "POST", "/api/v1/incidents/two/ack", `{"by":"ada"}`, 404, "no incident", false},
+		{"pauses", "GET", "/api/v1/pauses", "", 200, "patching", false},
+		{"pause", "POST", "/api/v1/pauses", `{"cluster":"hv-cl1","vm":"SQL01","rung":"restart_service","owner":"ada","reason":"patching","expires_in":"2h"}`, 201, `"owner": "ada"`, true},
+		{"pause without a reason", "POST", "/api/v1/pauses", `{"owner":"ada"}`, 400, "reason", false},
+		{"pause an unknown cluster", "POST", "/api/v1/pauses", `{"cluster":"x","owner":"a","reason":"r"}`, 400, "inventory", false},
+		{"pause an unknown VM", "POST", "/api/v1/pauses", `{"cluster":"hv-cl1","vm":"x","owner":"a","reason":"r"}`, 400, "inventory", false},
+		{"pause a VM of no cluster", "POST", "/api/v1/pauses", `{"vm":"SQL01","owner":"a","reason":"r"}`, 400, "cluster", false},
+		{"pause an unknown rung", "POST", "/api/v1/pauses", `{"rung":"x","owner":"a","reason":"r"}`, 400, "not known", false},
+		{"pause for no time", "POST", "/api/v1/pauses", `{"owner":"a","reason":"r","expires_in":"-1h"}`, 400, "duration", false},
+		{"an unknown field", "POST", "/api/v1/pauses", `{"owner":"a","reason":"r","until":"x"}`, 400, "until", false},
+		{"two bodies", "POST", "/api/v1/pauses", `{"owner":"a","reason":"r"}{}`, 400, "follows", false},
+		{"lift a pause", "DELETE", "/api/v1/pauses/p1", "", 204, "", true},
+		{"lift what is not", "DELETE", "/api/v1/pauses/p2", "", 404, "no pause", false},
+		{"health", "GET", "/-/healthy", "", 200, "healthy", false},
+		{"reload by GET", "GET", "/-/reload", "", 405, "", false},
+		{"reload", "POST", "/-/reload", "", 200, "reloaded", false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			code, body := do(t, tt.method, server.URL+tt.path, tt.body)
+			if code != tt.code || !strings.Contains(body, tt.want) {
+				t.Errorf("%s %s = %d %s, want %d with %q", tt.method, tt.path, code, body, tt.code, tt.want)
+			}
+			select {
+			case e := <-events:
+				if !tt.event {
+					t.Errorf("event %T, want none", e)
+				}
+			default:
+				if tt.event {
+					t.Error("no event reached the driver")
+				}
+			}
+		})
+	}
+}
+
+func TestIncidentJSONHasTheFieldsThatToolsRead(t *testing.T) {
+	t.Parallel()
+	server, _ := serve(t)
+	_, body := do(t, "GET", server.URL+"/api/v1/incidents/one", "")
+	var got map[string]any
+	if err := json.Unmarshal([]byte(body), &got); err != nil {
+		t.Fatal(err)
+	}
+	for _, field := range []string{"id", "cluster", "vm", "sql_instance", "fault", "state", "summary", "opened_at", "alert", "verdicts", "actions", "timeline", "rounds"} {
+		if _, ok := got[field]; !ok {
+			t.Errorf("field %q is missing in %s", field, body)
+		}
+	}
+}
+
+func TestPages(t *testing.T) {
+	t.Parallel()
+	server, _ := serve(t)
+	for path, want := range map[string]string{"/": "SQL01", "/incidents/one": "somebody meant it"} {
+		code, body := do(t, "GET", server.URL+path, "")
+		if code != http.StatusOK || !strings.Contains(body, want) {
+			t.Errorf("GET %s = %d without %q:\n%s", path, code, want, body)
+		}
+		if strings.Contains(body, "<script>") {
+			t.Errorf("GET %s lets an alert's words become markup", path)
+		}
+	}
+	if code, _ := do(t, "GET", server.URL+"/incidents/two", ""); code != http.StatusNotFound {
+		t.Errorf("GET of an unknown incident = %d, want 404", code)
+	}
+	if code, body := do(t, "GET", server.URL+"/-/ready", ""); code != http.StatusServiceUnavailable || !strings.Contains(body, "sampled") {
+		t.Errorf("readiness = %d %s, want 503 and what is missing", code, body)
+	}
+}
+
+func TestAnotherSitesFormIsRefused(t *testing.T) {
+	t.Parallel()
+	server, events := serve(t)
+	code, _ := do(t, "POST", server.URL+"/api/v1/pauses", `{"owner":"a","reason":"r"}`, "Sec-Fetch-Site", "cross-site")
+	if code != http.StatusForbidden || len(events) != 0 {
+		t.Errorf("a cross-site POST = %d with %d events, want 403 and none", code, len(events))
+	}
+}
