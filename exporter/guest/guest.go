@@ -1,0 +1,153 @@
+// Package guest probes the operating system inside one virtual machine: whether it answers, since when it runs, and
+// how Windows sees the services of SQL Server and its Agent.
+//
+//	collectors := guest.Collectors(guest.Options{Source: guest, Cluster: "hv-cl1", VM: vm})
+//
+// Its metrics belong to the layer of the virtual machine and are named hyperv_guest_*.
+package guest
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/go-kit/log"
+	"github.com/go-kit/log/level"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/hypervigil/hypervigil/exporter/probe"
+	"github.com/hypervigil/hypervigil/internal/cluster"
+	"github.com/hypervigil/hypervigil/internal/config"
+)
+
+// Source is the guest that is asked.
+type Source interface {
+	OperatingSystem(ctx context.Context) (cluster.OperatingSystem, error)
+	// Services returns those of the named services that exist.
+	Services(ctx context.Context, names []string) ([]cluster.Service, error)
+}
+
+// Options say which guest, and which instances of SQL Server it has.
+type Options struct {
+	Source  Source
+	Cluster string
+	VM      *config.VirtualMachine
+}
+
+// Labels are the labels that every series of the target carries.
+func Labels(cluster, vm string) prometheus.Labels {
+	return prometheus.Labels{"cluster": cluster, "vm": vm}
+}
+
+// Collectors returns the guest's collectors: os and services.
+func Collectors(o Options) []probe.Collector {
+	d := probe.NewDescs(Labels(o.Cluster, o.VM.Name))
+	return []probe.Collector{osCollector(o, d), servicesCollector(o, d)}
+}
+
+type osDescs struct{ up, info, boot, memoryTotal, memoryFree *prometheus.Desc }
+
+func osCollector(o Options, d probe.Descs) probe.Collector {
+	descs := osDescs{
+		up:          d.New("hyperv_guest_up", "1 means that the guest's operating system answered a question; absent where nothing could be learnt about the guest."),
+		info:        d.New("hyperv_guest_info", "1 always; the labels say which version and build of Windows the guest runs and which name it gives itself.", "version", "build", "computer_name"),
+		boot:        d.New("hyperv_guest_boot_time_seconds", "When the guest was started, in seconds since 1970."),
+		memoryTotal: d.New("hyperv_guest_memory_total_bytes", "Memory that the guest's operating system can use."),
+		memoryFree:  d.New("hyperv_guest_memory_free_bytes", "Memory of the guest that nobody uses."),
+	}
+	return probe.Collector{Name: "os", Collect: func(ctx context.Context, l log.Logger) probe.Result {
+		var s probe.Set
+		os, err := o.Source.OperatingSystem(ctx)
+		if probe.Verdict(probe.Reason(ctx, err)) {
+			s.Bool(descs.up, err == nil)
+		}
+		if err != nil {
+			return probe.Result{Metrics: s, Err: fmt.Errorf("read the guest's operating system: %w", err)}
+		}
+		level.Debug(l).Log("msg", "guest answered", "computer_name", os.ComputerName, "version", os.Version)
+		s.Gauge(descs.info, 1, os.Version, os.Build, os.ComputerName)
+		s.Time(descs.boot, os.LastBoot)
+		s.Gauge(descs.memoryTotal, float64(os.MemoryTotal))
+		s.Gauge(descs.memoryFree, float64(os.MemoryFree))
+		return probe.Result{Metrics: s}
+	}}
+}
+
+// serviceStates and startModes are Windows' own words (learn.microsoft.com, "Win32_Service class"), as labels.
+var (
+	serviceStates = []string{
+		"stopped", "start_pending", "stop_pending", "running", "continue_pending", "pause_pending", "paused", "unknown", probe.Other,
+	}
+	startModes = []string{"boot", "system", "auto", "manual", "disabled", probe.Other}
+)
+
+func label[T ~string](word T) string {
+	return strings.ReplaceAll(strings.ToLower(string(word)), " ", "_")
+}
+
+type serviceDescs struct{ installed, state, mode, exitCode, specificCode, pid *prometheus.Desc }
+
+// watched is a service that belongs to an instance of SQL Server.
+type watched struct{ instance, name, role string }
+
+func watchedServices(vm *config.VirtualMachine) []watched {
+	var w []watched
+	for _, s := range vm.SQLServers {
+		w = append(w,
+			watched{instance: s.Instance, name: s.ServiceName(), role: "engine"},
+			watched{instance: s.Instance, name: s.AgentServiceName(), role: "agent"})
+	}
+	return w
+}
+
+func servicesCollector(o Options, d probe.Descs) probe.Collector {
+	service := func(name, help string, more ...string) *prometheus.Desc {
+		return d.New(name, help, append([]string{"sql_instance", "service", "role"}, more...)...)
+	}
+	descs := serviceDescs{
+		installed:    service("hyperv_guest_service_installed", "1 means that the guest has the service; role is engine for SQL Server itself and agent for its Agent."),
+		state:        service("hyperv_guest_service_state", "1 for the state that the service is in.", "state"),
+		mode:         service("hyperv_guest_service_start_mode", "1 for the way the service is started.", "mode"),
+		exitCode:     service("hyperv_guest_service_exit_code", "Windows' error code of how the service ended: 0 is a clean stop, 1067 a process that died, 1066 a code of the service's own."),
+		specificCode: service("hyperv_guest_service_specific_exit_code", "The service's own error code, where the exit code is 1066."),
+		pid:          service("hyperv_guest_service_process_id", "The id of the service's process; 0 means that there is none."),
+	}
+	services := watchedServices(o.VM)
+	names := make([]string, len(services))
+	for i, w := range services {
+		names[i] = w.name
+	}
+	return probe.Collector{Name: "services", Collect: func(ctx context.Context, l log.Logger) probe.Result {
+		if len(names) == 0 {
+			return probe.Result{}
+		}
+		found, err := o.Source.Services(ctx, names)
+		if err != nil {
+			return probe.Result{Err: fmt.Errorf("read the guest's services: %w", err)}
+		}
+		level.Debug(l).Log("msg", "services read", "asked", len(names), "found", len(found))
+		var s probe.Set
+		serviceMetrics(&s, descs, services, found)
+		return probe.Result{Metrics: s}
+	}}
+}
+
+func serviceMetrics(s *probe.Set, d serviceDescs, services []watched, found []cluster.Service) {
+	byName := make(map[string]*cluster.Service, len(found))
+	for i := range found {
+		byName[strings.ToLower(found[i].Name)] = &found[i]
+	}
+	for _, w := range services {
+		labels := []string{w.instance, w.name, w.role}
+		f, ok := byName[strings.ToLower(w.name)]
+		s.Bool(d.installed, ok, labels...)
+		if !ok {
+			continue
+		}
+		s.States(d.state, serviceStates, label(f.State), labels...)
+		s.States(d.mode, startModes, label(f.StartMode), labels...)
+		s.Gauge(d.exitCode, float64(f.ExitCode), labels...)
+		s.Gauge(d.specificCode, float64(f.SpecificCode), labels...)
+		s.Gauge(d.pid, float64(f.ProcessID), labels...)
+	}
+}

@@ -1,0 +1,163 @@
+// Package wsfc probes one failover cluster: what it says of itself, and whether its nodes agree about that.
+//
+//	prober := wsfc.New(wsfc.Options{Cluster: cl, Sources: hosts})
+//	session := prober.Session() // for each probe
+//
+// The cluster collector asks the last node that answered well, and a second one after a quarter of the time where the
+// first is silent; the views collector asks every node for its own view. Within one probe no node is asked twice.
+// Names of nodes, groups and virtual machines are Windows' names and compared without case; labels spell them as the
+// inventory does.
+package wsfc
+
+import (
+	"context"
+	"strings"
+	"sync"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/hypervigil/hypervigil/exporter/probe"
+	"github.com/hypervigil/hypervigil/internal/cluster"
+	"github.com/hypervigil/hypervigil/internal/config"
+)
+
+// Source is one node that is asked for its view.
+type Source interface {
+	View(ctx context.Context) (cluster.View, error)
+}
+
+// Options say which cluster, and how to reach its nodes.
+type Options struct {
+	Cluster *config.Cluster
+	Sources map[string]Source // by the node's inventory name, all of them
+}
+
+// Labels are the labels that every series of the target carries.
+func Labels(cluster string) prometheus.Labels { return prometheus.Labels{"cluster": cluster} }
+
+// Prober keeps what one probe leaves to the next: which node answered last.
+type Prober struct {
+	cluster *config.Cluster
+	sources map[string]Source
+	names   names
+	descs   *descs
+
+	mu   sync.Mutex
+	last string // the node that answered well last
+}
+
+// New returns the prober of one cluster.
+func New(o Options) *Prober {
+	return &Prober{cluster: o.Cluster, sources: o.Sources, names: newNames(o.Cluster), descs: newDescs(probe.NewDescs(Labels(o.Cluster.Name)))}
+}
+
+// Session returns the collectors of one probe, cluster and views, which share the nodes' answers.
+func (p *Prober) Session() probe.Session {
+	r := newReader(p.sources)
+	return probe.Session{Collectors: []probe.Collector{p.clusterCollector(r), p.viewsCollector(r)}, Wait: r.wg.Wait}
+}
+
+// order lists the nodes, the one that answered well last first.
+func (p *Prober) order() []string {
+	p.mu.Lock()
+	last := p.last
+	p.mu.Unlock()
+	nodes := make([]string, 0, len(p.cluster.Nodes))
+	if _, ok := p.sources[last]; ok {
+		nodes = append(nodes, last)
+	}
+	for _, n := range p.cluster.Nodes {
+		if n.Name != last {
+			nodes = append(nodes, n.Name)
+		}
+	}
+	return nodes
+}
+
+func (p *Prober) remember(node string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.last = node
+}
+
+// names translates the cluster's names into the inventory's.
+type names struct {
+	nodes map[string]string                 // lower case to inventory
+	vms   map[string]*config.VirtualMachine // by group, lower case
+}
+
+func newNames(cl *config.Cluster) names {
+	n := names{nodes: make(map[string]string, len(cl.Nodes)), vms: make(map[string]*config.VirtualMachine, len(cl.VirtualMachines))}
+	for _, node := range cl.Nodes {
+		n.nodes[strings.ToLower(node.Name)] = node.Name
+	}
+	for _, vm := range cl.VirtualMachines {
+		n.vms[strings.ToLower(vm.GroupName())] = vm
+	}
+	return n
+}
+
+// node spells a node as the inventory does; one that is not in it keeps the cluster's spelling.
+func (n names) node(name string) string {
+	if own, ok := n.nodes[strings.ToLower(name)]; ok {
+		return own
+	}
+	return name
+}
+
+// group spells a group as the inventory does, and names its virtual machine; the name is empty where the group is not
+// in the inventory.
+func (n names) group(group string) (spelt, vm string) {
+	if own, ok := n.vms[strings.ToLower(group)]; ok {
+		return own.GroupName(), own.Name
+	}
+	return group, ""
+}
+
+// vm returns the inventory name of a group's virtual machine, or nothing.
+func (n names) vm(group string) string {
+	_, vm := n.group(group)
+	return vm
+}
+
+// answer is one node's view, or why there is none.
+type answer struct {
+	node string
+	view cluster.View
+	err  error
+}
+
+// reader asks each node at most once within a probe, whoever wants to know. A node that nobody waits for any more is
+// left to the end of the probe's context; wg waits for all of them.
+type reader struct {
+	sources map[string]Source
+	wg      sync.WaitGroup
+	mu      sync.Mutex
+	asked   map[string]*question
+}
+
+// question is one node being asked; answer may be read once done is closed.
+type question struct {
+	done   chan struct{}
+	answer answer
+}
+
+func newReader(sources map[string]Source) *reader {
+	return &reader{sources: sources, asked: map[string]*question{}}
+}
+
+// ask begins to ask a node, unless somebody did. ctx is the probe's.
+func (r *reader) ask(ctx context.Context, node string) *question {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if q, ok := r.asked[node]; ok {
+		return q
+	}
+	q := &question{done: make(chan struct{}), answer: answer{node: node}}
+	r.asked[node] = q
+	r.wg.Go(func() {
+		defer close(q.done)
+		q.answer.view, q.answer.err = r.sources[node].View(ctx)
+	})
+	return q
+}
