@@ -23,7 +23,7 @@ type descs struct {
 	groupState, groupStateCode, groupFlag, groupStatusCode, groupOwner, groupInfo *prometheus.Desc
 	groupPriority, groupThreshold, groupPeriod, groupPersistent, vmInfo           *prometheus.Desc
 
-	resourceState, resourceStateCode, resourceFlag, resourceLastStatus, resourceInfo *prometheus.Desc
+	resourceState, resourceStateCode, resourceStatusCode, resourceLastStatus, resourceInfo *prometheus.Desc
 
 	views viewDescs
 }
@@ -58,9 +58,9 @@ func newDescs(d probe.Descs) *descs {
 		groupState:      group("wsfc_group_state", "1 for the state that the group is in. Only for virtual machines of the inventory.", "state"),
 		groupStateCode:  group("wsfc_group_state_code", "The cluster's number for the group's state: -1 unknown, 0 online, 1 offline, 2 failed, 3 partial_online, 4 pending."),
 		groupFlag:       group("wsfc_group_status_flag", "1 means that the flag of the group's status is set; os_heartbeat and application_ready are good signs. Only for virtual machines of the inventory.", "flag"),
-		groupStatusCode: group("wsfc_group_status_code", "The group's status as the cluster's bit mask."),
+		groupStatusCode: group("wsfc_group_status_code", "The group's status as the cluster's bit mask. Only for virtual machines of the inventory."),
 		groupOwner:      group("wsfc_group_owner_info", "1 for the node that owns the group; there is no series for the others.", "node"),
-		groupInfo:       group("wsfc_group_info", "1 always; the labels say of which type the group is (111 is a virtual machine), whether it is the cluster's own core, and its default owner's number.", "type", "core", "default_owner"),
+		groupInfo:       group("wsfc_group_info", "1 always; the labels say of which type the group is (111 is a virtual machine), whether it is the cluster's own core, and its default owner's number. Only for virtual machines of the inventory and the cluster's own core.", "type", "core", "default_owner"),
 		groupPriority:   group("wsfc_group_priority", "The group's priority: 0 is not started automatically, 1000 low, 2000 medium, 3000 high. Only for virtual machines of the inventory."),
 		groupThreshold:  group("wsfc_group_failover_threshold", "Failovers that the cluster allows the group within its period; 4294967295 means one less than there are nodes. Only for virtual machines of the inventory."),
 		groupPeriod:     group("wsfc_group_failover_period_seconds", "The period in which the cluster counts the group's failovers. Only for virtual machines of the inventory."),
@@ -68,8 +68,8 @@ func newDescs(d probe.Descs) *descs {
 		vmInfo:          d.New("wsfc_vm_info", "1 always; the bridge from the inventory's name of a virtual machine to Hyper-V's id and name of it and to its group.", "vm", "vm_id", "vm_name", "group"),
 
 		resourceState:      resource("wsfc_resource_state", "1 for the state that the resource is in. Only for virtual machines of the inventory.", "state"),
-		resourceStateCode:  resource("wsfc_resource_state_code", "The cluster's number for the resource's state: -1 unknown, 0 inherited, 1 initializing, 2 online, 3 offline, 4 failed, 128 pending, 129 online_pending, 130 offline_pending."),
-		resourceFlag:       resource("wsfc_resource_status_flag", "1 means that the flag of the resource's status is set. Only for virtual machines of the inventory.", "flag"),
+		resourceStateCode:  resource("wsfc_resource_state_code", "The cluster's number for the resource's state: -1 unknown, 0 inherited, 1 initializing, 2 online, 3 offline, 4 failed, 128 pending, 129 online_pending, 130 offline_pending. Only for virtual machines of the inventory and the cluster's own core."),
+		resourceStatusCode: resource("wsfc_resource_status_code", "The resource's status as the cluster's bit mask; its bits are not those of a group: 0x2 is an embedded failure, 0x20 a network failure, 0x40 unmonitored, 0x80 a good heartbeat. Only for virtual machines of the inventory."),
 		resourceLastStatus: resource("wsfc_resource_last_operation_status_code", "Windows' error code of the last thing the cluster did to the resource; 0 is success. Only for virtual machines of the inventory."),
 		resourceInfo:       resource("wsfc_resource_info", "1 always; the label says of which type the resource is. Only for virtual machines of the inventory and the cluster's own core.", "type"),
 
@@ -140,14 +140,16 @@ func (p *Prober) groupMetrics(s *probe.Set, groups []cluster.Group) map[string]b
 		}
 		group, vm := p.names.group(g.Name)
 		s.Gauge(d.groupStateCode, float64(g.State), group, vm)
-		s.Gauge(d.groupStatusCode, float64(g.Status), group, vm)
 		if g.Owner != "" {
 			s.Gauge(d.groupOwner, 1, group, vm, p.names.node(g.Owner))
 		}
-		s.Gauge(d.groupInfo, 1, group, vm, fmt.Sprint(g.Type), fmt.Sprint(g.IsCore), defaultOwner(g.DefaultOwner))
+		if vm != "" || g.IsCore {
+			s.Gauge(d.groupInfo, 1, group, vm, fmt.Sprint(g.Type), fmt.Sprint(g.IsCore), defaultOwner(g.DefaultOwner))
+		}
 		if vm == "" {
 			continue
 		}
+		s.Gauge(d.groupStatusCode, float64(g.Status), group, vm)
 		s.States(d.groupState, groupStates, groupState(g.State), group, vm)
 		for _, f := range groupFlags {
 			s.Bool(d.groupFlag, g.Status&f.bit != 0, group, vm, f.name)
@@ -170,6 +172,8 @@ func defaultOwner(n uint32) string {
 	return fmt.Sprint(n)
 }
 
+// resourceMetrics covers the resources of our machines and of the cluster's core. A large cluster has two for each of
+// thousands of machines, and nobody here asks about those that are not in the inventory.
 func (p *Prober) resourceMetrics(s *probe.Set, resources []cluster.Resource, core map[string]bool) {
 	d := p.descs
 	var witness *cluster.Resource
@@ -177,20 +181,19 @@ func (p *Prober) resourceMetrics(s *probe.Set, resources []cluster.Resource, cor
 		r := &resources[i]
 		group, vm := p.names.group(r.Group)
 		own := core[strings.ToLower(r.Group)]
+		if vm == "" && !own {
+			continue
+		}
 		s.Gauge(d.resourceStateCode, float64(r.State), group, vm, r.Name)
+		s.Gauge(d.resourceInfo, 1, group, vm, r.Name, r.Type)
 		if own && isWitness(r.Type) {
 			witness = r
-		}
-		if vm != "" || own {
-			s.Gauge(d.resourceInfo, 1, group, vm, r.Name, r.Type)
 		}
 		if vm == "" {
 			continue
 		}
 		s.States(d.resourceState, resourceStates, resourceState(r.State), group, vm, r.Name)
-		for _, f := range resourceFlags {
-			s.Bool(d.resourceFlag, r.Status&f.bit != 0, group, vm, r.Name, f.name)
-		}
+		s.Gauge(d.resourceStatusCode, float64(r.Status), group, vm, r.Name)
 		s.Gauge(d.resourceLastStatus, float64(r.LastStatus), group, vm, r.Name)
 		if r.VMID != "" {
 			s.Gauge(d.vmInfo, 1, vm, strings.ToUpper(r.VMID), p.cluster.VirtualMachine(vm).HyperVName(), group)

@@ -17,7 +17,7 @@ var (
 )
 
 // flag is one bit of a status and its label.
-type flag[T ~uint32 | ~uint64] struct {
+type flag[T cluster.NodeStatus | cluster.GroupStatus] struct {
 	bit  T
 	name string
 }
@@ -45,21 +45,6 @@ var groupFlags = []flag[cluster.GroupStatus]{
 	{cluster.GroupApplicationReady, "application_ready"},
 	{cluster.GroupNotLocalDiskOwner, "not_local_disk_owner"},
 	{cluster.GroupWaitingForDependencies, "waiting_for_dependencies"},
-}
-
-// resourceFlags are the bits of MSCluster_Resource.StatusInformation (learn.microsoft.com, "StatusInformation" of
-// resources; clusapi.h). The same names have other bits in a group's status.
-var resourceFlags = []flag[uint64]{
-	{0x1, "locked"},
-	{0x2, "embedded_failure"},
-	{0x4, "insufficient_cpu"},
-	{0x8, "insufficient_memory"},
-	{0x10, "insufficient_generic_resources"},
-	{0x20, "network_failure"},
-	{0x40, "unmonitored"},
-	{0x80, "os_heartbeat"},
-	{0x100, "application_ready"},
-	{0x200, "not_local_disk_owner"},
 }
 
 func nodeState(s cluster.NodeState) string {

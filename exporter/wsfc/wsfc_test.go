@@ -3,6 +3,7 @@ package wsfc
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -326,4 +327,41 @@ func TestEveryStateHasALabel(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestLargestScrapeStaysBounded counts the series of 64 nodes and 8,000 virtual machines, 1,000 of them ours.
+func TestLargestScrapeStaysBounded(t *testing.T) {
+	t.Parallel()
+	const nodes, machines, ours = 64, 8000, 1000
+	cl := &config.Cluster{Name: "large"}
+	var v cluster.View
+	for i := range nodes {
+		name := fmt.Sprintf("N%d", i)
+		cl.Nodes = append(cl.Nodes, &config.Node{Name: name})
+		v.Nodes = append(v.Nodes, cluster.Node{Name: name, DynamicWeight: 1})
+	}
+	for i := range machines {
+		name := fmt.Sprintf("VM%d", i)
+		if i < ours {
+			cl.VirtualMachines = append(cl.VirtualMachines, &config.VirtualMachine{Name: name})
+		}
+		v.Groups = append(v.Groups, cluster.Group{Name: name, Type: cluster.GroupTypeVM, Owner: "N0"})
+		v.Resources = append(v.Resources,
+			cluster.Resource{Name: "Virtual Machine " + name, Type: "Virtual Machine", Group: name, VMID: name},
+			cluster.Resource{Name: "Virtual Machine Configuration " + name, Type: "Virtual Machine Configuration", Group: name})
+	}
+	p := New(Options{Cluster: cl})
+	var answers []answer
+	for _, n := range cl.Nodes {
+		answers = append(answers, answer{node: n.Name, view: v})
+	}
+	var s probe.Set
+	p.clusterMetrics(&s, answers[0])
+	if err := p.viewMetrics(t.Context(), &s, answers); err != nil {
+		t.Fatal(err)
+	}
+	if len(s) > 80_000 {
+		t.Errorf("%d series, want at most 80,000", len(s))
+	}
+	t.Logf("%d series", len(s))
 }
