@@ -1,0 +1,15 @@
+package ledger_test
+
+import (
+	"os"
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) {
+	if path := os.Getenv(childLedger); path != "" {
+		os.Exit(commitUntilKilled(path))
+	}
+	goleak.VerifyTestMain(m)
+}
