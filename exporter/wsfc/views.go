@@ -3,6 +3,9 @@ package wsfc
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/go-kit/log"
@@ -118,35 +121,43 @@ var subjects = []subject{
 }
 
 func (p *Prober) sayNodes(v cluster.View) string {
-	states := make(map[string]cluster.NodeState, len(v.Nodes))
+	states := make(map[string]string, len(v.Nodes))
 	for i := range v.Nodes {
-		states[p.names.node(v.Nodes[i].Name)] = v.Nodes[i].State
+		states[p.names.node(v.Nodes[i].Name)] = strconv.Itoa(int(v.Nodes[i].State))
 	}
 	return say(states)
 }
 
 func (p *Prober) sayOwners(v cluster.View) string {
-	owners := make(map[string]string, len(p.cluster.VirtualMachines))
-	for i := range v.Groups {
-		if vm := p.names.vm(v.Groups[i].Name); vm != "" {
-			owners[vm] = strings.ToLower(v.Groups[i].Owner)
-		}
-	}
-	return say(owners)
+	return p.sayGroups(v, func(g *cluster.Group) string { return strings.ToLower(g.Owner) })
 }
 
 func (p *Prober) sayStates(v cluster.View) string {
-	states := make(map[string]cluster.GroupState, len(p.cluster.VirtualMachines))
-	for i := range v.Groups {
-		if vm := p.names.vm(v.Groups[i].Name); vm != "" {
-			states[vm] = v.Groups[i].State
-		}
-	}
-	return say(states)
+	return p.sayGroups(v, func(g *cluster.Group) string { return strconv.Itoa(int(g.State)) })
 }
 
-// say relies on fmt printing maps in the order of their keys.
-func say[V any](m map[string]V) string { return fmt.Sprint(m) }
+// sayGroups is about the groups of the inventory only: the others are nobody's business here.
+func (p *Prober) sayGroups(v cluster.View, of func(*cluster.Group) string) string {
+	said := make(map[string]string, len(p.cluster.VirtualMachines))
+	for i := range v.Groups {
+		if vm := p.names.vm(v.Groups[i].Name); vm != "" {
+			said[vm] = of(&v.Groups[i])
+		}
+	}
+	return say(said)
+}
+
+// say writes a map in the order of its keys.
+func say(m map[string]string) string {
+	var b strings.Builder
+	for _, k := range slices.Sorted(maps.Keys(m)) {
+		b.WriteString(k)
+		b.WriteByte('=')
+		b.WriteString(m[k])
+		b.WriteByte('/')
+	}
+	return b.String()
+}
 
 // agreement tells who says what most say. Where two opinions have the same number of followers, the one of the node
 // that stands first in the inventory counts as the majority's: that it is disputed shows in wsfc_views_agree.
