@@ -16,12 +16,10 @@ type reservation struct{ fd int }
 
 // open binds the reservation and opens the first listener beside it.
 func open(want *net.TCPAddr) (reservation, *net.TCPListener, error) {
-	family, sa := unix.AF_INET, unix.Sockaddr(&unix.SockaddrInet4{Port: want.Port})
-	if ip := want.IP.To4(); ip != nil || want.IP == nil {
-		four := &unix.SockaddrInet4{Port: want.Port}
-		copy(four.Addr[:], ip)
-		sa = four
-	} else {
+	four := &unix.SockaddrInet4{Port: want.Port}
+	copy(four.Addr[:], want.IP.To4())
+	family, sa := unix.AF_INET, unix.Sockaddr(four)
+	if want.IP != nil && want.IP.To4() == nil {
 		six := &unix.SockaddrInet6{Port: want.Port}
 		copy(six.Addr[:], want.IP.To16())
 		family, sa = unix.AF_INET6, six

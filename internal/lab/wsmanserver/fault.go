@@ -443,8 +443,11 @@ func (f *Fault) appendWSManFault(b []byte, machine, locale string) []byte {
 			b = append(b, `<f:ExtendedError>`...)
 			// Strings and NULLs only: it cannot fail.
 			b, _ = appendInstance(b, "root/cimv2", Instance{Class: "__ExtendedStatus", Properties: []Property{
-				{"Description", nil}, {"Operation", p.Operation}, {"ParameterInfo", p.Parameter},
-				{"ProviderName", "WinMgmt"}, {"StatusCode", nil},
+				{"Description", nil},
+				{"Operation", p.Operation},
+				{"ParameterInfo", p.Parameter},
+				{"ProviderName", "WinMgmt"},
+				{"StatusCode", nil},
 			}}, nil)
 			b = append(b, `</f:ExtendedError>`...)
 		}

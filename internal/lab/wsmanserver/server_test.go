@@ -75,8 +75,14 @@ func (m *machine) Invoke(ctx context.Context, namespace, class string, selectors
 // group is a resource group as a test needs it.
 func group(name string, state any) Instance {
 	return Instance{Class: "MSCluster_ResourceGroup", Keys: []string{"Name"}, Properties: []Property{
-		{"AntiAffinityClassNames", []string(nil)}, {"Description", ""}, {"GroupType", uint32(111)}, {"Id", nil},
-		{"IsCore", false}, {"Name", name}, {"OwnerNode", "HV1"}, {"State", state},
+		{"AntiAffinityClassNames", []string(nil)},
+		{"Description", ""},
+		{"GroupType", uint32(111)},
+		{"Id", nil},
+		{"IsCore", false},
+		{"Name", name},
+		{"OwnerNode", "HV1"},
+		{"State", state},
 	}}
 }
 

@@ -244,11 +244,24 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusBadRequest)
 		return
 	}
-	s.answer(w, r.Context(), user, params["charset"], body)
+	status, answer := s.reply(r.Context(), user, params["charset"], body)
+	switch {
+	case status == 0:
+		panic(http.ErrAbortHandler) // the client is gone, or the server closes
+	case answer == nil:
+		w.WriteHeader(status)
+		return
+	}
+	w.Header().Set("Content-Type", "application/soap+xml;charset=UTF-8")
+	w.Header().Set("Content-Length", strconv.Itoa(len(answer)))
+	w.WriteHeader(status)
+	// An error here is a client that hung up: there is nobody to tell.
+	_, _ = w.Write(answer)
 }
 
-// answer reads the envelope, has it served and writes the response.
-func (s *Server) answer(w http.ResponseWriter, ctx context.Context, user, charset string, body []byte) {
+// reply reads the envelope and has it served. A nil answer goes with an HTTP status that needs none; status 0 means
+// that nobody waits for an answer.
+func (s *Server) reply(ctx context.Context, user, charset string, body []byte) (status int, answer []byte) {
 	req := &request{}
 	var out response
 	var err error
@@ -260,28 +273,18 @@ func (s *Server) answer(w http.ResponseWriter, ctx context.Context, user, charse
 	if err == nil {
 		out, err = s.serve(ctx, user, req)
 	}
-	status := http.StatusOK
-	if err != nil {
-		var f *Fault
-		switch {
-		case errors.As(err, &f):
-		case errors.Is(err, errMalformed):
-			w.WriteHeader(http.StatusBadRequest)
-			return
-		default: // the client is gone, or the server closes
-			panic(http.ErrAbortHandler)
-		}
-		level.Debug(s.opts.Logger).Log("msg", "request refused", "user", user, "action", req.action,
-			"resource", req.resource.uri, "code", uint32(f.Code), "err", f)
-		status = http.StatusInternalServerError
-		out = response{action: f.action(), relatesTo: req.messageID, fault: f}
+	var f *Fault
+	switch {
+	case err == nil:
+		return http.StatusOK, s.envelope(out)
+	case errors.Is(err, errMalformed):
+		return http.StatusBadRequest, nil
+	case !errors.As(err, &f):
+		return 0, nil
 	}
-	answer := s.envelope(out)
-	w.Header().Set("Content-Type", "application/soap+xml;charset=UTF-8")
-	w.Header().Set("Content-Length", strconv.Itoa(len(answer)))
-	w.WriteHeader(status)
-	// An error here is a client that hung up: there is nobody to tell.
-	_, _ = w.Write(answer)
+	level.Debug(s.opts.Logger).Log("msg", "request refused", "user", user, "action", req.action,
+		"resource", req.resource.uri, "code", uint32(f.Code), "err", f)
+	return http.StatusInternalServerError, s.envelope(response{action: f.action(), relatesTo: req.messageID, fault: f})
 }
 
 // response is an answer before it has an envelope.
