@@ -1,0 +1,224 @@
+package rules
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hypervigil/hypervigil/internal/dial"
+)
+
+// at is something that changes over a scenario's time.
+type at func(t time.Duration) string
+
+func always(s string) at { return func(time.Duration) string { return s } }
+
+// during is s from begin until end, and before and after it what was given as usual.
+func during(begin, end time.Duration, s, usual string) at {
+	return func(t time.Duration) string {
+		if t >= begin && t < end {
+			return s
+		}
+		return usual
+	}
+}
+
+// What a scrape may come to besides an answer of the exporter: Prometheus got none.
+const lost = "lost"
+
+// world is what the exporter would see of one cluster, as functions of time. Its series are those of the exporter:
+// whole state sets, a target's labels on every series, nothing at all about what could not be seen.
+type world struct {
+	// sql holds, by "vm/instance", why a probe of it fails: a dial.Reason, empty where SQL Server answers, or lost.
+	sql map[string]at
+	// hosts holds, by node, why its probe fails, or lost.
+	hosts map[string]at
+	// vms holds, by "node/vm", what the host says: "state heartbeat", or nothing where it does not know the machine.
+	vms map[string]at
+	// nodes holds the state of each node by the cluster's view: up, down, isolated.
+	nodes map[string]at
+	// owners and groups hold the owner and the state of each machine's group.
+	owners, groups map[string]at
+	// cluster is why no node told its view, or lost.
+	cluster at
+}
+
+// healthy is a cluster of three nodes in which all is well: SQL01 with two instances on HV1, SQL02 on HV2.
+func healthy() *world {
+	return &world{
+		sql: map[string]at{
+			"SQL01/MSSQLSERVER": always(""), "SQL01/PAYROLL": always(""), "SQL02/MSSQLSERVER": always(""),
+		},
+		hosts:   map[string]at{"HV1": always(""), "HV2": always(""), "HV3": always("")},
+		vms:     map[string]at{"HV1/SQL01": always("running ok"), "HV2/SQL02": always("running ok")},
+		nodes:   map[string]at{"HV1": always("up"), "HV2": always("up"), "HV3": always("up")},
+		owners:  map[string]at{"SQL01": always("HV1"), "SQL02": always("HV2")},
+		groups:  map[string]at{"SQL01": always("online"), "SQL02": always("online")},
+		cluster: always(""),
+	}
+}
+
+// scrape is one answer to Prometheus: samples by series. A nil one means that the scrape was lost.
+type scrape map[string]float64
+
+func (s scrape) states(metric, label string, states []string, present string, labels ...string) {
+	for _, state := range states {
+		v := 0.0
+		if state == present {
+			v = 1
+		}
+		s[series(metric, append(labels, label, state)...)] = v
+	}
+}
+
+func (s scrape) probe(collector, reason string, labels ...string) {
+	reasons := make([]string, 0, len(dial.Reasons()))
+	for _, r := range dial.Reasons() {
+		reasons = append(reasons, string(r))
+	}
+	success := 0.0
+	if reason == "" {
+		success = 1
+	}
+	s[series("probe_success", labels...)] = success
+	s[series("probe_collector_success", append(labels, "collector", collector)...)] = success
+	s.states("probe_failure_reason", "reason", reasons, reason, append(labels, "collector", collector)...)
+}
+
+// series writes a series as promtool reads it.
+func series(metric string, labels ...string) string {
+	pairs := make([]string, 0, len(labels)/2)
+	for i := 0; i < len(labels); i += 2 {
+		if labels[i+1] != "" {
+			pairs = append(pairs, fmt.Sprintf("%s=%q", labels[i], labels[i+1]))
+		}
+	}
+	slices.Sort(pairs)
+	return metric + "{" + strings.Join(pairs, ",") + "}"
+}
+
+// target is one thing that Prometheus scrapes.
+type target struct {
+	job, instance string
+	every         time.Duration
+	scrape        func(t time.Duration) scrape
+}
+
+func (w *world) targets(timing Timing) []target {
+	var all []target
+	for _, name := range slices.Sorted(maps.Keys(w.sql)) {
+		vm, instance, _ := strings.Cut(name, "/")
+		all = append(all, target{"mssql_availability", "hv-cl1/" + name, timing.SQL, func(t time.Duration) scrape {
+			reason := w.sql[name](t)
+			if reason == lost {
+				return nil
+			}
+			s := scrape{}
+			labels := []string{"cluster", "hv-cl1", "vm", vm, "sql_instance", instance}
+			s.probe("availability", reason, labels...)
+			if reason == "" {
+				s[series("mssql_up", labels...)] = 1
+			}
+			return s
+		}})
+	}
+	for _, node := range slices.Sorted(maps.Keys(w.hosts)) {
+		all = append(all, target{"hyperv", "hv-cl1/" + node, timing.Host, func(t time.Duration) scrape { return w.host(node, t) }})
+	}
+	return append(all, target{"wsfc", "hv-cl1", timing.Host, w.view})
+}
+
+func (w *world) host(node string, t time.Duration) scrape {
+	reason := w.hosts[node](t)
+	if reason == lost {
+		return nil
+	}
+	s := scrape{}
+	labels := []string{"cluster", "hv-cl1", "node", node}
+	s.probe("vms", reason, labels...)
+	if reason != "" {
+		return s
+	}
+	for _, name := range slices.Sorted(maps.Keys(w.vms)) {
+		said := w.vms[name](t)
+		on, vm, _ := strings.Cut(name, "/")
+		if on != node || said == "" {
+			continue
+		}
+		state, heartbeat, _ := strings.Cut(said, " ")
+		s.states("hyperv_vm_state", "state", []string{"running", "off", "saved", "paused", "starting", "critical"}, state, append(labels, "vm", vm)...)
+		s.states("hyperv_vm_heartbeat", "state", []string{"ok", "error", "no_contact", "lost_communication", "absent", "other"}, heartbeat, append(labels, "vm", vm)...)
+	}
+	return s
+}
+
+func (w *world) view(t time.Duration) scrape {
+	reason := w.cluster(t)
+	if reason == lost {
+		return nil
+	}
+	s := scrape{}
+	labels := []string{"cluster", "hv-cl1"}
+	s.probe("cluster", reason, labels...)
+	if reason != "" {
+		return s
+	}
+	for _, node := range slices.Sorted(maps.Keys(w.nodes)) {
+		state, flag := w.nodes[node](t), ""
+		if state == "isolated" {
+			// An isolated node still counts as up by its state (CLUSTER_NODE_STATE); only the status says so.
+			state, flag = "up", "isolated"
+		}
+		s.states("wsfc_node_state", "state", []string{"up", "down", "paused", "joining", "unknown", "other"}, state, append(labels, "node", node)...)
+		s.states("wsfc_node_status_flag", "flag", []string{"isolated", "quarantined", "drain_in_progress"}, flag, append(labels, "node", node)...)
+	}
+	for _, vm := range slices.Sorted(maps.Keys(w.owners)) {
+		group := append(labels, "vm", vm, "group", "Group of "+vm)
+		s[series("wsfc_group_owner_info", append(group, "node", w.owners[vm](t))...)] = 1
+		s.states("wsfc_group_state", "state", []string{"online", "offline", "failed", "partial_online", "pending"}, w.groups[vm](t), group...)
+	}
+	// Groups that are not in the inventory have no vm.
+	s[series("wsfc_group_owner_info", append(labels, "group", "Cluster Group", "node", "HV1")...)] = 1
+	return s
+}
+
+// series samples the world as Prometheus would until the end: at each target's own interval, up beside the samples, a
+// stale marker where a series was in the last scrape and is not in this one.
+func (w *world) series(timing Timing, step, end time.Duration) map[string][]string {
+	steps := int(end/step) + 1
+	all := map[string][]string{}
+	put := func(name string, i int, value string) {
+		values := all[name]
+		if values == nil {
+			values = slices.Repeat([]string{"_"}, steps)
+			all[name] = values
+		}
+		values[i] = value
+	}
+	for _, target := range w.targets(timing) {
+		labelled := func(name string) string {
+			return strings.Replace(name, "{", fmt.Sprintf("{instance=%q,job=%q,", target.instance, target.job), 1)
+		}
+		var before scrape
+		for i := 0; i < steps; i += int(target.every / step) {
+			now := target.scrape(time.Duration(i) * step)
+			for name := range before {
+				if _, ok := now[name]; !ok {
+					put(labelled(name), i, "stale")
+				}
+			}
+			for name, v := range now {
+				put(labelled(name), i, fmt.Sprint(v))
+			}
+			up := "1"
+			if now == nil {
+				up = "0"
+			}
+			put(fmt.Sprintf("up{instance=%q,job=%q}", target.instance, target.job), i, up)
+			before = now
+		}
+	}
+	return all
+}
