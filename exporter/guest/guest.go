@@ -58,7 +58,7 @@ func osCollector(o Options, d probe.Descs) probe.Collector {
 	return probe.Collector{Name: "os", Collect: func(ctx context.Context, l log.Logger) probe.Result {
 		var s probe.Set
 		os, err := o.Source.OperatingSystem(ctx)
-		if probe.Verdict(probe.Reason(ctx, err)) {
+		if probe.Verdict(probe.Reason(err)) {
 			s.Bool(descs.up, err == nil)
 		}
 		if err != nil {

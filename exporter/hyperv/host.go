@@ -28,8 +28,8 @@ func hostCollector(o Options, d probe.Descs, n namespaceDescs) probe.Collector {
 		var s probe.Set
 		start := time.Now()
 		os, err := o.Source.OperatingSystem(ctx)
-		n.add(ctx, &s, "root/cimv2", err, time.Since(start))
-		if probe.Verdict(probe.Reason(ctx, err)) {
+		n.add(&s, "root/cimv2", err, time.Since(start))
+		if probe.Verdict(probe.Reason(err)) {
 			s.Bool(descs.up, err == nil)
 		}
 		if err != nil {

@@ -54,8 +54,8 @@ func newNamespaceDescs(d probe.Descs) namespaceDescs {
 }
 
 // add notes how a namespace answered. What says nothing about the namespace leaves its up gauge out.
-func (n namespaceDescs) add(ctx context.Context, s *probe.Set, namespace string, err error, took time.Duration) {
-	if probe.Verdict(probe.Reason(ctx, err)) {
+func (n namespaceDescs) add(s *probe.Set, namespace string, err error, took time.Duration) {
+	if probe.Verdict(probe.Reason(err)) {
 		s.Bool(n.up, err == nil, namespace)
 	}
 	s.Seconds(n.duration, took, namespace)

@@ -113,7 +113,7 @@ func vmsCollector(o Options, d probe.Descs, n namespaceDescs) probe.Collector {
 		var s probe.Set
 		start := time.Now()
 		vms, err := o.Source.VirtualMachines(ctx)
-		n.add(ctx, &s, "root/virtualization/v2", err, time.Since(start))
+		n.add(&s, "root/virtualization/v2", err, time.Since(start))
 		if err != nil {
 			return probe.Result{Metrics: s, Err: fmt.Errorf("read the host's virtual machines: %w", err)}
 		}

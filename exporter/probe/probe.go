@@ -14,6 +14,7 @@ import (
 	"github.com/go-kit/log"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/hypervigil/hypervigil/internal/cluster"
 	"github.com/hypervigil/hypervigil/internal/dial"
 )
 
@@ -50,16 +51,14 @@ func (e *Error) Unwrap() error { return e.Err }
 // Reason returns why.
 func (e *Error) Reason() dial.Reason { return e.Why }
 
-// Reason says why a source failed. The sources' own errors know; any other is classified by its type.
-func Reason(ctx context.Context, err error) dial.Reason {
-	if err == nil {
-		return dial.Answered
-	}
+// Reason says why a source failed: the error's own reason where it has one, otherwise what the cluster's objects make
+// of its type.
+func Reason(err error) dial.Reason {
 	var known interface{ Reason() dial.Reason }
 	if errors.As(err, &known) {
 		return known.Reason()
 	}
-	return dial.Classify(ctx, nil, err)
+	return cluster.Reason(err)
 }
 
 // Verdict reports whether a failure says anything about the peer's health: it refused, or it took the connection and

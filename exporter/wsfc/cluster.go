@@ -82,7 +82,7 @@ func (p *Prober) clusterCollector(r *reader) probe.Collector {
 	return probe.Collector{Name: "cluster", Collect: func(ctx context.Context, l log.Logger) probe.Result {
 		var s probe.Set
 		a, err := r.first(ctx, l, p.order())
-		if probe.Verdict(probe.Reason(ctx, err)) {
+		if probe.Verdict(probe.Reason(err)) {
 			s.Bool(p.descs.up, err == nil)
 		}
 		if err != nil {

@@ -71,18 +71,18 @@ func (p *Prober) viewsCollector(r *reader) probe.Collector {
 			answers = append(answers, a)
 		}
 		var s probe.Set
-		err := p.viewMetrics(ctx, &s, answers)
+		err := p.viewMetrics(&s, answers)
 		return probe.Result{Metrics: s, Err: err}
 	}}
 }
 
 // viewMetrics turns the answers of all nodes into metrics. The error is there when no node answered.
-func (p *Prober) viewMetrics(ctx context.Context, s *probe.Set, answers []answer) error {
+func (p *Prober) viewMetrics(s *probe.Set, answers []answer) error {
 	d := p.descs.views
 	var read []answer
 	for _, a := range answers {
 		s.Bool(d.success, a.err == nil, a.node)
-		reason := probe.Reason(ctx, a.err)
+		reason := probe.Reason(a.err)
 		for _, r := range dial.Reasons() {
 			s.Bool(d.reason, r == reason, a.node, string(r))
 		}

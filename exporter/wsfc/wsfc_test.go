@@ -126,7 +126,7 @@ func TestGoldenClusterFailed(t *testing.T) {
 	for name, reason := range map[string]dial.Reason{"cluster_refused": dial.Refused, "cluster_silent": dial.TCPTimeout} {
 		bad := func() *fake { return &fake{err: &probe.Error{Why: reason, Err: errors.New("no")}} }
 		r := run(t, prober(bad(), bad(), bad()), "cluster", time.Second)
-		if got := probe.Reason(t.Context(), r.Err); got != reason {
+		if got := probe.Reason(r.Err); got != reason {
 			t.Errorf("%s: reason = %q, want %q", name, got, reason)
 		}
 		probetest.Golden(t, name, r.Metrics)
@@ -165,7 +165,7 @@ func TestViewsFailWhereNoNodeAnswers(t *testing.T) {
 	t.Parallel()
 	bad := func() *fake { return &fake{err: &probe.Error{Why: dial.Auth, Err: errors.New("401")}} }
 	r := run(t, prober(bad(), bad(), bad()), "views", time.Second)
-	if got := probe.Reason(t.Context(), r.Err); got != dial.Auth {
+	if got := probe.Reason(r.Err); got != dial.Auth {
 		t.Errorf("reason = %q, want %q", got, dial.Auth)
 	}
 	probetest.Golden(t, "views_none", r.Metrics)
@@ -357,7 +357,7 @@ func TestLargestScrapeStaysBounded(t *testing.T) {
 	}
 	var s probe.Set
 	p.clusterMetrics(&s, answers[0])
-	if err := p.viewMetrics(t.Context(), &s, answers); err != nil {
+	if err := p.viewMetrics(&s, answers); err != nil {
 		t.Fatal(err)
 	}
 	if len(s) > 80_000 {
