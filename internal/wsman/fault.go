@@ -31,13 +31,24 @@ const (
 	codeAccessDenied        = 5
 	codeResourceNotFound    = 0x80338000 // class, namespace or instance does not exist
 	codeInvalidURI          = 0x80338002
+	codeActionNotSupported  = 0x80338013 // a method that the class does not have
+	codeEndpointUnavailable = 0x80338014
+	codeDialect             = 0x80338019
 	codeEnumFilter          = 0x8033801A // captured: a class that does not exist
 	codeEnumTimedOut        = 0x8033801C
 	codeOperationTimedOut   = 0x80338029
 	codeAuthentication      = 0x80338036
 	codeInvalidResourceURI  = 0x8033803B
 	codeInvalidSelectors    = 0x8033803D
+	codeMissingSelectors    = 0x8033805A
+	codeUnexpectedSelectors = 0x8033805B
+	codeSelectorValue       = 0x8033805D
+	codeProviderLoad        = 0x8033809A
+	codeWMISingletonURI     = 0x803380FA
 	codeWMIEnumURI          = 0x803380FB
+	codeWMIServiceDenied    = 0x80338104
+	codeWMIProviderDenied   = 0x80338105
+	codeWMIConnectDenied    = 0x80338106
 	codeFilter              = 0x80338122
 	codeNetworkTimedOut     = 0x80338126
 	codeWMINotFound         = 0x80041002
@@ -131,15 +142,15 @@ func (f *Fault) Reason() dial.Reason {
 // codeReason classifies a number.
 func codeReason(code uint32) dial.Reason {
 	switch normal(code) {
-	case codeAccessDenied, codeWMIAccessDenied:
+	case codeAccessDenied, codeWMIAccessDenied, codeWMIServiceDenied, codeWMIProviderDenied, codeWMIConnectDenied:
 		return dial.Permission
 	case codeAuthentication, win32LogonFailure:
 		return dial.Auth
-	case codeResourceNotFound, codeInvalidURI, codeEnumFilter, codeInvalidResourceURI, codeInvalidSelectors,
-		codeWMIEnumURI, codeFilter, codeWMINotFound, codeWMIInvalidNamespace, codeWMIInvalidClass,
+	case codeResourceNotFound, codeInvalidURI, codeActionNotSupported, codeDialect, codeEnumFilter, codeInvalidResourceURI,
+		codeInvalidSelectors, codeMissingSelectors, codeUnexpectedSelectors, codeSelectorValue, codeWMISingletonURI, codeWMIEnumURI, codeFilter, codeWMINotFound, codeWMIInvalidNamespace, codeWMIInvalidClass,
 		codeWMIProviderNotFound, codeWMIInvalidQuery:
 		return dial.Namespace
-	case codeOperationTimedOut, codeEnumTimedOut, codeNetworkTimedOut, codeWMITimeout,
+	case codeEndpointUnavailable, codeProviderLoad, codeOperationTimedOut, codeEnumTimedOut, codeNetworkTimedOut, codeWMITimeout,
 		codeWMIProviderFailure, codeWMIProviderLoad, codeWMIProviderInit,
 		win32SharingPaused, win32RPCUnavailable, win32RPCBusy, win32RPCCallFailed, win32EndpointMissing,
 		win32Timeout, win32SemaphoreTimeout, win32ServiceDown, win32ClusterNodeDown:

@@ -30,6 +30,8 @@ func TestFaultsByNumber(t *testing.T) {
 		"access denied":           {wsmanFault("AccessDenied", "5"), Fault{Code: 5, Subcode: "AccessDenied", Message: "said"}, dial.Permission},
 		"access denied, HRESULT":  {wsmanFault("AccessDenied", "2147942405"), Fault{Code: 0x80070005, Subcode: "AccessDenied", Message: "said"}, dial.Permission},
 		"signed HRESULT":          {wsmanFault("InternalError", "-2147024891"), Fault{Code: 0x80070005, Subcode: "InternalError", Message: "said"}, dial.Permission},
+		"WMI denies":              {wsmanFault("AccessDenied", "2150859012"), Fault{Code: 0x80338104, Subcode: "AccessDenied", Message: "said"}, dial.Permission},
+		"no such method":          {wsmanFault("ActionNotSupported", "2150858771"), Fault{Code: 0x80338013, Subcode: "ActionNotSupported", Message: "said"}, dial.Namespace},
 		"operation timed out":     {wsmanFault("TimedOut", "2150858793"), Fault{Code: 0x80338029, Subcode: "TimedOut", Message: "said"}, dial.ProviderHung},
 		"cluster service down":    {wsmanFault("InternalError", "2147944153"), Fault{Code: 0x800706D9, Subcode: "InternalError", Message: "said"}, dial.ProviderHung},
 		"cluster service pausing": {wsmanFault("InternalError", "2147942470"), Fault{Code: 0x80070046, Subcode: "InternalError", Message: "said"}, dial.ProviderHung},

@@ -1,0 +1,224 @@
+package cluster
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/hypervigil/hypervigil/internal/dial"
+	"github.com/hypervigil/hypervigil/internal/lab/wsmanserver"
+)
+
+// guestPeer is a guest with SQL Server.
+func guestPeer(t *testing.T) *peer {
+	t.Helper()
+	p := newPeer(t)
+	service := func(name, display, state string, pid, exit any) wsmanserver.Instance {
+		return row("Win32_Service", "Name", "Name", name, "DisplayName", display, "State", state, "StartMode", "Auto", "ProcessId", pid,
+			"ExitCode", exit, "ServiceSpecificExitCode", uint32(0))
+	}
+	p.set(nsWindows, "Win32_Service",
+		service("MSSQLSERVER", "SQL Server (MSSQLSERVER)", "Stopped", uint32(0), uint32(1067)),
+		service("SQLSERVERAGENT", "SQL Server Agent (MSSQLSERVER)", "Running", uint32(2000), uint32(0)),
+		service("Reporter", "Reporter", "Running", uint32(2100), uint32(0)),
+		service("W32Time", "Windows Time", "Running", uint32(900), uint32(0)))
+	ref := func(name string) wsmanserver.Reference {
+		return wsmanserver.Reference{Class: "Win32_Service", Keys: wsmanserver.Selectors{{Name: "Name", Value: name}}}
+	}
+	depends := func(dependent, antecedent string) wsmanserver.Instance {
+		return row("Win32_DependentService", "", "Antecedent", ref(antecedent), "Dependent", ref(dependent), "TypeOfDependency", uint16(2))
+	}
+	p.set(nsWindows, "Win32_DependentService", depends("SQLSERVERAGENT", "mssqlserver"), depends("Reporter", "SQLSERVERAGENT"), depends("Gone", "W32Time"))
+	return p
+}
+
+func TestServices(t *testing.T) {
+	t.Parallel()
+	g := guestPeer(t).guest(t)
+	s, err := g.Service(t.Context(), "MSSQLSERVER")
+	if d := cmp.Diff(Service{Name: "MSSQLSERVER", State: ServiceStopped, StartMode: "Auto", ExitCode: 1067}, s); err != nil || d != "" {
+		t.Errorf("Service, %v (-want +got):\n%s", err, d)
+	}
+	if _, err := g.Service(t.Context(), "None"); !errors.Is(err, ErrNotFound) {
+		t.Errorf("Service of none = %v, want %v", err, ErrNotFound)
+	}
+	for want, names := range map[string][]string{
+		"":                     nil,
+		"W32Time ":             {"W32Time"},
+		"W32Time MSSQLSERVER ": {"w32time", "none", "MSSQLSERVER"},
+	} {
+		services, err := g.Services(t.Context(), names)
+		got := ""
+		for _, s := range services {
+			got += s.Name + " "
+		}
+		if got != want || err != nil {
+			t.Errorf("Services(%v) = %s, %v, want %s", names, got, err, want)
+		}
+	}
+}
+
+func TestServiceWithoutExitCodeIsAnError(t *testing.T) {
+	t.Parallel()
+	p := guestPeer(t)
+	p.set(nsWindows, "Win32_Service", row("Win32_Service", "Name", "Name", "MSSQLSERVER", "DisplayName", "x", "State", "Stopped", "StartMode", "Auto",
+		"ProcessId", uint32(0), "ExitCode", nil, "ServiceSpecificExitCode", nil))
+	if s, err := p.guest(t).Service(t.Context(), "MSSQLSERVER"); Reason(err) != dial.Protocol {
+		t.Errorf("Service = %+v, %v: no exit code must not read as a clean stop", s, err)
+	}
+}
+
+func TestDependents(t *testing.T) {
+	t.Parallel()
+	got, err := guestPeer(t).guest(t).Dependents(t.Context(), "MSSQLSERVER")
+	want := []Service{
+		{Name: "Reporter", State: ServiceRunning, StartMode: "Auto", ProcessID: 2100},
+		{Name: "SQLSERVERAGENT", State: ServiceRunning, StartMode: "Auto", ProcessID: 2000},
+	}
+	if d := cmp.Diff(want, got); err != nil || d != "" {
+		t.Errorf("Dependents, %v (-want +got):\n%s", err, d)
+	}
+}
+
+func TestDependentsInStoppingOrder(t *testing.T) {
+	t.Parallel()
+	rows := []dependency{{"a", "c"}, {"A", "b"}, {"b", "d"}, {"c", "d"}, {"d", "a"}, {"x", "y"}, {"a", "b"}}
+	if d := cmp.Diff([]string{"d", "b", "c"}, dependents(rows, "a")); d != "" {
+		t.Errorf("dependents of a circle (-want +got):\n%s", d)
+	}
+	if got := dependents(nil, "a"); got != nil {
+		t.Errorf("dependents of nothing = %v", got)
+	}
+}
+
+func TestIdentity(t *testing.T) {
+	t.Parallel()
+	p := newPeer(t)
+	boot := time.Date(2026, 4, 15, 16, 28, 43, 0, time.UTC)
+	p.set(nsWindows, "Win32_ComputerSystem", row("Win32_ComputerSystem", "Name", "Name", "SQL01"))
+	p.set(nsWindows, "Win32_ComputerSystemProduct", row("Win32_ComputerSystemProduct", "Name", "Name", "Virtual Machine", "UUID", vmID1))
+	p.set(nsWindows, "Win32_OperatingSystem", row("Win32_OperatingSystem", "", "LastBootUpTime", boot))
+	id, err := p.guest(t).Identity(t.Context())
+	if d := cmp.Diff(GuestIdentity{"SQL01", vmID1, boot}, id); err != nil || d != "" {
+		t.Errorf("Identity, %v (-want +got):\n%s", err, d)
+	}
+}
+
+func TestServiceEvents(t *testing.T) {
+	t.Parallel()
+	p := guestPeer(t)
+	at := time.Date(2026, 4, 15, 16, 28, 43, 0, time.UTC)
+	event := func(record uint32, log string, id uint16, at time.Time, strings ...string) wsmanserver.Instance {
+		return row("Win32_NTLogEvent", "RecordNumber", "RecordNumber", record, "Logfile", log, "EventCode", id, "SourceName", "Service Control Manager",
+			"TimeGenerated", at, "InsertionStrings", strings)
+	}
+	const display = "SQL Server (MSSQLSERVER)"
+	p.set(nsWindows, "Win32_NTLogEvent",
+		event(1, "System", 7036, at.Add(-time.Hour), display, "running"), // before
+		event(2, "System", 7036, at, display, "stopped"),                 // in the second of since
+		event(4, "System", 7031, at.Add(time.Second), "mssqlserver", "1", "60000", "1", "Restart the service"),
+		event(3, "System", 7034, at.Add(time.Second), display, "1"),
+		event(5, "System", 7034, at.Add(time.Minute), "Windows Time", "1"),                   // another service
+		event(6, "System", 7035, at.Add(time.Minute), display, "start"),                      // another event of the range
+		event(7, "Application", 7036, at.Add(time.Minute), display, "stopped"),               // another log
+		event(8, "System", 7036, at.Add(time.Minute)),                                        // nobody's
+		event(9, "System", 7034, at.Add(time.Minute), "SQL Server Agent (MSSQLSERVER)", "1"), // display names that contain ours
+	)
+	got, err := p.guest(t).ServiceEvents(t.Context(), at.Add(500*time.Millisecond), "MSSQLSERVER")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []Event{
+		{"System", 7031, "Service Control Manager", at.Add(time.Second), []string{"mssqlserver", "1", "60000", "1", "Restart the service"}},
+		{"System", 7034, "Service Control Manager", at.Add(time.Second), []string{display, "1"}},
+		{"System", 7036, "Service Control Manager", at, []string{display, "stopped"}},
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("ServiceEvents (-want +got):\n%s", d)
+	}
+}
+
+func TestStartAndStopService(t *testing.T) {
+	t.Parallel()
+	p := guestPeer(t)
+	p.invoke = func(_, method string) (any, error) {
+		if method == "StopService" {
+			return uint32(3), nil
+		}
+		return uint32(10), nil
+	}
+	g := p.guest(t)
+	start, err := g.StartService(t.Context(), "MSSQLSERVER")
+	if want := (Outcome{Sent: true, Answered: true, Code: uint32(ServiceAlreadyRunning)}); start != want || err != nil {
+		t.Errorf("StartService = %+v, %v, want %+v", start, err, want)
+	}
+	stop, err := g.StopService(t.Context(), "MSSQLSERVER")
+	if want := (Outcome{Sent: true, Answered: true, Code: uint32(ServiceDependentsRunning)}); stop != want || err != nil {
+		t.Errorf("StopService = %+v, %v, want %+v", stop, err, want)
+	}
+	if d := cmp.Diff([]string{"Win32_Service.StartService MSSQLSERVER", "Win32_Service.StopService MSSQLSERVER"}, p.calls); d != "" {
+		t.Errorf("calls (-want +got):\n%s", d)
+	}
+}
+
+func TestCommandThatFails(t *testing.T) {
+	t.Parallel()
+	p := guestPeer(t)
+	p.invoke = func(string, string) (any, error) { return nil, wsmanserver.ErrAccessDenied }
+	g := p.guest(t)
+	o, err := g.StartService(t.Context(), "MSSQLSERVER")
+	if want := (Outcome{Sent: true}); o != want || Reason(err) != dial.Permission {
+		t.Errorf("StartService = %+v, %v, want %+v and permission", o, err, want)
+	}
+	if o, err = g.StartService(t.Context(), "None"); o.Unknown || Reason(err) != dial.Namespace {
+		t.Errorf("StartService of none = %+v, %v, want a known outcome", o, err)
+	}
+	_ = p.server.Close()
+	if o, err = g.StartService(t.Context(), "MSSQLSERVER"); o != (Outcome{}) || Reason(err) != dial.Refused {
+		t.Errorf("StartService of a machine that refuses = %+v, %v, want nothing sent", o, err)
+	}
+}
+
+func TestTerminateProcess(t *testing.T) {
+	t.Parallel()
+	p := guestPeer(t)
+	created := time.Date(2026, 4, 15, 16, 28, 43, 488171000, time.UTC)
+	p.set(nsWindows, "Win32_Process", row("Win32_Process", "Handle", "Handle", "1234", "ProcessId", uint32(1234), "Name", "sqlservr.exe", "CreationDate", created))
+	p.invoke = func(string, string) (any, error) { return uint32(0), nil }
+	g := p.guest(t)
+	proc, err := g.Process(t.Context(), 1234)
+	if d := cmp.Diff(Process{1234, "sqlservr.exe", created}, proc); err != nil || d != "" {
+		t.Errorf("Process, %v (-want +got):\n%s", err, d)
+	}
+	if proc, err = g.Process(t.Context(), 1); proc != (Process{}) || err != nil {
+		t.Errorf("Process of none = %+v, %v", proc, err)
+	}
+	for name, tc := range map[string]struct {
+		pid     uint32
+		created time.Time
+	}{
+		"another process has the number": {1234, created.Add(time.Microsecond)},
+		"the process is gone":            {1235, created},
+	} {
+		o, err := g.TerminateProcess(t.Context(), tc.pid, tc.created)
+		var changed *ProcessChangedError
+		if o != (Outcome{}) || !errors.As(err, &changed) {
+			t.Errorf("%s: TerminateProcess = %+v, %v, want a ProcessChangedError and nothing sent", name, o, err)
+		}
+	}
+	if o, err := g.TerminateProcess(t.Context(), 1234, time.Time{}); o != (Outcome{}) || err == nil {
+		t.Errorf("TerminateProcess without a time = %+v, %v, want an error", o, err)
+	}
+	if len(p.calls) != 0 {
+		t.Errorf("calls = %v, want none so far", p.calls)
+	}
+	o, err := g.TerminateProcess(t.Context(), 1234, created)
+	if want := (Outcome{Sent: true, Answered: true}); o != want || err != nil {
+		t.Errorf("TerminateProcess = %+v, %v, want %+v", o, err, want)
+	}
+	if d := cmp.Diff([]string{"Win32_Process.Terminate 1234"}, p.calls); d != "" {
+		t.Errorf("calls (-want +got):\n%s", d)
+	}
+}
