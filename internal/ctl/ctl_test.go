@@ -1,0 +1,109 @@
+package ctl_test
+
+import (
+	"context"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/go-kit/log"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/hypervigil/hypervigil/internal/config"
+	"github.com/hypervigil/hypervigil/internal/ctl"
+	"github.com/hypervigil/hypervigil/receiver/console"
+	"github.com/hypervigil/hypervigil/receiver/evidence"
+	"github.com/hypervigil/hypervigil/receiver/guard"
+	"github.com/hypervigil/hypervigil/receiver/incident"
+	"github.com/hypervigil/hypervigil/receiver/remedy"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"hypervigilctl": func() { os.Exit(ctl.Run(context.Background(), os.Args[1:], os.Stdout, os.Stderr)) },
+	})
+}
+
+// TestScripts runs the command against the receiver's own console, so that the two agree about the API.
+func TestScripts(t *testing.T) {
+	t.Parallel()
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata",
+		Setup: func(e *testscript.Env) error {
+			handler, err := receiver()
+			if err != nil {
+				return err
+			}
+			server := httptest.NewServer(handler)
+			e.Defer(server.Close)
+			e.Setenv("HYPERVIGIL_RECEIVER_URL", server.URL)
+			e.Setenv("USER", "ada")
+			return nil
+		},
+	})
+}
+
+var opened = time.Date(2026, 11, 23, 8, 0, 0, 0, time.UTC)
+
+// receiver is a console over one incident that was healed and one that was refused. It takes pauses and their ends as
+// the driver would.
+func receiver() (http.Handler, error) {
+	vm := evidence.VM{Cluster: "hv-cl1", Name: "SQL01"}
+	state := incident.New(&config.Config{Clusters: []*config.Cluster{{Name: "hv-cl1", VirtualMachines: []*config.VirtualMachine{{Name: "SQL01"}}}}}, opened)
+	state.Clusters["hv-cl1"] = incident.Cluster{}
+	state.VMs[vm] = incident.VM{}
+	state.Incidents["healed-1"] = incident.Incident{
+		ID: "healed-1", Subject: evidence.Subject{VM: vm, Instance: "MSSQLSERVER", Fault: evidence.Service},
+		Phase: incident.Healed, HealedBy: incident.ByHypervigil, Policy: "careful",
+		Summary:  "SQL Server died and was started again.",
+		OpenedAt: opened, ClosedAt: opened.Add(125 * time.Second),
+		Alert:    incident.Alert{Name: "SQLServerDown", StartsAt: opened.Add(-2 * time.Second)},
+		Verdicts: []guard.Verdict{{Guard: "G8", Name: "second opinion", Outcome: guard.Pass, Detail: "refused, and the service is stopped"}},
+		Actions: []incident.Action{{
+			Number: 1, Rung: remedy.RestartService, State: incident.Verified, Issued: opened.Add(3 * time.Second),
+			Command: remedy.Command{Method: remedy.StartService, VM: vm, Cmdlet: "Start-Service MSSQLSERVER"},
+			Result:  &remedy.Result{Sent: true, Answered: true},
+		}},
+		Timeline: []incident.Entry{{At: opened, Event: "open", Detail: "SQLServerDown fires"}},
+	}
+	state.Incidents["refused-1"] = incident.Incident{
+		ID: "refused-1", Subject: evidence.Subject{VM: vm, Instance: "-", Fault: evidence.Guest},
+		Phase: incident.Refused, Policy: "careful", Summary: "Nothing is done: the guest was restarted in order.",
+		OpenedAt: opened.Add(time.Hour),
+		Alert:    incident.Alert{Name: "SQLServerGuestDown", StartsAt: opened.Add(time.Hour), Firing: true},
+		Verdicts: []guard.Verdict{
+			{Guard: "G13", Name: "hold-off", Outcome: guard.Pass, Detail: "over"},
+			{Guard: "G31", Name: "deliberate stop", Outcome: guard.Refuse, Reason: "clean_stop", Detail: "somebody meant it", Unblock: "start it by hand"},
+			{Guard: "G12", Name: "cluster first", Outcome: guard.Hold, Reason: "waiting", Detail: "the cluster is at it", Until: opened.Add(2 * time.Hour)},
+		},
+		Plan: []string{"Restart-VM SQL01 -Force"},
+	}
+	var mu sync.Mutex
+	return console.New(console.Options{
+		State: func() *incident.State {
+			mu.Lock()
+			defer mu.Unlock()
+			now := state
+			now.Pauses = maps.Clone(state.Pauses)
+			return &now
+		},
+		Send: func(e incident.Event) {
+			mu.Lock()
+			defer mu.Unlock()
+			if p, ok := e.(incident.PauseSet); ok {
+				if p.Pause.Expires.After(time.Now()) {
+					state.Pauses[p.Pause.ID] = p.Pause
+				} else {
+					delete(state.Pauses, p.Pause.ID)
+				}
+			}
+		},
+		Reload:   func() error { return nil },
+		Gatherer: prometheus.NewRegistry(), Logger: log.NewNopLogger(),
+	})
+}
