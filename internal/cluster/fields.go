@@ -115,7 +115,7 @@ func times(n uint64, unit time.Duration) time.Duration {
 	if n > uint64(most/unit) {
 		return most
 	}
-	return time.Duration(n) * unit //nolint:gosec // bounded above
+	return time.Duration(n) * unit // bounded above
 }
 
 // key returns a key of a reference property.

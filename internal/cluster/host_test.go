@@ -134,7 +134,7 @@ func hyperVPeer(t *testing.T) *peer {
 	t.Helper()
 	p := newPeer(t)
 	since := time.Date(2026, 7, 29, 14, 11, 0, 19976000, time.UTC)
-	system := func(name, element string, state uint16, status []uint16, on any, changed any) wsmanserver.Instance {
+	system := func(name, element string, state uint16, status []uint16, on, changed any) wsmanserver.Instance {
 		return row("Msvm_ComputerSystem", "Name", "Name", name, "ElementName", element, "EnabledState", state, "HealthState", uint16(5),
 			"OperationalStatus", status, "OnTimeInMilliseconds", on, "TimeOfLastStateChange", changed)
 	}

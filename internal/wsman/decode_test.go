@@ -239,7 +239,8 @@ func TestAccessorsTellWrongTypeFromNULL(t *testing.T) {
 	t.Parallel()
 	o := &mustDecode(t, envelope(`<n:PullResponse><n:Items>`+fragment(
 		`<Text>x</Text><Neg>-1</Neg><Big>18446744073709551615</Big><Two>1</Two><Two>2</Two><Empty/><Pad> 7 </Pad>`+
-			`<Obj><In>1</In><Out>2</Out></Obj><Nil xsi:nil="true">ignored<Deep/></Nil><Nil1 xsi:nil="1"/>`)+
+			`<Obj><In>1</In><Out>2</Out></Obj><Nil xsi:nil="true">ignored<Deep/></Nil><Nil1 xsi:nil="1"/>`,
+	)+
 		`</n:Items><n:EndOfSequence/></n:PullResponse>`)).items[0]
 	wrong := map[string]func() (bool, error){
 		"Uint32(Text)":     func() (bool, error) { _, ok, err := o.Uint32("Text"); return ok, err },

@@ -284,7 +284,7 @@ func parseCode(s string) (uint32, bool) {
 		return uint32(n), true
 	}
 	if n, err := strconv.ParseInt(s, 0, 32); err == nil {
-		return uint32(n), true //nolint:gosec // an HRESULT is negative as a signed number
+		return uint32(n), true // an HRESULT is negative as a signed number
 	}
 	return 0, false
 }

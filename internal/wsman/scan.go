@@ -235,21 +235,21 @@ func (x *scanner) enter(raw string) error {
 	return nil
 }
 
-// endTag reads </name>.
+// endTag reads </name>, where the name can only be that of the innermost element.
 func (x *scanner) endTag() (kind, error) {
-	x.pos += 2
-	raw, err := x.name()
-	if err != nil {
-		return eof, err
+	if len(x.open) == 0 {
+		return eof, x.fail("an end of no element")
 	}
+	raw := x.open[len(x.open)-1]
+	if !strings.HasPrefix(x.src[x.pos+2:], raw) {
+		return eof, x.fail("want the end of element %s", raw)
+	}
+	x.pos += 2 + len(raw)
 	x.blanks()
 	if x.pos == len(x.src) || x.src[x.pos] != '>' {
-		return eof, x.fail("end of element %s is cut off", raw)
+		return eof, x.fail("want the end of element %s", raw)
 	}
 	x.pos++
-	if len(x.open) == 0 || x.open[len(x.open)-1] != raw {
-		return eof, x.fail("end of element %s, which is not open", raw)
-	}
 	x.close()
 	return end, nil
 }

@@ -27,19 +27,19 @@ func (o *Object) Texts(name string) ([]string, error) {
 // Uint32 returns an unsigned property. -1 is taken for 4294967295: properties declared uint32 arrive as int32.
 func (o *Object) Uint32(name string) (n uint32, ok bool, err error) {
 	v, ok, err := o.integer(name, "an unsigned 32-bit number", math.MinInt32, math.MaxUint32)
-	return uint32(v), ok, err //nolint:gosec // the wrap of negative numbers is the point
+	return uint32(v), ok, err // the wrap of negative numbers is the point
 }
 
 // Int32 returns a signed property. 4294967295 is taken for -1: a signed property may arrive unsigned.
 func (o *Object) Int32(name string) (n int32, ok bool, err error) {
 	v, ok, err := o.integer(name, "a 32-bit number", math.MinInt32, math.MaxUint32)
-	return int32(v), ok, err //nolint:gosec // the wrap of large numbers is the point
+	return int32(v), ok, err // the wrap of large numbers is the point
 }
 
 // Uint16 returns an unsigned property of 16 bits.
 func (o *Object) Uint16(name string) (n uint16, ok bool, err error) {
 	v, ok, err := o.integer(name, "an unsigned 16-bit number", 0, math.MaxUint16)
-	return uint16(v), ok, err //nolint:gosec // bounded by integer
+	return uint16(v), ok, err // bounded by integer
 }
 
 // Uint16s returns an array of unsigned 16-bit numbers, nil where it is missing or NULL.
@@ -71,7 +71,7 @@ func (o *Object) Uint64(name string) (n uint64, ok bool, err error) {
 		return n, true, nil
 	}
 	if i, err := strconv.ParseInt(s, 10, 64); err == nil {
-		return uint64(i), true, nil //nolint:gosec // the wrap of negative numbers is the point
+		return uint64(i), true, nil // the wrap of negative numbers is the point
 	}
 	return 0, false, o.typeError(name, want, s)
 }
@@ -173,9 +173,6 @@ func (o *Object) Reference(name string) (ref *Reference, ok bool, err error) {
 	return nil, false, o.typeError(name, want, v.text)
 }
 
-// never is FILETIME zero.
-var never = time.Date(1601, 1, 1, 0, 0, 0, 0, time.UTC) //nolint:gochecknoglobals // a constant but for its type
-
 // parseTime reads an XML date and time with any number of decimals, or a DMTF datetime. A time without a zone is
 // taken for UTC, as Windows writes it.
 func parseTime(s string) (time.Time, bool) {
@@ -192,7 +189,7 @@ func parseTime(s string) (time.Time, bool) {
 			return time.Time{}, false
 		}
 	}
-	if t = t.UTC(); t.Equal(never) {
+	if t = t.UTC(); t.Equal(time.Date(1601, 1, 1, 0, 0, 0, 0, time.UTC)) { // FILETIME zero
 		return time.Time{}, true
 	}
 	return t, true
@@ -294,7 +291,7 @@ func parseDMTFInterval(s string) (time.Duration, bool) {
 	if n[0] > 100_000 { // more than an int64 of nanoseconds holds
 		return 0, false
 	}
-	//nolint:gosec // each part is bounded by its digits
+	// each part is bounded by its digits
 	return time.Duration(n[0])*24*time.Hour + time.Duration(n[1])*time.Hour + time.Duration(n[2])*time.Minute +
 		time.Duration(n[3])*time.Second + time.Duration(n[4])*time.Microsecond, true
 }

@@ -74,7 +74,7 @@ type Client struct {
 	releases  sync.WaitGroup
 	releasing chan struct{} // one slot per Release under way
 	stop      context.CancelFunc
-	running   context.Context //nolint:containedctx // the life of the client, for what outlives a call
+	running   context.Context // the life of the client, for what outlives a call
 }
 
 // endpoint is one address of the machine, with its kept connections.
