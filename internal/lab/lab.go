@@ -1,0 +1,405 @@
+// Package lab is the simulated failover cluster as real servers: the model in internal/lab/model behind a
+// WS-Management server for every host and guest and a TDS server for every SQL Server, each on a loopback port of its
+// own, with a control over HTTP. Only tests, internal/drill/stage and cmd/hypervigil-lab use it.
+//
+//	l, err := lab.Start(lab.Options{Dir: dir, Logger: logger})
+//	defer l.Close()
+//	path, err := l.Config(lab.ConfigOptions{})
+//
+// A client sees what it would see: a dead service refuses connections, a dead host or a cut board answers no SYN, a
+// hung guest accepts and says nothing. Its limits: durations of boots, moves and service starts are parameters
+// (model.Profile); the cluster's rules are those that Hypervigil's decisions depend on; there is no load, no latency
+// of a network and no storage. A Lab is safe for concurrent use.
+package lab
+
+import (
+	"context"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/go-kit/log"
+	"github.com/go-kit/log/level"
+
+	"github.com/hypervigil/hypervigil/internal/lab/model"
+	"github.com/hypervigil/hypervigil/internal/lab/sqlengine"
+	"github.com/hypervigil/hypervigil/internal/lab/tdsserver"
+	"github.com/hypervigil/hypervigil/internal/lab/wire"
+	"github.com/hypervigil/hypervigil/internal/lab/wsmanserver"
+)
+
+// Vendor is the lab's ProductVendor in Identify: it says who it is, and limits weaker than their defaults count for
+// nobody else.
+const Vendor = "Hypervigil lab"
+
+const (
+	loopback   = "127.0.0.1:0"
+	sqlVersion = "16.0.4135.4"
+)
+
+// Options are what a lab needs. Dir and Logger are required.
+type Options struct {
+	Spec   model.Spec // model.Default(model.Quick()) where it names no cluster
+	Seed   uint64
+	Dir    string // for the certificates
+	Logger log.Logger
+	Listen string // of the control; 127.0.0.1:0 where empty
+}
+
+// Lab is a running lab.
+type Lab struct {
+	options  Options
+	ca       *authority
+	accounts accounts
+
+	mu    sync.Mutex // of the model
+	model *model.Model
+	wake  chan struct{}
+
+	endpoints []*endpoint
+	controls  []net.Listener
+	control   net.Listener
+	server    *http.Server
+
+	cancel context.CancelFunc
+	work   sync.WaitGroup
+	once   sync.Once
+}
+
+// endpoint is one address of the lab, and how it meets clients now.
+type endpoint struct {
+	name   string
+	port   *wire.Port
+	behave func(*model.Model) wire.Behaviour
+	now    wire.Behaviour
+	close  func()
+}
+
+// Start starts a lab. Close stops it.
+func Start(o Options) (*Lab, error) {
+	if o.Dir == "" || o.Logger == nil {
+		return nil, errors.New("lab: Dir and Logger are needed")
+	}
+	if o.Spec.Cluster == "" {
+		o.Spec = model.Default(model.Quick())
+	}
+	if o.Listen == "" {
+		o.Listen = loopback
+	}
+	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
+		return nil, fmt.Errorf("lab: %w", err)
+	}
+	m, err := model.New(o.Spec, time.Now(), o.Seed)
+	if err != nil {
+		return nil, fmt.Errorf("lab: %w", err)
+	}
+	ca, err := newAuthority(o.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("lab: certificates: %w", err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	l := &Lab{options: o, ca: ca, accounts: newAccounts(), model: m, wake: make(chan struct{}, 1), cancel: cancel}
+	if err := l.serve(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("lab: %w", err), l.Close())
+	}
+	l.work.Go(func() { l.run(ctx) })
+	return l, nil
+}
+
+// serve opens every address.
+func (l *Lab) serve(ctx context.Context) error {
+	for _, n := range l.model.Nodes {
+		p := &provider{lab: l, tables: map[string]map[string]table{
+			nsCluster: clusterTables(), nsHyperV: hypervTables(n.Name), nsWindows: hostTables(n.Name),
+		}, methods: merge(clusterMethods(), hypervMethods(n.Name))}
+		behave := func(m *model.Model) wire.Behaviour {
+			if !m.Node(n.Name).Powered {
+				return wire.Unanswered
+			}
+			return wire.Answering
+		}
+		if err := l.wsman(n.Name, p, behave, l.accounts.operator); err != nil {
+			return err
+		}
+	}
+	for _, v := range l.model.VMs {
+		p := &provider{lab: l, tables: map[string]map[string]table{nsWindows: guestTables(v.Name)}, methods: guestMethods(v.Name)}
+		if err := l.wsman(v.Name, p, func(m *model.Model) wire.Behaviour { return guestBehaviour(m, m.VM(v.Name)) }, l.accounts.guest); err != nil {
+			return err
+		}
+		for _, s := range v.Servers {
+			if err := l.tds(ctx, v.Name, s.Instance); err != nil {
+				return err
+			}
+		}
+	}
+	for range 2 {
+		c, err := net.Listen("tcp", loopback)
+		if err != nil {
+			return err
+		}
+		l.controls = append(l.controls, c)
+		l.work.Go(func() { acceptAll(c) })
+	}
+	var err error
+	if l.control, err = net.Listen("tcp", l.options.Listen); err != nil {
+		return err
+	}
+	l.server = &http.Server{Handler: l.handler(), ReadHeaderTimeout: 5 * time.Second}
+	l.work.Go(func() {
+		if err := l.server.Serve(l.control); !errors.Is(err, http.ErrServerClosed) {
+			level.Error(l.options.Logger).Log("msg", "control ended", "err", err)
+		}
+	})
+	return nil
+}
+
+func merge(maps ...map[string]map[string]method) map[string]map[string]method {
+	all := map[string]map[string]method{}
+	for _, m := range maps {
+		for class, methods := range m {
+			all[class] = methods
+		}
+	}
+	return all
+}
+
+// acceptAll is a control outside the cluster: it accepts, and that is all that is asked of it.
+func acceptAll(l net.Listener) {
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		c.Close()
+	}
+}
+
+// guestBehaviour is how a guest's own network meets a client.
+func guestBehaviour(m *model.Model, v *model.VM) wire.Behaviour {
+	switch {
+	case !m.Reachable(v):
+		return wire.Unanswered
+	case v.Guest == model.GuestHung:
+		return wire.Hung
+	}
+	return wire.Answering
+}
+
+// sqlBehaviour is how an instance's port meets a client: it refuses where the guest lives and the service does not.
+func sqlBehaviour(m *model.Model, v *model.VM, s *model.Server) wire.Behaviour {
+	switch b := guestBehaviour(m, v); {
+	case b != wire.Answering:
+		return b
+	case s.Hung:
+		return wire.Hung
+	case !s.Up:
+		return wire.Refusing
+	}
+	return wire.Answering
+}
+
+func (l *Lab) wsman(name string, p *provider, behave func(*model.Model) wire.Behaviour, operator account) error {
+	port, err := wire.Listen(loopback)
+	if err != nil {
+		return err
+	}
+	certificate, err := l.ca.issue(name)
+	if err != nil {
+		return err
+	}
+	s, err := wsmanserver.New(wsmanserver.Options{
+		Logger: log.With(l.options.Logger, "server", name), Provider: p, TLS: certificate, Machine: name,
+		ProductVendor: Vendor, ProductVersion: "OS: 10.0.20348 SP: 0.0 Stack: 3.0",
+		Authenticate: func(user, password string) bool {
+			return l.accounts.reader.is(user, password) || operator.is(user, password)
+		},
+		// Reading and commanding are two accounts; the reader commands nothing.
+		Authorize: func(c wsmanserver.Call) bool { return c.Method == "" || c.User == operator.user },
+	})
+	if err != nil {
+		return err
+	}
+	l.add(&endpoint{name: name, port: port, behave: behave, close: func() { s.Close() }})
+	l.work.Go(func() {
+		if err := s.Serve(port); err != nil {
+			level.Error(l.options.Logger).Log("msg", "server ended", "server", name, "err", err)
+		}
+	})
+	return nil
+}
+
+func (l *Lab) tds(ctx context.Context, vm, instance string) error {
+	port, err := wire.Listen(loopback)
+	if err != nil {
+		return err
+	}
+	name := vm + "/" + instance
+	certificate, err := l.ca.issue(vm)
+	if err != nil {
+		return err
+	}
+	engine, err := sqlengine.New(&sqlInstance{lab: l, vm: vm, instance: instance})
+	if err != nil {
+		return err
+	}
+	s, err := tdsserver.New(tdsserver.Options{
+		Handler: engine, Logger: log.With(l.options.Logger, "server", name), Version: sqlVersion, ServerName: serverName(vm, instance),
+		Encryption: tdsserver.Offered, TLS: certificate,
+	})
+	if err != nil {
+		return err
+	}
+	l.add(&endpoint{name: name, port: port, close: func() { port.Close() }, behave: func(m *model.Model) wire.Behaviour {
+		v := m.VM(vm)
+		return sqlBehaviour(m, v, v.Server(instance))
+	}})
+	l.work.Go(func() {
+		if err := s.Serve(ctx, port); err != nil {
+			level.Error(l.options.Logger).Log("msg", "server ended", "server", name, "err", err)
+		}
+	})
+	return nil
+}
+
+func (l *Lab) add(e *endpoint) { l.endpoints = append(l.endpoints, e) }
+
+// with lets time pass to now, lets do look at or change the model, and makes every address behave accordingly.
+func (l *Lab) with(do func(*model.Model)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.model.Advance(time.Now())
+	do(l.model)
+	l.behave()
+	select {
+	case l.wake <- struct{}{}:
+	default:
+	}
+}
+
+// behave sets each address to what the model says; the caller holds the lock.
+func (l *Lab) behave() {
+	for _, e := range l.endpoints {
+		b := e.behave(l.model)
+		if b == e.now {
+			continue
+		}
+		if err := e.port.Set(b); err != nil {
+			level.Error(l.options.Logger).Log("msg", "address does not behave", "address", e.name, "want", b, "err", err)
+			continue
+		}
+		e.now = b
+	}
+}
+
+// run lets the model's time pass with the clock.
+func (l *Lab) run(ctx context.Context) {
+	for {
+		l.mu.Lock()
+		l.model.Advance(time.Now())
+		l.behave()
+		at, ok := l.model.Next()
+		l.mu.Unlock()
+		wait := time.Hour
+		if ok {
+			wait = max(0, time.Until(at))
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		case <-l.wake:
+			timer.Stop()
+		case <-timer.C:
+		}
+	}
+}
+
+// Close stops every server and returns when all is quiet.
+func (l *Lab) Close() error {
+	var err error
+	l.once.Do(func() {
+		l.cancel()
+		if l.server != nil {
+			err = l.server.Close()
+		}
+		if l.control != nil {
+			l.control.Close()
+		}
+		for _, c := range l.controls {
+			c.Close()
+		}
+		for _, e := range l.endpoints {
+			e.close()
+		}
+		l.work.Wait()
+	})
+	return err
+}
+
+// account is a user of the lab.
+type account struct{ user, password string }
+
+func (a account) is(user, password string) bool {
+	return subtle.ConstantTimeCompare([]byte(user), []byte(a.user))&subtle.ConstantTimeCompare([]byte(password), []byte(a.password)) == 1
+}
+
+// sqlInstance is an instance of SQL Server as the engine asks for it.
+type sqlInstance struct {
+	lab          *Lab
+	vm, instance string
+}
+
+var _ sqlengine.Instance = (*sqlInstance)(nil)
+
+// Authenticate implements sqlengine.Instance.
+func (s *sqlInstance) Authenticate(user, password string) bool {
+	return s.lab.accounts.sql.is(user, password)
+}
+
+// Snapshot implements sqlengine.Instance.
+func (s *sqlInstance) Snapshot() sqlengine.Snapshot {
+	var out sqlengine.Snapshot
+	s.lab.with(func(m *model.Model) {
+		server := m.VM(s.vm).Server(s.instance)
+		phase := sqlengine.Running
+		switch {
+		case server.Hung:
+			phase = sqlengine.Hung
+		case !server.Up:
+			phase = sqlengine.ShuttingDown
+		}
+		out = sqlengine.Snapshot{
+			Phase: phase, ServerName: serverName(s.vm, s.instance), MachineName: s.vm, InstanceName: s.instance, Version: sqlVersion,
+			Edition: "Enterprise Edition (64-bit)", StartTime: server.Started, Now: m.Now(), Databases: databases(),
+		}
+	})
+	return out
+}
+
+func serverName(vm, instance string) string {
+	if instance == "MSSQLSERVER" {
+		return vm
+	}
+	return vm + `\` + instance
+}
+
+// databases are the same on every instance: the system's, one in use and one that somebody took offline long ago.
+func databases() []sqlengine.Database {
+	made := time.Date(2026, 1, 5, 9, 0, 0, 0, time.UTC)
+	var list []sqlengine.Database
+	for n, name := range []string{"master", "tempdb", "model", "msdb", "sales", "archive"} {
+		d := sqlengine.Database{ID: n + 1, Name: name, CreateDate: made}
+		if name == "archive" {
+			d.State = sqlengine.Offline
+		}
+		list = append(list, d)
+	}
+	return list
+}

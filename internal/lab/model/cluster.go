@@ -1,0 +1,173 @@
+package model
+
+import (
+	"time"
+
+	"github.com/hypervigil/hypervigil/internal/cluster"
+)
+
+// powerOff takes a node's power away. The cluster notices after its heartbeat time; until then the other nodes go on
+// calling it Up. Then it is isolated and its groups unmonitored for the resiliency period; then they fail over.
+func (m *Model) powerOff(n *Node) {
+	n.Powered = false
+	n.life++
+	life := n.life
+	for _, v := range m.VMs {
+		if v.Owner == n.Name {
+			m.halt(v, GuestOff)
+			v.State, v.Changed, v.Heartbeat = cluster.VMOff, m.now, cluster.HeartbeatAbsent
+		}
+	}
+	p := m.Spec.Profile
+	m.after(p.HeartbeatDelay*time.Duration(p.HeartbeatThreshold), func() {
+		if n.life != life {
+			return
+		}
+		n.State, n.Status = cluster.NodeDown, cluster.NodeIsolated
+		for _, v := range m.VMs {
+			if v.Owner == n.Name {
+				v.GroupStatus |= cluster.GroupUnmonitored
+				v.GroupStatus &^= cluster.GroupOSHeartbeat
+			}
+		}
+		m.after(p.Resiliency, func() {
+			if n.life != life {
+				return
+			}
+			n.Status &^= cluster.NodeIsolated
+			for _, v := range m.VMs {
+				if v.Owner == n.Name {
+					m.failOver(v)
+				}
+			}
+		})
+	})
+}
+
+// powerOn boots a node; it joins the cluster again. A node that comes back within the resiliency period brings its
+// virtual machines back itself.
+func (m *Model) powerOn(n *Node) {
+	if n.Powered {
+		return
+	}
+	n.Powered, n.Booted = true, m.now
+	n.life++
+	life := n.life
+	m.after(m.Spec.Profile.NodeBoot, func() {
+		if n.life != life {
+			return
+		}
+		n.State, n.Status = cluster.NodeUp, 0
+		for _, v := range m.VMs {
+			if v.Owner == n.Name && v.State == cluster.VMOff && v.PersistentState {
+				v.GroupStatus &^= cluster.GroupUnmonitored
+				v.GroupState = cluster.GroupOnline
+				m.boot(v)
+			}
+		}
+	})
+}
+
+// threshold is how many failovers a group may have within failoverPeriod: the default, nodes - 1 (learn.microsoft.com,
+// MSCluster_ResourceGroup, FailoverThreshold).
+func (m *Model) threshold() int { return len(m.Nodes) - 1 }
+
+// failOver is the cluster's own recovery of a group, within its threshold; beyond, the group stays Failed.
+func (m *Model) failOver(v *VM) {
+	v.GroupStatus &^= cluster.GroupUnmonitored
+	var recent []time.Time
+	for _, at := range v.failovers {
+		if m.now.Sub(at) < failoverPeriod {
+			recent = append(recent, at)
+		}
+	}
+	v.failovers = recent
+	to := m.target(v.Owner)
+	if to == nil || len(recent) >= m.threshold() {
+		v.GroupState = cluster.GroupFailed
+		return
+	}
+	v.failovers = append(v.failovers, m.now)
+	v.GroupState = cluster.GroupPending
+	from := v.Owner
+	v.Owner = to.Name
+	v.Counts.FailoversByCluster = append(v.Counts.FailoversByCluster, Count{m.now, from + " to " + to.Name, ""})
+	m.place(v, m.Spec.Profile.Failover)
+}
+
+// place starts a VM on its owner after a while.
+func (m *Model) place(v *VM, d time.Duration) {
+	v.life++
+	life := v.life
+	m.after(d, func() {
+		if v.life != life {
+			return
+		}
+		v.GroupState, v.PersistentState = cluster.GroupOnline, true
+		m.boot(v)
+	})
+}
+
+// Move is MoveToNewNode: it knows no source, and to the present owner it succeeds and does nothing. The VM is saved,
+// moved and resumed, which takes the profile's failover time.
+func (m *Model) Move(v *VM, node string) bool {
+	v.Counts.MovesCommanded = append(v.Counts.MovesCommanded, Count{m.now, "to " + node, ""})
+	n := m.Node(node)
+	if n == nil || !n.Powered || n.State != cluster.NodeUp {
+		return false
+	}
+	if v.Owner == node {
+		return true
+	}
+	v.Owner, v.GroupState = node, cluster.GroupPending
+	m.halt(v, GuestOff)
+	v.State, v.Changed = cluster.VMOff, m.now
+	m.place(v, m.Spec.Profile.Failover)
+	return true
+}
+
+// Reset is RequestStateChange(Reset): the resource stays online, the guest boots.
+func (m *Model) Reset(v *VM) {
+	v.Counts.VMResets = append(v.Counts.VMResets, Count{m.now, "reset", ""})
+	m.boot(v)
+}
+
+// TakeOffline saves the VM's state and sets PersistentState to false, as a plain TakeOffline does.
+func (m *Model) TakeOffline(v *VM) {
+	m.halt(v, GuestOff)
+	v.State, v.Changed, v.Heartbeat = cluster.VMSaved, m.now, cluster.HeartbeatAbsent
+	v.GroupState, v.PersistentState = cluster.GroupOffline, false
+}
+
+// BringOnline starts a group on its owner.
+func (m *Model) BringOnline(v *VM) bool {
+	n := m.Node(v.Owner)
+	if !n.Powered || n.State != cluster.NodeUp {
+		return false
+	}
+	if v.GroupState == cluster.GroupOnline {
+		return true
+	}
+	v.GroupState = cluster.GroupPending
+	m.place(v, time.Second)
+	return true
+}
+
+// cutBoard takes a node's board of the VMs' network away. With Protected Network the cluster live-migrates its VMs.
+func (m *Model) cutBoard(n *Node) {
+	n.Board = false
+	if !m.Spec.ProtectedNetwork {
+		return
+	}
+	m.after(protectedNetworkWait, func() {
+		for _, v := range m.VMs {
+			if to := m.target(n.Name); v.Owner == n.Name && !n.Board && to != nil {
+				v.Counts.FailoversByCluster = append(v.Counts.FailoversByCluster, Count{m.now, n.Name + " to " + to.Name, "protected network"})
+				v.Owner = to.Name
+			}
+		}
+	})
+}
+
+// protectedNetworkWait is how long the cluster watches a lost network before it moves (the design's 120 s).
+const protectedNetworkWait = 120 * time.Second

@@ -1,0 +1,178 @@
+package model
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/hypervigil/hypervigil/internal/cluster"
+)
+
+// The faults.
+const (
+	ServiceCrash = "service-crash" // SQL Server's process is killed: event 7034
+	ServiceStop  = "service-stop"  // a clean stop, the white paper's own
+	SQLHang      = "sql-hang"      // accepts, never logs in
+	GuestCrash   = "guest-crash"
+	GuestHang    = "guest-hang"
+	HostPowerOff = "host-power-off"
+	LANBoard     = "lan-board"
+)
+
+// FaultNames lists the faults.
+func FaultNames() []string {
+	return []string{ServiceCrash, ServiceStop, SQLHang, GuestCrash, GuestHang, HostPowerOff, LANBoard}
+}
+
+// Request is a fault to inject. A VM given to a host fault means its owner; an empty Instance the first one.
+type Request struct {
+	Fault    string `json:"fault"`
+	VM       string `json:"vm,omitempty"`
+	Node     string `json:"node,omitempty"`
+	Instance string `json:"instance,omitempty"`
+}
+
+// Injected is a fault that was injected.
+type Injected struct {
+	ID      string
+	At      time.Time
+	Request Request
+}
+
+type fault struct {
+	Injected
+	heal func()
+}
+
+// Inject makes a fault happen now.
+func (m *Model) Inject(r Request) (Injected, error) {
+	heal, err := m.inject(&r)
+	if err != nil {
+		return Injected{}, err
+	}
+	m.nfault++
+	f := &fault{Injected: Injected{ID: fmt.Sprintf("f%d", m.nfault), At: m.now, Request: r}, heal: heal}
+	m.faults = append(m.faults, f)
+	return f.Injected, nil
+}
+
+// Injected lists every fault since the start, oldest first.
+func (m *Model) Injected() []Injected {
+	list := make([]Injected, 0, len(m.faults))
+	for _, f := range m.faults {
+		list = append(list, f.Injected)
+	}
+	return list
+}
+
+// Heal ends a fault as its nature allows: power and cable come back, a guest is reset by hand, a person starts a
+// service. It reports false for a fault that does not exist or was healed before.
+func (m *Model) Heal(id string) bool {
+	for _, f := range m.faults {
+		if f.ID == id && f.heal != nil {
+			f.heal()
+			f.heal = nil
+			return true
+		}
+	}
+	return false
+}
+
+func (m *Model) inject(r *Request) (func(), error) {
+	switch r.Fault {
+	case HostPowerOff, LANBoard:
+		n, err := m.faultNode(r)
+		if err != nil {
+			return nil, err
+		}
+		if r.Fault == LANBoard {
+			m.cutBoard(n)
+			return func() { n.Board = true }, nil
+		}
+		if !n.Powered {
+			return nil, fmt.Errorf("node %s is off already", n.Name)
+		}
+		m.powerOff(n)
+		return func() { m.powerOn(n) }, nil
+	case ServiceCrash, ServiceStop, SQLHang, GuestCrash, GuestHang:
+	default:
+		return nil, fmt.Errorf("fault %q is not known; use %s", r.Fault, strings.Join(FaultNames(), ", "))
+	}
+	v := m.VM(r.VM)
+	if v == nil {
+		var names []string
+		for _, v := range m.VMs {
+			names = append(names, v.Name)
+		}
+		return nil, fmt.Errorf("vm %q is not in the lab; use %s", r.VM, strings.Join(names, ", "))
+	}
+	if v.Guest != GuestRunning {
+		return nil, fmt.Errorf("the guest of %s does not run", v.Name)
+	}
+	if r.Fault == GuestCrash || r.Fault == GuestHang {
+		state := GuestCrashed
+		if r.Fault == GuestHang {
+			state = GuestHung
+		}
+		m.halt(v, state)
+		v.Heartbeat = cluster.HeartbeatLostCommunication
+		v.GroupStatus &^= cluster.GroupOSHeartbeat
+		return func() {
+			if v.Guest == state {
+				m.boot(v)
+			}
+		}, nil
+	}
+	s := v.Server(r.Instance)
+	if s == nil {
+		return nil, fmt.Errorf("instance %q is not on %s", r.Instance, v.Name)
+	}
+	r.Instance = s.Instance
+	if s.service.State != cluster.ServiceRunning {
+		return nil, fmt.Errorf("instance %s of %s does not run (%s)", s.Instance, v.Name, s.service.State)
+	}
+	byHand := func() {
+		if s.service.State == cluster.ServiceStopped && v.Guest == GuestRunning {
+			m.start(v, s.service, "person")
+		}
+	}
+	switch r.Fault {
+	case ServiceCrash:
+		m.kill(v, s.service)
+		return byHand, nil
+	case ServiceStop:
+		for _, d := range v.Dependents(s.service.Name) {
+			if d.State == cluster.ServiceRunning {
+				m.stop(v, d)
+			}
+		}
+		m.stop(v, s.service)
+		return byHand, nil
+	}
+	s.Hung = true
+	m.serve(s, false)
+	turn := s.service.turn
+	return func() {
+		if s.Hung && s.service.turn == turn {
+			s.Hung = false
+			m.serve(s, true)
+		}
+	}, nil
+}
+
+func (m *Model) faultNode(r *Request) (*Node, error) {
+	name := r.Node
+	if name == "" {
+		v := m.VM(r.VM)
+		if v == nil {
+			return nil, fmt.Errorf("fault %s needs a node, or a vm that means its owner; vm %q is not in the lab", r.Fault, r.VM)
+		}
+		name = v.Owner
+	}
+	n := m.Node(name)
+	if n == nil {
+		return nil, fmt.Errorf("node %q is not in the lab; use %s", name, strings.Join(m.Spec.Nodes, ", "))
+	}
+	r.Node = n.Name
+	return n, nil
+}

@@ -1,0 +1,251 @@
+// Package model is the simulated failover cluster itself: nodes, groups, virtual machines, their guests and the SQL
+// Servers inside, in virtual time. It is deterministic: no clock, no goroutine, no randomness but the seed's. The
+// same calls give the same course.
+//
+// Its rules are the documented ones of a failover cluster where a decision of Hypervigil's depends on them, and no
+// more. A Model is not safe for concurrent use; its owner serialises.
+package model
+
+import (
+	"cmp"
+	"container/heap"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/hypervigil/hypervigil/internal/cluster"
+)
+
+// Profile holds the given durations: parameters that are put in, never found out.
+type Profile struct {
+	Name               string
+	HeartbeatDelay     time.Duration // SameSubnetDelay
+	HeartbeatThreshold uint32        // SameSubnetThreshold
+	Resiliency         time.Duration // ResiliencyDefaultPeriod
+	Failover           time.Duration // from the decision to the VM's start on another node
+	Boot               time.Duration // of a guest, until its services start
+	ServiceStart       time.Duration
+	ServiceStop        time.Duration
+	NodeBoot           time.Duration
+}
+
+// Quick is for tests and the demo.
+func Quick() Profile {
+	return Profile{
+		Name: "quick", HeartbeatDelay: time.Second, HeartbeatThreshold: 3, Resiliency: 15 * time.Second, Failover: 3 * time.Second,
+		Boot: 5 * time.Second, ServiceStart: 2 * time.Second, ServiceStop: time.Second, NodeBoot: 10 * time.Second,
+	}
+}
+
+// Paper has the white paper's durations where it gives them (quick migration 45 s, of which the restart of the guest
+// is taken as 30 s), 2010's heartbeat (1 s × 5, Windows Server 2008 R2's default) and no resiliency period, which came
+// with Windows Server 2016.
+func Paper() Profile {
+	return Profile{
+		Name: "paper", HeartbeatDelay: time.Second, HeartbeatThreshold: 5, Resiliency: 0, Failover: 15 * time.Second,
+		Boot: 30 * time.Second, ServiceStart: 10 * time.Second, ServiceStop: 5 * time.Second, NodeBoot: 120 * time.Second,
+	}
+}
+
+// ProfileNamed finds a profile.
+func ProfileNamed(name string) (Profile, error) {
+	for _, p := range []Profile{Quick(), Paper()} {
+		if p.Name == name {
+			return p, nil
+		}
+	}
+	return Profile{}, fmt.Errorf("profile %q is not known; use quick or paper", name)
+}
+
+// Given lists the profile's parameters for the reader of a report.
+func (p Profile) Given() []string {
+	return []string{
+		fmt.Sprintf("heartbeat %s × %d, resiliency period %s", p.HeartbeatDelay, p.HeartbeatThreshold, p.Resiliency),
+		fmt.Sprintf("failover by the cluster %s, boot of a guest %s", p.Failover, p.Boot),
+		fmt.Sprintf("start of a service %s, stop of a service %s", p.ServiceStart, p.ServiceStop),
+	}
+}
+
+// Spec is what a cluster is made of.
+type Spec struct {
+	Cluster string
+	Nodes   []string
+	VMs     []VMSpec
+	Profile Profile
+	// ProtectedNetwork makes the cluster live-migrate a VM whose network board failed (on by default since Windows
+	// Server 2012 R2; off here, as in 2010, unless switched on).
+	ProtectedNetwork bool
+}
+
+// VMSpec is one virtual machine. Group is the cluster group's name; Instances the SQL Servers inside.
+type VMSpec struct {
+	Name, Group, Node string
+	Instances         []string
+}
+
+// Default is the lab's cluster: three nodes; four virtual machines with SQL Server, one of them with two instances;
+// a domain controller that nothing watches.
+func Default(p Profile) Spec {
+	return Spec{
+		Cluster: "hv-lab", Profile: p, Nodes: []string{"HV1", "HV2", "HV3"},
+		VMs: []VMSpec{
+			{"SQL01", "SQL01", "HV1", []string{"MSSQLSERVER"}},
+			{"SQL02", "SCVMM SQL02 Resources", "HV2", []string{"MSSQLSERVER"}},
+			{"SQL03", "SQL03", "HV3", []string{"MSSQLSERVER", "REPORTING"}},
+			{"SQL04", "SQL04", "HV2", []string{"MSSQLSERVER"}},
+			{"DC01", "DC01", "HV3", nil},
+		},
+	}
+}
+
+// Model is the cluster.
+type Model struct {
+	Spec     Spec
+	now      time.Time
+	queue    queue
+	sequence int
+	pids     uint32
+
+	Nodes  []*Node
+	VMs    []*VM
+	faults []*fault
+	nfault int
+}
+
+// Node is a Hyper-V host.
+type Node struct {
+	Name    string
+	ID      int
+	Powered bool
+	Board   bool // the board of the VMs' network works
+	Booted  time.Time
+	State   cluster.NodeState
+	Status  cluster.NodeStatus
+	life    int // distinguishes this life's scheduled events from an earlier one's
+}
+
+// New builds a healthy cluster that has been running for a day.
+func New(s Spec, start time.Time, seed uint64) (*Model, error) {
+	m := &Model{Spec: s, now: start, pids: 1000 + uint32(seed%500)*4}
+	for n, name := range s.Nodes {
+		m.Nodes = append(m.Nodes, &Node{Name: name, ID: n + 1, Powered: true, Board: true, Booted: start.Add(-24 * time.Hour)})
+	}
+	for n, spec := range s.VMs {
+		if m.Node(spec.Node) == nil {
+			return nil, fmt.Errorf("virtual machine %s: node %q is not in the cluster", spec.Name, spec.Node)
+		}
+		m.VMs = append(m.VMs, newVM(m, spec, n+1, seed))
+	}
+	return m, nil
+}
+
+// Now is the model's time.
+func (m *Model) Now() time.Time { return m.now }
+
+// Node finds a node; nil if there is none.
+func (m *Model) Node(name string) *Node {
+	for _, n := range m.Nodes {
+		if n.Name == name {
+			return n
+		}
+	}
+	return nil
+}
+
+// VM finds a virtual machine; nil if there is none.
+func (m *Model) VM(name string) *VM {
+	for _, v := range m.VMs {
+		if v.Name == name {
+			return v
+		}
+	}
+	return nil
+}
+
+// event is something scheduled.
+type event struct {
+	at       time.Time
+	sequence int
+	do       func()
+}
+
+type queue []event
+
+func (q queue) Len() int { return len(q) }
+func (q queue) Less(a, b int) bool {
+	return cmp.Or(q[a].at.Compare(q[b].at), cmp.Compare(q[a].sequence, q[b].sequence)) < 0
+}
+func (q queue) Swap(a, b int) { q[a], q[b] = q[b], q[a] }
+func (q *queue) Push(x any)   { *q = append(*q, x.(event)) }
+func (q *queue) Pop() any {
+	last := len(*q) - 1
+	e := (*q)[last]
+	*q = (*q)[:last]
+	return e
+}
+
+// after schedules something.
+func (m *Model) after(d time.Duration, do func()) {
+	m.sequence++
+	heap.Push(&m.queue, event{m.now.Add(d), m.sequence, do})
+}
+
+// Next is when the next scheduled thing happens; ok is false when nothing is.
+func (m *Model) Next() (at time.Time, ok bool) {
+	if len(m.queue) == 0 {
+		return time.Time{}, false
+	}
+	return m.queue[0].at, true
+}
+
+// Advance lets time pass until to; everything due happens in its order. A time that has passed already does nothing.
+func (m *Model) Advance(to time.Time) {
+	for len(m.queue) > 0 && !m.queue[0].at.After(to) {
+		e := heap.Pop(&m.queue).(event)
+		if e.at.After(m.now) {
+			m.now = e.at
+		}
+		e.do()
+	}
+	if to.After(m.now) {
+		m.now = to
+	}
+}
+
+// pid is a new process id; Windows' are multiples of four.
+func (m *Model) pid() uint32 {
+	m.pids += 4
+	return m.pids
+}
+
+// up lists the nodes that are members of the cluster, in order.
+func (m *Model) up() []*Node {
+	var up []*Node
+	for _, n := range m.Nodes {
+		if n.Powered && n.State == cluster.NodeUp {
+			up = append(up, n)
+		}
+	}
+	return up
+}
+
+// target is where the cluster places a group: the node with the fewest VMs, the first by name among equals.
+func (m *Model) target(not string) *Node {
+	up := slices.DeleteFunc(m.up(), func(n *Node) bool { return n.Name == not || n.Status != 0 })
+	if len(up) == 0 {
+		return nil
+	}
+	return slices.MinFunc(up, func(a, b *Node) int {
+		return cmp.Or(cmp.Compare(m.load(a.Name), m.load(b.Name)), cmp.Compare(a.Name, b.Name))
+	})
+}
+
+func (m *Model) load(node string) int {
+	n := 0
+	for _, v := range m.VMs {
+		if v.Owner == node {
+			n++
+		}
+	}
+	return n
+}

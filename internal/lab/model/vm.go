@@ -1,0 +1,290 @@
+package model
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/hypervigil/hypervigil/internal/cluster"
+)
+
+// GuestState is how the operating system inside does.
+type GuestState int
+
+// The states of a guest.
+const (
+	GuestRunning GuestState = iota
+	GuestOff
+	GuestBooting
+	GuestCrashed // stopped by an error: no heartbeat, no network
+	GuestHung    // its network accepts and says nothing
+)
+
+// The waits of a failover cluster that no profile changes.
+const (
+	failoverPeriod = 6 * time.Hour
+)
+
+// VM is a virtual machine: its group in the cluster, and its guest.
+type VM struct {
+	Name, Group     string
+	ID              string // Msvm_ComputerSystem.Name
+	BIOSGUID        string // as the host writes it
+	ProductUUID     string // as the guest writes it: the first three fields with their bytes swapped
+	Owner           string
+	GroupState      cluster.GroupState
+	GroupStatus     cluster.GroupStatus
+	PersistentState bool
+	State           cluster.VMState
+	Heartbeat       cluster.Heartbeat
+	Started         time.Time // of this run of the VM
+	Changed         time.Time // of State
+
+	Guest    GuestState
+	Booted   time.Time
+	Services []*Service
+	Events   []Event
+	Servers  []*Server
+	Counts   Counts
+
+	failovers []time.Time
+	life      int
+}
+
+// Service is a Windows service inside a guest.
+type Service struct {
+	Name, Display string
+	Image         string
+	State         cluster.ServiceState
+	StartMode     string
+	PID           uint32
+	ExitCode      uint32
+	Created       time.Time // of its process
+	DependsOn     string
+	Server        *Server // of SQL Server's own service
+	turn          int     // distinguishes a pending change from an older one
+}
+
+// Server is one instance of SQL Server.
+type Server struct {
+	Instance string
+	Hung     bool
+	Since    time.Time // up or down since
+	Up       bool      // serves logins to who reaches it
+	Started  time.Time
+	service  *Service
+}
+
+// Service is the instance's service.
+func (s *Server) Service() *Service { return s.service }
+
+// Event is one record of the guest's System log.
+type Event struct {
+	Number  uint32
+	ID      uint32
+	At      time.Time
+	Source  string
+	Strings []string
+}
+
+// Counts is what was done to a virtual machine. It is the judge of every trial.
+type Counts struct {
+	Commands           []Count
+	MovesCommanded     []Count
+	FailoversByCluster []Count
+	ServiceStarts      []Count
+	VMResets           []Count
+}
+
+// Count is one thing done.
+type Count struct {
+	At     time.Time
+	Method string
+	Detail string
+}
+
+func newVM(m *Model, s VMSpec, n int, seed uint64) *VM {
+	v := &VM{
+		Name: s.Name, Group: s.Group, Owner: s.Node, PersistentState: true,
+		ID:       strings.ToUpper(fmt.Sprintf("%08x-0000-4000-8000-%012x", 0xA0000000+uint32(n), seed&0xffffff)),
+		BIOSGUID: fmt.Sprintf("{%02X%02X%02X%02X-A1B2-C3D4-8000-%012X}", 0x10+n, 0x20, 0x30, 0x40, n),
+		Started:  m.now.Add(-12 * time.Hour), Changed: m.now.Add(-12 * time.Hour), State: cluster.VMRunning, Heartbeat: cluster.HeartbeatOK,
+		Booted: m.now.Add(-12 * time.Hour), GroupStatus: cluster.GroupOSHeartbeat,
+	}
+	v.ProductUUID = fmt.Sprintf("%02X%02X%02X%02X-B2A1-D4C3-8000-%012X", 0x40, 0x30, 0x20, 0x10+n, n)
+	add := func(name, display, image, depends string) *Service {
+		s := &Service{
+			Name: name, Display: display, Image: image, State: cluster.ServiceRunning, StartMode: "Auto", PID: m.pid(),
+			Created: v.Booted.Add(time.Minute), DependsOn: depends,
+		}
+		v.Services = append(v.Services, s)
+		return s
+	}
+	add("WinRM", "Windows Remote Management (WS-Management)", "svchost.exe", "")
+	add("EventLog", "Windows Event Log", "svchost.exe", "")
+	for _, name := range s.Instances {
+		service, agent := "MSSQLSERVER", "SQLSERVERAGENT"
+		if name != "MSSQLSERVER" {
+			service, agent = "MSSQL$"+name, "SQLAgent$"+name
+		}
+		server := &Server{Instance: name, Up: true, Since: v.Booted.Add(time.Minute), Started: v.Booted.Add(time.Minute)}
+		server.service = add(service, "SQL Server ("+name+")", "sqlservr.exe", "")
+		server.service.Server = server
+		v.Servers = append(v.Servers, server)
+		add(agent, "SQL Server Agent ("+name+")", "SQLAGENT.EXE", service)
+	}
+	return v
+}
+
+// Service finds a service of the guest without regard to case; nil if there is none.
+func (v *VM) Service(name string) *Service {
+	for _, s := range v.Services {
+		if strings.EqualFold(s.Name, name) {
+			return s
+		}
+	}
+	return nil
+}
+
+// Server finds an instance; the first where the name is empty; nil if there is none.
+func (v *VM) Server(instance string) *Server {
+	for _, s := range v.Servers {
+		if instance == "" || strings.EqualFold(s.Instance, instance) {
+			return s
+		}
+	}
+	return nil
+}
+
+// Dependents lists the services that depend on one.
+func (v *VM) Dependents(of string) []*Service {
+	var list []*Service
+	for _, s := range v.Services {
+		if strings.EqualFold(s.DependsOn, of) {
+			list = append(list, s)
+		}
+	}
+	return list
+}
+
+// Reachable reports whether the guest's network carries anything: the VM runs on a powered host whose board works.
+func (m *Model) Reachable(v *VM) bool {
+	n := m.Node(v.Owner)
+	return n.Powered && n.Board && v.State == cluster.VMRunning && (v.Guest == GuestRunning || v.Guest == GuestHung)
+}
+
+// log writes into the guest's System log.
+func (m *Model) log(v *VM, id uint32, strings ...string) {
+	const keep = 500
+	v.Events = append(v.Events, Event{
+		Number: uint32(len(v.Events) + 1), ID: id, At: m.now, Source: "Service Control Manager", Strings: strings,
+	})
+	if len(v.Events) > keep {
+		v.Events = v.Events[len(v.Events)-keep:]
+	}
+}
+
+// serve notes whether an instance serves.
+func (m *Model) serve(s *Server, up bool) {
+	if s.Up == up {
+		return
+	}
+	s.Up, s.Since = up, m.now
+	if up {
+		s.Started = m.now
+	}
+}
+
+// start begins the start of a service; who is for the counters.
+func (m *Model) start(v *VM, s *Service, who string) {
+	s.turn++
+	turn := s.turn
+	s.State, s.PID, s.Created, s.ExitCode = cluster.ServiceStartPending, m.pid(), m.now, 0
+	if s.Server != nil {
+		s.Server.Hung = false
+		v.Counts.ServiceStarts = append(v.Counts.ServiceStarts, Count{m.now, "start of " + s.Name, who})
+	}
+	m.after(m.Spec.Profile.ServiceStart, func() {
+		if s.turn != turn || v.Guest != GuestRunning {
+			return
+		}
+		s.State = cluster.ServiceRunning
+		m.log(v, 7036, s.Display, "running")
+		if s.Server != nil {
+			m.serve(s.Server, true)
+		}
+	})
+}
+
+// stop begins a clean stop of a service.
+func (m *Model) stop(v *VM, s *Service) {
+	s.turn++
+	turn := s.turn
+	s.State = cluster.ServiceStopPending
+	if s.Server != nil {
+		m.serve(s.Server, false)
+	}
+	m.after(m.Spec.Profile.ServiceStop, func() {
+		if s.turn != turn || v.Guest != GuestRunning {
+			return
+		}
+		s.State, s.PID, s.ExitCode = cluster.ServiceStopped, 0, 0
+		m.log(v, 7036, s.Display, "stopped")
+	})
+}
+
+// exitProcessAborted is ERROR_PROCESS_ABORTED, what a service whose process died ends with.
+const exitProcessAborted = 1067
+
+// kill ends a service's process under it, as a crash or TerminateProcess does.
+func (m *Model) kill(v *VM, s *Service) {
+	s.turn++
+	s.State, s.PID, s.ExitCode = cluster.ServiceStopped, 0, exitProcessAborted
+	if s.Server != nil {
+		s.Server.Hung = false
+		m.serve(s.Server, false)
+	}
+	m.log(v, 7034, s.Display, "1")
+}
+
+// halt ends everything inside a guest at once, without a word in its log.
+func (m *Model) halt(v *VM, to GuestState) {
+	v.life++
+	v.Guest = to
+	for _, s := range v.Services {
+		s.turn++
+		s.State, s.PID, s.ExitCode = cluster.ServiceStopped, 0, 0
+		if s.Server != nil {
+			s.Server.Hung = false
+			m.serve(s.Server, false)
+		}
+	}
+}
+
+// boot starts a VM's operating system; its automatic services follow, dependents after what they depend on.
+func (m *Model) boot(v *VM) {
+	m.halt(v, GuestBooting)
+	life := v.life
+	v.State, v.Changed, v.Started, v.Heartbeat = cluster.VMRunning, m.now, m.now, cluster.HeartbeatNoContact
+	m.after(m.Spec.Profile.Boot, func() {
+		if v.life != life {
+			return
+		}
+		v.Guest, v.Booted, v.Heartbeat = GuestRunning, m.now, cluster.HeartbeatOK
+		v.GroupStatus |= cluster.GroupOSHeartbeat
+		for _, s := range v.Services {
+			if s.StartMode != "Auto" {
+				continue
+			}
+			delay := time.Duration(0)
+			if s.DependsOn != "" {
+				delay = m.Spec.Profile.ServiceStart
+			}
+			m.after(delay, func() {
+				if v.life == life && s.State == cluster.ServiceStopped {
+					m.start(v, s, "boot")
+				}
+			})
+		}
+	})
+}

@@ -1,0 +1,106 @@
+package lab
+
+import (
+	"strings"
+
+	"github.com/hypervigil/hypervigil/internal/cluster"
+	"github.com/hypervigil/hypervigil/internal/lab/model"
+	"github.com/hypervigil/hypervigil/internal/lab/wsmanserver"
+)
+
+// hypervTables are the classes of root/virtualization/v2 on one node: the virtual machines that it owns.
+func hypervTables(node string) map[string]table {
+	own := func(make func(*model.Model, *model.VM) wsmanserver.Instance) table {
+		return func(m *model.Model) []wsmanserver.Instance {
+			var list []wsmanserver.Instance
+			for _, v := range m.VMs {
+				if v.Owner == node && v.GroupState != cluster.GroupPending {
+					list = append(list, make(m, v))
+				}
+			}
+			return list
+		}
+	}
+	systems := own(computerSystem)
+	return map[string]table{
+		"msvm_computersystem": func(m *model.Model) []wsmanserver.Instance {
+			return append([]wsmanserver.Instance{hostSystem(m, node)}, systems(m)...)
+		},
+		"msvm_summaryinformation":       own(summary),
+		"msvm_virtualsystemsettingdata": own(settings),
+	}
+}
+
+// systemObject has every property of Msvm_ComputerSystem that the lab knows; the captions are a German host's, so that
+// nobody tells a host from a VM by them.
+func systemObject(class string, pairs ...any) wsmanserver.Instance {
+	return instance(class, []string{"CreationClassName", "Name"}, append(pairs, "CreationClassName", "Msvm_ComputerSystem", "Status", "OK",
+		"StatusDescriptions", []string{"Normaler Betrieb"}, "EnabledDefault", 2, "CommunicationStatus", nil, "OperatingStatus", nil, "ReplicationState", 0,
+		"ReplicationHealth", 0, "ReplicationMode", 0, "NumberOfNumaNodes", 1)...)
+}
+
+func hostSystem(m *model.Model, node string) wsmanserver.Instance {
+	return systemObject("Msvm_ComputerSystem", "Name", node, "ElementName", node, "Caption", "Hostcomputersystem", "Description", "Microsoft-Hostcomputersystem",
+		"EnabledState", 2, "RequestedState", 12, "HealthState", 5, "OperationalStatus", []uint16{2}, "OnTimeInMilliseconds", nil,
+		"TimeOfLastStateChange", nil, "TimeOfLastConfigurationChange", nil, "ProcessID", nil, "InstallDate", nil)
+}
+
+func computerSystem(m *model.Model, v *model.VM) wsmanserver.Instance {
+	on := uint64(0)
+	var process any
+	if v.State == cluster.VMRunning {
+		on, process = milliseconds(m.Now().Sub(v.Started)), uint32(4242)
+	}
+	return systemObject("Msvm_ComputerSystem", "Name", v.ID, "ElementName", v.Name, "Caption", "Virtueller Computer", "Description", "Microsoft Virtual Machine",
+		"EnabledState", uint16(v.State), "RequestedState", uint16(v.State), "HealthState", 5, "OperationalStatus", []uint16{2}, "OnTimeInMilliseconds", on,
+		"TimeOfLastStateChange", v.Changed, "TimeOfLastConfigurationChange", v.Changed, "ProcessID", process, "InstallDate", v.Changed)
+}
+
+func summary(m *model.Model, v *model.VM) wsmanserver.Instance {
+	load, memory, up := uint16(0), uint64(0), uint64(0)
+	var heartbeat any
+	if v.State == cluster.VMRunning {
+		memory, up, heartbeat = 8192, milliseconds(m.Now().Sub(v.Started)), uint16(v.Heartbeat)
+		if v.Guest == model.GuestRunning || v.Guest == model.GuestBooting {
+			load = 7
+		}
+	}
+	return instance("Msvm_SummaryInformation", []string{"InstanceID"}, "InstanceID", "Microsoft:"+v.ID, "Name", v.ID, "ElementName", v.Name, "EnabledState", uint16(v.State),
+		"HealthState", 5, "OperationalStatus", []uint16{2}, "Heartbeat", heartbeat, "ApplicationHealth", uint16(2), "IntegrationServicesVersionState", uint16(0),
+		"MemoryUsage", memory, "MemoryAvailable", int32(40), "AvailableMemoryBuffer", int32(100), "ProcessorLoad", load, "UpTime", up, "SwapFilesInUse", false,
+		"GuestOperatingSystem", "Windows Server 2022 Datacenter", "HostComputerSystemName", v.Owner, "NumberOfProcessors", uint16(4), "ReplicationState", uint16(0),
+		"ReplicationHealth", uint16(0), "ReplicationMode", uint16(0), "Version", "10.0", "Notes", "", "CreationTime", v.Changed)
+}
+
+func settings(m *model.Model, v *model.VM) wsmanserver.Instance {
+	return instance("Msvm_VirtualSystemSettingData", []string{"InstanceID"}, "InstanceID", "Microsoft:"+v.ID, "VirtualSystemIdentifier", v.ID, "ElementName", v.Name,
+		"VirtualSystemType", "Microsoft:Hyper-V:System:Realized", "VirtualSystemSubType", "Microsoft:Hyper-V:SubType:2", "BIOSGUID", v.BIOSGUID,
+		"BIOSSerialNumber", "0000-0000-0000-0000-0000-0000-00", "AutomaticStartupAction", uint16(2), "AutomaticCriticalErrorAction", uint16(1),
+		"ConfigurationDataRoot", `C:\ClusterStorage\Volume1\`+v.Name, "Version", "10.0")
+}
+
+// hypervMethods are what may be done to a virtual machine of one node: by its id, where it runs.
+func hypervMethods(node string) map[string]map[string]method {
+	const stateReset = 11
+	return map[string]map[string]method{"msvm_computersystem": {
+		"requeststatechange": func(m *model.Model, keys wsmanserver.Selectors, params wsmanserver.Parameters) (wsmanserver.Output, error) {
+			id, _ := keys.Value("Name")
+			want, _, err := params.Uint("RequestedState", 16)
+			if err != nil {
+				return wsmanserver.Output{}, err
+			}
+			for _, v := range m.VMs {
+				if !strings.EqualFold(v.ID, id) || v.Owner != node {
+					continue
+				}
+				m.Received(v, "Msvm_ComputerSystem.RequestStateChange", "")
+				if want != stateReset || v.State != cluster.VMRunning {
+					return wsmanserver.Output{ReturnValue: uint32(32775)}, nil // invalid state for this operation
+				}
+				m.Reset(v)
+				return wsmanserver.Output{ReturnValue: uint32(0)}, nil
+			}
+			return wsmanserver.Output{}, wsmanserver.ErrUnknownInstance
+		},
+	}}
+}

@@ -1,0 +1,152 @@
+package lab
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/hypervigil/hypervigil/internal/cluster"
+	"github.com/hypervigil/hypervigil/internal/lab/model"
+	"github.com/hypervigil/hypervigil/internal/lab/wsmanserver"
+)
+
+// hostTables are the classes of root/cimv2 on one node.
+func hostTables(node string) map[string]table {
+	return map[string]table{
+		"win32_operatingsystem": func(m *model.Model) []wsmanserver.Instance {
+			n := m.Node(node)
+			return []wsmanserver.Instance{operatingSystem(m, node, n.Booted, 128<<20, 64<<20)}
+		},
+		"win32_computersystem": func(*model.Model) []wsmanserver.Instance { return []wsmanserver.Instance{computer(node)} },
+		"win32_computersystemproduct": func(*model.Model) []wsmanserver.Instance {
+			return []wsmanserver.Instance{product("FFFFFFFF-0000-0000-0000-" + fmt.Sprintf("%012X", sum(node)))}
+		},
+		"win32_service": func(m *model.Model) []wsmanserver.Instance {
+			var list []wsmanserver.Instance
+			for n, name := range []string{"vmms", "vmcompute", "ClusSvc", "WinRM", "Winmgmt"} {
+				list = append(list, serviceObject(&model.Service{Name: name, Display: name, Image: name + ".exe", State: cluster.ServiceRunning, StartMode: "Auto", PID: uint32(400 + 4*n)}))
+			}
+			return list
+		},
+		"win32_process": func(*model.Model) []wsmanserver.Instance {
+			return []wsmanserver.Instance{processObject(400, "vmms.exe", time.Time{})}
+		},
+		"win32_ntlogevent":       func(*model.Model) []wsmanserver.Instance { return nil },
+		"win32_dependentservice": func(*model.Model) []wsmanserver.Instance { return nil },
+	}
+}
+
+// guestTables are the classes of root/cimv2 inside a guest.
+func guestTables(vm string) map[string]table {
+	one := func(make func(*model.Model, *model.VM) wsmanserver.Instance) table {
+		return func(m *model.Model) []wsmanserver.Instance { return []wsmanserver.Instance{make(m, m.VM(vm))} }
+	}
+	return map[string]table{
+		"win32_operatingsystem": one(func(m *model.Model, v *model.VM) wsmanserver.Instance {
+			return operatingSystem(m, v.Name, v.Booted, 8<<20, 3<<20)
+		}),
+		"win32_computersystem":        one(func(_ *model.Model, v *model.VM) wsmanserver.Instance { return computer(v.Name) }),
+		"win32_computersystemproduct": one(func(_ *model.Model, v *model.VM) wsmanserver.Instance { return product(v.ProductUUID) }),
+		"win32_service": func(m *model.Model) []wsmanserver.Instance {
+			var list []wsmanserver.Instance
+			for _, s := range m.VM(vm).Services {
+				list = append(list, serviceObject(s))
+			}
+			return list
+		},
+		"win32_process":          func(m *model.Model) []wsmanserver.Instance { return processObjects(m.VM(vm)) },
+		"win32_ntlogevent":       func(m *model.Model) []wsmanserver.Instance { return eventObjects(m.VM(vm)) },
+		"win32_dependentservice": func(m *model.Model) []wsmanserver.Instance { return dependencies(m.VM(vm)) },
+	}
+}
+
+func operatingSystem(m *model.Model, name string, booted any, total, free uint64) wsmanserver.Instance {
+	return instance("Win32_OperatingSystem", nil, "CSName", name, "Caption", "Microsoft Windows Server 2022 Datacenter", "Version", "10.0.20348", "BuildNumber", "20348",
+		"LastBootUpTime", booted, "LocalDateTime", m.Now(), "TotalVisibleMemorySize", total, "FreePhysicalMemory", free, "Name", "Windows", "Status", "OK")
+}
+
+func computer(name string) wsmanserver.Instance {
+	return instance("Win32_ComputerSystem", byName, "Name", name, "DNSHostName", name, "Domain", "lab.example", "Caption", name, "Description", "AT/AT COMPATIBLE",
+		"Manufacturer", "Microsoft Corporation", "Model", "Virtual Machine", "NumberOfLogicalProcessors", 4, "TotalPhysicalMemory", uint64(8)<<30, "Status", "OK")
+}
+
+func product(uuid string) wsmanserver.Instance {
+	return instance("Win32_ComputerSystemProduct", []string{"IdentifyingNumber", "Name", "Version"}, "IdentifyingNumber", "0000-0000", "Name", "Virtual Machine", "Version", "Hyper-V UEFI Release v4.1",
+		"UUID", uuid, "Vendor", "Microsoft Corporation", "Caption", "Computersystemprodukt", "Description", "Computersystemprodukt")
+}
+
+func serviceObject(s *model.Service) wsmanserver.Instance {
+	return instance("Win32_Service", byName, "Name", s.Name, "DisplayName", s.Display, "Caption", s.Display, "Description", "", "State", string(s.State), "StartMode", s.StartMode, "Status", "OK",
+		"ProcessId", s.PID, "ExitCode", s.ExitCode, "ServiceSpecificExitCode", uint32(0), "Started", s.State == cluster.ServiceRunning, "AcceptStop", s.State == cluster.ServiceRunning,
+		"AcceptPause", false, "PathName", s.Image, "StartName", "LocalSystem", "ServiceType", "Own Process", "CreationClassName", "Win32_Service", "SystemName", "")
+}
+
+func processObject(pid uint32, name string, created time.Time) wsmanserver.Instance {
+	return instance("Win32_Process", []string{"Handle"}, "Handle", strconv.FormatUint(uint64(pid), 10), "ProcessId", pid, "Name", name, "Caption", name, "CreationDate", created,
+		"ParentProcessId", uint32(700), "CommandLine", nil, "ExecutablePath", nil)
+}
+
+func processObjects(v *model.VM) []wsmanserver.Instance {
+	var list []wsmanserver.Instance
+	for _, s := range v.Services {
+		if s.PID != 0 {
+			list = append(list, processObject(s.PID, s.Image, s.Created))
+		}
+	}
+	return list
+}
+
+func eventObjects(v *model.VM) []wsmanserver.Instance {
+	var list []wsmanserver.Instance
+	for _, e := range v.Events {
+		list = append(list, instance("Win32_NTLogEvent", []string{"Logfile", "RecordNumber"}, "Logfile", "System", "RecordNumber", e.Number, "EventCode", uint16(e.ID),
+			"EventIdentifier", 0x40000000|e.ID, "EventType", uint8(1), "SourceName", e.Source, "TimeGenerated", e.At, "TimeWritten", e.At, "InsertionStrings", e.Strings,
+			"Message", nil, "ComputerName", v.Name, "Type", nil, "User", nil, "Category", uint16(0)))
+	}
+	return list
+}
+
+func dependencies(v *model.VM) []wsmanserver.Instance {
+	var list []wsmanserver.Instance
+	for _, s := range v.Services {
+		if s.DependsOn != "" {
+			list = append(list, instance("Win32_DependentService", []string{"Antecedent", "Dependent"},
+				"Antecedent", reference("Win32_Service", s.DependsOn), "Dependent", reference("Win32_Service", s.Name), "TypeOfDependency", nil))
+		}
+	}
+	return list
+}
+
+// guestMethods are the methods of services and processes inside a guest.
+func guestMethods(vm string) map[string]map[string]method {
+	service := func(name string, do func(*model.Model, *model.VM, *model.Service) uint32) method {
+		return func(m *model.Model, keys wsmanserver.Selectors, _ wsmanserver.Parameters) (wsmanserver.Output, error) {
+			v := m.VM(vm)
+			key, _ := keys.Value("Name")
+			s := v.Service(key)
+			if s == nil {
+				return wsmanserver.Output{}, wsmanserver.ErrUnknownInstance
+			}
+			m.Received(v, "Win32_Service."+name, s.Name)
+			return wsmanserver.Output{ReturnValue: do(m, v, s)}, nil
+		}
+	}
+	return map[string]map[string]method{
+		"win32_service": {
+			"startservice": service("StartService", (*model.Model).StartService),
+			"stopservice":  service("StopService", (*model.Model).StopService),
+		},
+		"win32_process": {
+			"terminate": func(m *model.Model, keys wsmanserver.Selectors, _ wsmanserver.Parameters) (wsmanserver.Output, error) {
+				v := m.VM(vm)
+				handle, _ := keys.Value("Handle")
+				pid, err := strconv.ParseUint(handle, 10, 32)
+				if err != nil {
+					return wsmanserver.Output{}, wsmanserver.ErrUnknownInstance
+				}
+				m.Received(v, "Win32_Process.Terminate", handle)
+				return wsmanserver.Output{ReturnValue: m.Terminate(v, uint32(pid))}, nil
+			},
+		},
+	}
+}
