@@ -59,6 +59,9 @@ func (t *tally) add(e event) {
 	key := e.Package + "\x00" + e.Test
 	switch e.Action {
 	case "output":
+		if strings.HasPrefix(e.Output, "=== ") {
+			return // RUN, PAUSE and CONT of a parallel test: nobody asked
+		}
 		out := t.output[key]
 		if out == nil {
 			out = &strings.Builder{}

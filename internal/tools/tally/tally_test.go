@@ -23,12 +23,13 @@ func TestTheTallyCountsEveryTestAndEveryBrokenPackageOnce(t *testing.T) {
 		},
 		{
 			name: "subtests count like tests and a failure shows its output",
-			events: `{"Action":"output","Package":"p","Test":"TestA/x","Output":"got 1, want 2\n"}
+			events: `{"Action":"output","Package":"p","Test":"TestA/x","Output":"=== RUN   TestA/x\n"}
+{"Action":"output","Package":"p","Test":"TestA/x","Output":"got 1, want 2\n"}
 {"Action":"fail","Package":"p","Test":"TestA/x"}
 {"Action":"fail","Package":"p","Test":"TestA"}
 {"Action":"pass","Package":"p","Test":"TestB"}
 {"Action":"fail","Package":"p","Elapsed":1}`,
-			passed: 1, failed: 2, shown: "got 1, want 2",
+			passed: 1, failed: 2, shown: "got 1, want 2", hidden: "=== RUN",
 		},
 		{
 			name: "a skip says why",
