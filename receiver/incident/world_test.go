@@ -67,6 +67,9 @@ type machine struct {
 	databases map[string]string
 }
 
+// uuid is the product UUID that the guest shows; it must be one, for G33 compares machines and not texts.
+func (m *machine) uuid() string { return fmt.Sprintf("4C4C4544-0000-4000-8000-%012X", []byte(m.name)) }
+
 const clusterName = "hv-test"
 
 func group(vm string) string { return vm + " group" }
@@ -423,7 +426,7 @@ func (w *world) round(a evidence.Ask) evidence.Round {
 		case evidence.PartEvents:
 			r.Events = reading(w, m.events, lost)
 		case evidence.PartGuest:
-			r.Guest = reading(w, cluster.GuestIdentity{ComputerName: m.name, ProductUUID: "uuid-" + m.name}, lost)
+			r.Guest = reading(w, cluster.GuestIdentity{ComputerName: m.name, ProductUUID: m.uuid()}, lost)
 		case evidence.PartHost:
 			r.Host = reading(w, cluster.VirtualMachine{ID: "id-" + m.name, State: cluster.VMRunning, Heartbeat: m.heartbeat}, w.down[m.owner])
 		case evidence.PartViews:
@@ -466,7 +469,7 @@ func (w *world) proof(id evidence.VM) evidence.Proof {
 		p.Missing = []string{"SQL Server does not answer"}
 		return p
 	}
-	p.Binding = evidence.Binding{At: w.now, Group: group(id.Name), VMID: "id-" + m.name, ComputerName: m.name, ProductUUID: "uuid-" + m.name}
+	p.Binding = evidence.Binding{At: w.now, Group: group(id.Name), VMID: "id-" + m.name, ComputerName: m.name, ProductUUID: m.uuid()}
 	p.Baseline = map[string]evidence.Baseline{"MSSQLSERVER": {At: w.now, Databases: maps.Clone(m.databases), PID: m.service.ProcessID, Created: m.created}}
 	if m.agent.State == cluster.ServiceRunning {
 		b := p.Baseline["MSSQLSERVER"]
