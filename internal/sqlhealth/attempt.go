@@ -1,0 +1,158 @@
+package sqlhealth
+
+import (
+	"context"
+	"database/sql/driver"
+	"fmt"
+	"net"
+	"sync/atomic"
+	"time"
+
+	mssql "github.com/microsoft/go-mssqldb"
+
+	"github.com/hypervigil/hypervigil/internal/config"
+	"github.com/hypervigil/hypervigil/internal/dial"
+)
+
+// grace is how long a call waits for the driver to notice that its connection has been closed.
+const grace = 75 * time.Millisecond
+
+// attempt is one login and what is asked after it.
+type attempt struct {
+	prober   *Prober
+	began    time.Time
+	tracker  *dial.Tracker
+	progress *progress
+	secret   config.Secret
+}
+
+func newAttempt(p *Prober) *attempt {
+	t := dial.NewTracker()
+	return &attempt{prober: p, began: time.Now(), tracker: t, progress: &progress{tracker: t, strict: p.strict}}
+}
+
+// durations is how long the attempt was in each phase that it entered.
+func (a *attempt) durations() map[dial.Phase]time.Duration {
+	out := make(map[dial.Phase]time.Duration)
+	for p, d := range a.tracker.Durations() {
+		if p == dial.PhaseDNS || p == dial.PhaseTCP {
+			out[p] = d
+		}
+	}
+	a.progress.durations(out)
+	return out
+}
+
+// How an attempt's goroutine and the call that waits for it part.
+const (
+	together int32 = iota
+	finished
+	abandoned
+)
+
+// perform logs in, asks, and returns when that is done or ctx has ended. The driver runs without a context: its own
+// handling of one sends an attention and waits for the server to confirm it. Here the connection is closed under it,
+// which ends whatever it waits for.
+func perform[T any](ctx context.Context, a *attempt, ask func(*session) (T, error)) (T, error) {
+	type answer struct {
+		value T
+		err   error
+	}
+	var none T
+	if err := ctx.Err(); err != nil {
+		return none, err
+	}
+	secret, err := a.prober.password()
+	if err != nil {
+		return none, fmt.Errorf("%w: %w", errPassword, err)
+	}
+	a.secret = secret
+	defer a.tracker.Watch(ctx)()
+	answers := make(chan answer, 1) // so that an abandoned goroutine can end
+	var parting atomic.Int32
+	go func() {
+		v, err := converse(ctx, a, secret, ask)
+		if err != nil {
+			a.tracker.CloseAll()
+		}
+		answers <- answer{v, err}
+		if !parting.CompareAndSwap(together, finished) {
+			a.prober.abandoned.Add(-1)
+		}
+	}()
+	select {
+	case got := <-answers:
+		return got.value, got.err
+	case <-ctx.Done():
+	}
+	timer := time.NewTimer(grace)
+	defer timer.Stop()
+	select {
+	case got := <-answers:
+		return got.value, got.err
+	case <-timer.C:
+	}
+	a.prober.abandoned.Add(1)
+	if !parting.CompareAndSwap(together, abandoned) {
+		a.prober.abandoned.Add(-1)
+	}
+	return none, ctx.Err()
+}
+
+// converse is the part of an attempt in which the driver runs.
+func converse[T any](ctx context.Context, a *attempt, secret config.Secret, ask func(*session) (T, error)) (T, error) {
+	var none T
+	cfg := a.prober.config
+	cfg.Password = secret.Reveal()
+	cfg.TLSConfig = cfg.TLSConfig.Clone() // the driver writes into it
+	cfg.TLSConfig.VerifyConnection = a.progress.certificate
+	connector := mssql.NewConnectorConfig(cfg)
+	connector.Dialer = a.dialer(ctx)
+	dc, err := connector.Connect(context.WithoutCancel(ctx))
+	if err != nil {
+		return none, err
+	}
+	a.progress.asking()
+	v, err := ask(&session{dc})
+	if err != nil {
+		// The driver's Close would give its buffers to the next connection while its reader may still be using
+		// them. The socket is closed by the caller, and the buffers are left to the garbage collector.
+		return none, err
+	}
+	// The answer is there; whether the goodbye gets through does not matter.
+	_ = dc.Close()
+	return v, nil
+}
+
+// dialer dials once, under the context of the call and not the one that the driver gives it.
+func (a *attempt) dialer(ctx context.Context) dialFunc {
+	dialled := false
+	return func(network, addr string) (net.Conn, error) {
+		if dialled {
+			return nil, errRouted
+		}
+		dialled = true
+		c, err := a.tracker.DialContext(ctx, network, addr)
+		if err != nil {
+			return nil, err
+		}
+		a.progress.connected()
+		return &conn{Conn: c, progress: a.progress}, nil
+	}
+}
+
+// dialFunc is the driver's dialer. It resolves names itself.
+type dialFunc func(network, addr string) (net.Conn, error)
+
+var _ mssql.HostDialer = dialFunc(nil)
+
+// DialContext dials.
+func (f dialFunc) DialContext(_ context.Context, network, addr string) (net.Conn, error) {
+	return f(network, addr)
+}
+
+// HostName makes the driver leave the resolving of names to the dialer.
+func (dialFunc) HostName() string { return "" }
+
+// session is a connection that has logged in.
+type session struct{ conn driver.Conn }
