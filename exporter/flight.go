@@ -1,0 +1,268 @@
+package exporter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/go-kit/log"
+	"github.com/go-kit/log/level"
+
+	"github.com/hypervigil/hypervigil/exporter/probe"
+	"github.com/hypervigil/hypervigil/internal/config"
+	"github.com/hypervigil/hypervigil/internal/dial"
+)
+
+// grace is what a collector gets beyond the deadline to say why it has no answer. A collector that is silent then is
+// abandoned: the HTTP answer goes out without it.
+const grace = 40 * time.Millisecond
+
+// maxAbandoned bounds how many runs of one collector may hang at one target. Beyond, it is not run again until one of
+// them returns: a driver that never comes back costs so many goroutines and no more.
+const maxAbandoned = 3
+
+var (
+	errAbandoned = errors.New("the collector did not end at its deadline")
+	errNotRun    = fmt.Errorf("the collector was not run: %d earlier runs of it still hang", maxAbandoned)
+)
+
+// flightKey says which scrapes may share an answer. A scrape with ?debug=true wants a log of its own.
+type flightKey struct {
+	module, target string
+	debug          bool
+}
+
+// outcome is how one collector fared.
+type outcome struct {
+	name     string
+	result   probe.Result
+	reason   dial.Reason
+	duration time.Duration
+	timeout  bool // the deadline ended it
+	done     bool
+}
+
+// flight is one probe under way, with everybody who waits for it.
+type flight struct {
+	target   *target
+	module   *config.Module
+	start    time.Time
+	deadline time.Time
+	done     chan struct{} // closed when every collector has ended or was given up
+	log      debugLog
+
+	session    probe.Session
+	collectors []probe.Collector // those of the session that the module names
+
+	mu       sync.Mutex
+	outcomes []outcome
+	ended    time.Time
+}
+
+func newFlight(m *config.Module, t *target, timeout time.Duration) *flight {
+	now := time.Now()
+	f := &flight{target: t, module: m, start: now, deadline: now.Add(timeout), done: make(chan struct{}), session: t.session()}
+	f.collectors = chosen(f.session.Collectors, m.Collectors)
+	f.outcomes = make([]outcome, len(f.collectors))
+	for i, c := range f.collectors {
+		f.outcomes[i].name = c.Name
+	}
+	return f
+}
+
+// flights are the probes under way.
+type flights struct {
+	mu   sync.Mutex
+	open map[flightKey]*flight
+	hung map[hungKey]int
+}
+
+type hungKey struct{ target, collector string }
+
+// abandoned counts the collectors that run beyond their deadline, by target.
+func (f *flights) abandoned() map[string]int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	out := map[string]int{}
+	for k, n := range f.hung {
+		out[k.target] += n
+	}
+	return out
+}
+
+func (f *flights) hang(k hungKey, by int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.hung == nil {
+		f.hung = map[hungKey]int{}
+	}
+	if f.hung[k] += by; f.hung[k] == 0 {
+		delete(f.hung, k)
+	}
+}
+
+func (f *flights) hangs(k hungKey) int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.hung[k]
+}
+
+// board returns the flight that answers this scrape: the one under way for the same module and target, or a new one.
+// The generation is released when the flight no longer needs it.
+func (e *Exporter) board(g *generation, m *config.Module, t *target, timeout time.Duration, debug bool) *flight {
+	key := flightKey{module: m.Name, target: t.name, debug: debug}
+	e.flights.mu.Lock()
+	defer e.flights.mu.Unlock()
+	// A flight of the generation before may still be under way; its answer would be that of another configuration.
+	if f, ok := e.flights.open[key]; ok && g.targets[targetKey{f.target.prober, f.target.name}] == f.target {
+		e.metrics.shared.Inc()
+		g.users.Done()
+		return f
+	}
+	f := newFlight(m, t, timeout)
+	if e.flights.open == nil {
+		e.flights.open = map[flightKey]*flight{}
+	}
+	e.flights.open[key] = f
+	l := log.With(e.logger, "module", m.Name, "target", t.name)
+	if debug {
+		l = log.With(log.NewLogfmtLogger(&f.log), "t", log.DefaultTimestampUTC)
+	}
+	e.wg.Go(func() {
+		defer g.users.Done()
+		e.fly(f, l)
+		e.flights.mu.Lock()
+		defer e.flights.mu.Unlock()
+		if e.flights.open[key] == f {
+			delete(e.flights.open, key)
+		}
+	})
+	return f
+}
+
+// fly runs the collectors of a flight and closes done at the deadline and its grace at the latest. What hangs beyond
+// that is left to a goroutine of the exporter's, which counts it.
+func (e *Exporter) fly(f *flight, l log.Logger) {
+	inflight := e.metrics.inflight.WithLabelValues(f.target.prober.String())
+	inflight.Inc()
+	defer inflight.Dec()
+	ctx, cancel := context.WithDeadline(e.ctx, f.deadline)
+	var running sync.WaitGroup
+	for i, c := range f.collectors {
+		key := hungKey{f.target.name, c.Name}
+		if e.flights.hangs(key) >= maxAbandoned {
+			f.finish(i, outcome{name: c.Name, result: probe.Result{Err: errNotRun}, reason: dial.ProviderHung, done: true})
+			continue
+		}
+		running.Go(func() { e.collect(ctx, f, i, c, key, l) })
+	}
+	all := make(chan struct{})
+	e.wg.Go(func() {
+		defer cancel()
+		running.Wait()
+		close(all)
+		cancel()
+		if f.session.Wait != nil {
+			f.session.Wait()
+		}
+	})
+	patience := time.NewTimer(time.Until(f.deadline.Add(grace)))
+	defer patience.Stop()
+	select {
+	case <-all:
+	case <-patience.C:
+	}
+	f.end(l)
+	e.metrics.probed(f)
+}
+
+// collect runs one collector. A panic in one is that one's failure and not the exporter's.
+func (e *Exporter) collect(ctx context.Context, f *flight, i int, c probe.Collector, key hungKey, l log.Logger) {
+	overdue := time.AfterFunc(time.Until(f.deadline.Add(grace)), func() { e.flights.hang(key, 1); e.metrics.abandonedTotal.Inc() })
+	start := time.Now()
+	var result probe.Result
+	defer func() {
+		if p := recover(); p != nil {
+			level.Error(e.logger).Log("msg", "collector panicked", "module", f.module.Name, "target", f.target.name, "collector", c.Name, "panic", p)
+			result = probe.Result{Err: &probe.Error{Why: dial.Other, Err: errors.New("the collector panicked; the exporter's log says where")}}
+		}
+		if !overdue.Stop() {
+			e.flights.hang(key, -1)
+		}
+		o := outcome{name: c.Name, result: result, duration: time.Since(start), done: true}
+		if result.Err != nil {
+			o.reason = probe.Reason(result.Err)
+			o.timeout = ctx.Err() != nil
+		}
+		f.finish(i, o)
+		level.Debug(l).Log("msg", "collector ended", "collector", c.Name, "duration", o.duration, "reason", string(o.reason), "err", result.Err)
+	}()
+	result = c.Collect(ctx, log.With(l, "collector", c.Name))
+}
+
+// finish notes how a collector fared, unless the answer has gone out without it.
+func (f *flight) finish(i int, o outcome) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.ended.IsZero() {
+		f.outcomes[i] = o
+	}
+}
+
+// end closes the flight: from here on its outcomes do not change.
+func (f *flight) end(l log.Logger) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.ended = time.Now()
+	for i := range f.outcomes {
+		f.giveUp(&f.outcomes[i], f.ended)
+		if errors.Is(f.outcomes[i].result.Err, errAbandoned) {
+			level.Debug(l).Log("msg", "collector abandoned", "collector", f.outcomes[i].name)
+		}
+	}
+	close(f.done)
+}
+
+// giveUp is what a collector without an answer looks like.
+func (f *flight) giveUp(o *outcome, now time.Time) {
+	if !o.done {
+		o.result = probe.Result{Err: errAbandoned}
+		o.reason, o.timeout, o.duration = dial.ProviderHung, true, now.Sub(f.start)
+	}
+}
+
+// wait returns what is known when the flight has ended, or at the caller's own deadline if that is sooner.
+func (f *flight) wait(ctx context.Context) (outcomes []outcome, took time.Duration) {
+	select {
+	case <-f.done:
+	case <-ctx.Done():
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	outcomes = slices.Clone(f.outcomes)
+	now := f.ended
+	if now.IsZero() {
+		now = time.Now()
+		for i := range outcomes {
+			f.giveUp(&outcomes[i], now)
+		}
+	}
+	return outcomes, now.Sub(f.start)
+}
+
+// chosen returns the collectors that a module names, or all.
+func chosen(all []probe.Collector, names []string) []probe.Collector {
+	if len(names) == 0 {
+		return all
+	}
+	return slices.DeleteFunc(slices.Clone(all), func(c probe.Collector) bool { return !slices.Contains(names, c.Name) })
+}
+
+// modules lists the names of the modules in order.
+func (g *generation) modules() []string {
+	return slices.Sorted(maps.Keys(g.config.Exporter.Modules))
+}

@@ -1,0 +1,143 @@
+package exporter
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/go-kit/log"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/hypervigil/hypervigil/exporter/guest"
+	"github.com/hypervigil/hypervigil/exporter/hyperv"
+	"github.com/hypervigil/hypervigil/exporter/mssql"
+	"github.com/hypervigil/hypervigil/exporter/probe"
+	"github.com/hypervigil/hypervigil/exporter/wsfc"
+	"github.com/hypervigil/hypervigil/internal/config"
+)
+
+// sources are the peers of a configuration: one client for each, kept from probe to probe.
+type sources struct {
+	// hosts by cluster and node, guests by cluster and virtual machine, instances by cluster, virtual machine and
+	// instance. A guest without an address is not there.
+	hosts     map[[2]string]host
+	guests    map[[2]string]guest.Source
+	instances map[[3]string]mssql.Source
+	// close ends every connection.
+	close func() error
+}
+
+// host is what the hyperv and the wsfc probers ask of one node.
+type host interface {
+	hyperv.Source
+	wsfc.Source
+}
+
+// opener makes the sources of a configuration. It connects to nothing.
+type opener func(*config.Config, log.Logger) (*sources, error)
+
+// target is one entry of the inventory as one prober sees it.
+type target struct {
+	prober  config.Prober
+	name    string // as ?target= names it
+	labels  prometheus.Labels
+	descs   answerDescs
+	session func() probe.Session
+	entry   any // the part of the configuration that describes it, for ?debug=true
+}
+
+// targetKey finds a target.
+type targetKey struct {
+	prober config.Prober
+	name   string
+}
+
+// generation is one configuration with all that was made of it.
+type generation struct {
+	config  *config.Config
+	sources *sources
+	order   []*target // as the inventory has them
+	targets map[targetKey]*target
+	users   sync.WaitGroup
+}
+
+func newGeneration(c *config.Config, l log.Logger, open opener) (*generation, error) {
+	s, err := open(c, l)
+	if err != nil {
+		return nil, err
+	}
+	g := &generation{config: c, sources: s, targets: map[targetKey]*target{}}
+	for _, cl := range c.Clusters {
+		g.addCluster(cl)
+	}
+	for _, t := range g.order {
+		t.descs = newAnswerDescs(t.labels)
+		g.targets[targetKey{t.prober, t.name}] = t
+	}
+	if err := g.checkCollectors(); err != nil {
+		return nil, errors.Join(err, s.close())
+	}
+	return g, nil
+}
+
+// addCluster lists the targets of one cluster.
+func (g *generation) addCluster(cl *config.Cluster) {
+	nodes := make(map[string]wsfc.Source, len(cl.Nodes))
+	for _, n := range cl.Nodes {
+		nodes[n.Name] = g.sources.hosts[[2]string{cl.Name, n.Name}]
+	}
+	prober := wsfc.New(wsfc.Options{Cluster: cl, Sources: nodes})
+	g.order = append(g.order, &target{
+		prober: config.ProberWSFC, name: cl.Name, labels: wsfc.Labels(cl.Name), session: prober.Session, entry: cl,
+	})
+	for _, n := range cl.Nodes {
+		g.order = append(g.order, &target{
+			prober: config.ProberHyperV, name: cl.Name + "/" + n.Name, labels: hyperv.Labels(cl.Name, n.Name), entry: n,
+			session: fixed(hyperv.Collectors(hyperv.Options{Source: g.sources.hosts[[2]string{cl.Name, n.Name}], Cluster: cl, Node: n.Name})),
+		})
+	}
+	for _, vm := range cl.VirtualMachines {
+		if source, ok := g.sources.guests[[2]string{cl.Name, vm.Name}]; ok {
+			g.order = append(g.order, &target{
+				prober: config.ProberGuest, name: cl.Name + "/" + vm.Name, labels: guest.Labels(cl.Name, vm.Name), entry: vm,
+				session: fixed(guest.Collectors(guest.Options{Source: source, Cluster: cl.Name, VM: vm})),
+			})
+		}
+		for _, s := range vm.SQLServers {
+			g.order = append(g.order, &target{
+				prober: config.ProberMSSQL, name: cl.Name + "/" + vm.Name + "/" + s.Instance, labels: mssql.Labels(cl.Name, vm.Name, s.Instance), entry: s,
+				session: fixed(mssql.Collectors(mssql.Options{
+					Source: g.sources.instances[[3]string{cl.Name, vm.Name, s.Instance}], Cluster: cl.Name, VM: vm.Name, Instance: s.Instance,
+				})),
+			})
+		}
+	}
+}
+
+// fixed makes sessions of collectors that keep nothing from one to the next.
+func fixed(collectors []probe.Collector) func() probe.Session {
+	return func() probe.Session { return probe.Session{Collectors: collectors} }
+}
+
+// checkCollectors makes sure that the probers have the collectors that the configuration lets a module name.
+func (g *generation) checkCollectors() error {
+	for _, t := range g.order {
+		var names []string
+		for _, c := range t.session().Collectors {
+			names = append(names, c.Name)
+		}
+		if want := t.prober.Collectors(); !slices.Equal(names, want) {
+			return fmt.Errorf("the prober %s has the collectors %q, the configuration knows %q", t.prober, names, want)
+		}
+	}
+	return nil
+}
+
+// retire closes the generation once nobody uses it any more.
+func (g *generation) retire() {
+	g.users.Wait()
+	g.close()
+}
+
+func (g *generation) close() { _ = g.sources.close() }

@@ -1,0 +1,142 @@
+package exporter
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors/version"
+
+	"github.com/hypervigil/hypervigil/internal/config"
+)
+
+// metrics are the exporter's own.
+type metrics struct {
+	reloadOK, reloadTime *prometheus.GaugeVec
+	inflight             *prometheus.GaugeVec
+	probes               *prometheus.CounterVec
+	duration             *prometheus.HistogramVec
+	requests             *prometheus.CounterVec
+	shared               prometheus.Counter
+	abandonedTotal       prometheus.Counter
+	gatherErrors         prometheus.Counter
+}
+
+// program is the prefix of the exporter's own metrics.
+const program = "hypervigil_exporter"
+
+// The results of hypervigil_exporter_probes_total.
+const (
+	resultSuccess = "success"
+	resultFailure = "failure"
+)
+
+// newMetrics registers the exporter's own metrics; abandoned counts the collectors that hang, by target.
+func newMetrics(r prometheus.Registerer, abandoned func() map[string]int) (*metrics, error) {
+	m := &metrics{
+		reloadOK: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: program + "_config_last_reload_successful",
+			Help: "1 means that the configuration file was taken the last time it was read.",
+		}, nil),
+		reloadTime: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: program + "_config_last_reload_success_timestamp_seconds",
+			Help: "When the configuration in use was read, in seconds since 1970.",
+		}, nil),
+		inflight: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: program + "_probe_inflight",
+			Help: "Probes under way; kind is the prober.",
+		}, []string{"kind"}),
+		probes: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: program + "_probes_total",
+			Help: "Probes that have ended; a result of success means that every collector could see.",
+		}, []string{"module", "result"}),
+		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    program + "_probe_duration_seconds",
+			Help:    "How long the probes took.",
+			Buckets: []float64{0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.9, 1, 2, 4, 8},
+		}, []string{"module"}),
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: program + "_http_requests_total",
+			Help: "Requests answered, by page and status.",
+		}, []string{"handler", "code"}),
+		shared: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: program + "_probes_shared_total",
+			Help: "Scrapes that were given the answer of a probe already under way for the same target and module.",
+		}),
+		abandonedTotal: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: program + "_abandoned_queries_total",
+			Help: "Collectors that did not end at their deadline and were left behind.",
+		}),
+		gatherErrors: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: program + "_gather_errors_total",
+			Help: "Answers from which a contradictory series was left out, such as that of a name which came twice.",
+		}),
+	}
+	for _, c := range []prometheus.Collector{
+		m.reloadOK, m.reloadTime, m.inflight, m.probes, m.duration, m.requests, m.shared, m.abandonedTotal, m.gatherErrors,
+		abandonedCollector(abandoned), version.NewCollector(program),
+	} {
+		if err := r.Register(c); err != nil {
+			return nil, err
+		}
+	}
+	for _, p := range config.Probers() {
+		m.inflight.WithLabelValues(p.String())
+	}
+	for _, p := range pages {
+		m.requests.WithLabelValues(p, "200")
+	}
+	return m, nil
+}
+
+// module makes a module's series exist before its first probe.
+func (m *metrics) module(name string) {
+	m.probes.WithLabelValues(name, resultSuccess)
+	m.probes.WithLabelValues(name, resultFailure)
+	m.duration.WithLabelValues(name)
+}
+
+// reloaded notes how reading the configuration went.
+func (m *metrics) reloaded(err error, at time.Time) {
+	if err != nil {
+		m.reloadOK.WithLabelValues().Set(0)
+		return
+	}
+	m.reloadOK.WithLabelValues().Set(1)
+	m.reloadTime.WithLabelValues().Set(float64(at.UnixMilli()) / 1e3)
+}
+
+// probed notes a flight that has ended.
+func (m *metrics) probed(f *flight) {
+	f.mu.Lock()
+	took, result := f.ended.Sub(f.start), resultSuccess
+	for i := range f.outcomes {
+		if f.outcomes[i].result.Err != nil {
+			result = resultFailure
+		}
+	}
+	f.mu.Unlock()
+	m.probes.WithLabelValues(f.module.Name, result).Inc()
+	m.duration.WithLabelValues(f.module.Name).Observe(took.Seconds())
+}
+
+// abandonedCollector shows which targets hold collectors that hang. A target without any has no series, so that
+// the series do not grow with the inventory; hypervigil_exporter_abandoned_queries_total is always there.
+type abandonedCollector func() map[string]int
+
+var _ prometheus.Collector = abandonedCollector(nil)
+
+// abandonedDesc is never changed.
+var abandonedDesc = prometheus.NewDesc(program+"_abandoned_queries",
+	"Collectors that run beyond their deadline, by target; a target without any has no series.", []string{"target"}, nil)
+
+// Describe implements prometheus.Collector.
+func (abandonedCollector) Describe(ch chan<- *prometheus.Desc) { ch <- abandonedDesc }
+
+// Collect implements prometheus.Collector.
+func (c abandonedCollector) Collect(ch chan<- prometheus.Metric) {
+	for target, n := range c() {
+		if n > 0 {
+			ch <- prometheus.MustNewConstMetric(abandonedDesc, prometheus.GaugeValue, float64(n), target)
+		}
+	}
+}

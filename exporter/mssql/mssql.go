@@ -1,0 +1,135 @@
+// Package mssql probes one instance of SQL Server: can a client log in and ask it something, and how long does that
+// take.
+//
+//	collectors := mssql.Collectors(mssql.Options{Source: prober, Cluster: "hv-cl1", VM: "SQL01", Instance: "MSSQLSERVER"})
+package mssql
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/go-kit/log"
+	"github.com/go-kit/log/level"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/hypervigil/hypervigil/exporter/probe"
+	"github.com/hypervigil/hypervigil/internal/dial"
+	"github.com/hypervigil/hypervigil/internal/sqlhealth"
+)
+
+// Source is the instance that is asked.
+type Source interface {
+	// Availability logs in anew and asks one question. It returns when ctx ends.
+	Availability(ctx context.Context) sqlhealth.Availability
+}
+
+// Options say which instance.
+type Options struct {
+	Source                Source
+	Cluster, VM, Instance string
+}
+
+// Labels are the labels that every series of the target carries.
+func Labels(cluster, vm, instance string) prometheus.Labels {
+	return prometheus.Labels{"cluster": cluster, "vm": vm, "sql_instance": instance}
+}
+
+// Collectors returns the instance's collectors: availability.
+func Collectors(o Options) []probe.Collector {
+	return []probe.Collector{availabilityCollector(o, probe.NewDescs(Labels(o.Cluster, o.VM, o.Instance)))}
+}
+
+var _ Source = (*sqlhealth.Prober)(nil)
+
+type availabilityDescs struct{ up, connect, info, start, state *prometheus.Desc }
+
+// availabilityCollector is fit for a scrape each second: one login, one question.
+func availabilityCollector(o Options, d probe.Descs) probe.Collector {
+	descs := availabilityDescs{
+		up:      d.New("mssql_up", "1 means that a client can log in and gets an answer; absent where nothing could be learnt about SQL Server."),
+		connect: d.New("mssql_connect_duration_seconds", "How long the attempt was in each phase that it reached; the last one reached is where a failed attempt ended.", "phase"),
+		info: d.New("mssql_server_info", "1 always; the labels say what SQL Server says of itself.",
+			"version", "edition", "engine_edition", "server_name", "machine_name", "is_clustered", "is_hadr_enabled"),
+		start: d.New("mssql_start_time_seconds", "When SQL Server was started, in seconds since 1970."),
+		state: d.New("mssql_server_state", "1 for the state that SQL Server says it is in, by letting the login in or by the number with which it refuses; absent where it said nothing of itself.", "state"),
+	}
+	return probe.Collector{Name: "availability", Collect: func(ctx context.Context, l log.Logger) probe.Result {
+		a := o.Source.Availability(ctx)
+		level.Debug(l).Log("msg", "login attempted", "up", a.Up, "reason", string(a.Reason), "err", a.Err)
+		var s probe.Set
+		availabilityMetrics(&s, descs, a)
+		if a.Err != nil {
+			// Also where a client can log in and the exporter may not see all that it should: the reason is permission.
+			return probe.Result{Metrics: s, Err: &probe.Error{Why: a.Reason, Err: fmt.Errorf("log in and ask: %w", a.Err)}}
+		}
+		return probe.Result{Metrics: s}
+	}}
+}
+
+// phases are the values of the label phase. TLS comes before the login in TDS 8.0, and around it, begun by PRELOGIN,
+// in TDS 7.4: one name stands for both.
+var phases = []struct {
+	label string
+	of    []dial.Phase
+}{
+	{"dns", []dial.Phase{dial.PhaseDNS}},
+	{"tcp", []dial.Phase{dial.PhaseTCP}},
+	{"prelogin_tls", []dial.Phase{dial.PhasePrelogin, dial.PhaseTLS}},
+	{"login", []dial.Phase{dial.PhaseLogin}},
+	{"query", []dial.Phase{dial.PhaseQuery}},
+}
+
+// serverStates are the states of mssql_server_state.
+var serverStates = []string{"running", "starting", "paused", "shutting_down", "restricted", "exhausted", probe.Other}
+
+func serverState(s sqlhealth.ServerState) string {
+	switch s {
+	case sqlhealth.StateRunning:
+		return "running"
+	case sqlhealth.StateStarting:
+		return "starting"
+	case sqlhealth.StatePaused:
+		return "paused"
+	case sqlhealth.StateShuttingDown:
+		return "shutting_down"
+	case sqlhealth.StateRestricted:
+		return "restricted"
+	case sqlhealth.StateExhausted:
+		return "exhausted"
+	case sqlhealth.StateUnknown:
+	}
+	return probe.Other
+}
+
+// verdict reports whether the attempt says anything about SQL Server. A refusal in its own words does, except where
+// it is our credential that was refused.
+func verdict(a sqlhealth.Availability) bool {
+	return a.Up || probe.Verdict(a.Reason) || a.Reason == dial.Other && a.State != sqlhealth.StateUnknown
+}
+
+func availabilityMetrics(s *probe.Set, d availabilityDescs, a sqlhealth.Availability) {
+	if verdict(a) {
+		s.Bool(d.up, a.Up)
+	}
+	if a.State != sqlhealth.StateUnknown {
+		s.States(d.state, serverStates, serverState(a.State))
+	}
+	for _, p := range phases {
+		var spent time.Duration
+		reached := false
+		for _, phase := range p.of {
+			took, ok := a.Durations[phase]
+			spent, reached = spent+took, reached || ok
+		}
+		if reached {
+			s.Seconds(d.connect, spent, p.label)
+		}
+	}
+	if !a.Up {
+		return
+	}
+	i := a.Info
+	s.Gauge(d.info, 1, i.Version, i.Edition, fmt.Sprint(i.EngineEdition), i.ServerName, i.MachineName, fmt.Sprint(i.IsClustered), fmt.Sprint(i.IsHadrEnabled))
+	s.Time(d.start, a.StartTime)
+}

@@ -1,0 +1,173 @@
+package exporter
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/go-kit/log/level"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	dto "github.com/prometheus/client_model/go"
+
+	"github.com/hypervigil/hypervigil/exporter/probe"
+	"github.com/hypervigil/hypervigil/internal/config"
+	"github.com/hypervigil/hypervigil/internal/dial"
+)
+
+// scrapeTimeoutHeader is how Prometheus says when it will give up.
+const scrapeTimeoutHeader = "X-Prometheus-Scrape-Timeout-Seconds"
+
+// serveProbe answers /probe: 200 also where the target is sick, 400 for a module that does not exist, 404 for a target
+// that is not in the inventory.
+func (e *Exporter) serveProbe(w http.ResponseWriter, r *http.Request) {
+	g, err := e.acquire()
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusServiceUnavailable)
+		return
+	}
+	query := r.URL.Query()
+	m, ok := g.config.Exporter.Modules[query.Get("module")]
+	if !ok {
+		g.users.Done()
+		http.Error(w, unknownModule(g, query.Get("module")), http.StatusBadRequest)
+		return
+	}
+	t, ok := g.targets[targetKey{m.Prober, query.Get("target")}]
+	if !ok {
+		g.users.Done()
+		http.Error(w, unknownTarget(g, m, query.Get("target")), http.StatusNotFound)
+		return
+	}
+	debug, _ := strconv.ParseBool(query.Get("debug"))
+	timeout := probeTimeout(m.Timeout, g.config.Exporter.TimeoutOffset, r.Header.Get(scrapeTimeoutHeader))
+	// A scrape that boards a flight begun by another still answers by its own deadline.
+	ctx, cancel := context.WithTimeout(r.Context(), timeout+grace+grace/2)
+	defer cancel()
+	f := e.board(g, m, t, timeout, debug)
+	outcomes, took := f.wait(ctx)
+	gather := e.gatherer(f, outcomes, took)
+	if debug {
+		e.writeDebug(w, f, gather)
+		return
+	}
+	promhttp.HandlerFor(gather, promhttp.HandlerOpts{}).ServeHTTP(w, r)
+}
+
+func unknownModule(g *generation, name string) string {
+	if name == "" {
+		return fmt.Sprintf("module is missing; use one of %q", g.modules())
+	}
+	return fmt.Sprintf("unknown module %q; use one of %q", name, g.modules())
+}
+
+// targetForms say how the targets of each prober are named.
+func targetForm(p config.Prober) string {
+	switch p {
+	case config.ProberMSSQL:
+		return "cluster/vm/instance"
+	case config.ProberHyperV:
+		return "cluster/node"
+	case config.ProberWSFC:
+		return "cluster"
+	case config.ProberGuest:
+		return "cluster/vm, of a virtual machine with a guest address"
+	}
+	return p.String()
+}
+
+func unknownTarget(g *generation, m *config.Module, name string) string {
+	form := targetForm(m.Prober)
+	if name == "" {
+		return fmt.Sprintf("target is missing; the module %s takes %s", m.Name, form)
+	}
+	example := ""
+	if i := slices.IndexFunc(g.order, func(t *target) bool { return t.prober == m.Prober }); i >= 0 {
+		example = fmt.Sprintf(", for example %q", g.order[i].name)
+	}
+	return fmt.Sprintf("unknown target %q; the module %s takes %s, as the inventory names it%s", name, m.Name, form, example)
+}
+
+// probeTimeout is the smaller of the module's time-out and Prometheus' own less the offset. Where the offset would
+// leave less than half of what Prometheus grants, half of it is taken: a probe without any time cannot succeed.
+func probeTimeout(module, offset time.Duration, header string) time.Duration {
+	seconds, err := strconv.ParseFloat(header, 64)
+	if err != nil || !(seconds > 0) || seconds > math.MaxInt64/float64(time.Second) {
+		return module
+	}
+	scrape := time.Duration(seconds * float64(time.Second))
+	return min(module, max(scrape-offset, scrape/2))
+}
+
+// gatherer turns the outcomes of a flight into metrics, through a registry of their own. Where a peer contradicts
+// itself, such as by naming two things alike, the registry leaves out what cannot stand and the rest is answered.
+func (e *Exporter) gatherer(f *flight, outcomes []outcome, took time.Duration) prometheus.Gatherer {
+	return prometheus.GathererFunc(func() ([]*dto.MetricFamily, error) {
+		registry := prometheus.NewPedanticRegistry()
+		if err := registry.Register(answer{f.target, outcomes, took}); err != nil {
+			return nil, err
+		}
+		families, err := registry.Gather()
+		if err != nil {
+			e.metrics.gatherErrors.Inc()
+			level.Warn(e.logger).Log("msg", "contradictory series left out", "module", f.module.Name, "target", f.target.name, "err", err)
+		}
+		return families, nil
+	})
+}
+
+// answerDescs describe what every probe's answer holds, whatever its prober.
+type answerDescs struct{ success, duration, collectorSuccess, collectorTime, collectorTimeout, failureReason *prometheus.Desc }
+
+func newAnswerDescs(labels prometheus.Labels) answerDescs {
+	d := probe.NewDescs(labels)
+	return answerDescs{
+		success:          d.New("probe_success", "1 means that every collector of the module could see what it is there for."),
+		duration:         d.New("probe_duration_seconds", "How long the probe took."),
+		collectorSuccess: d.New("probe_collector_success", "1 means that the collector could see what it is there for; 0 says nothing about what it would have seen.", "collector"),
+		collectorTime:    d.New("probe_collector_duration_seconds", "How long the collector took.", "collector"),
+		collectorTimeout: d.New("probe_collector_timeout", "1 means that the collector was ended by its deadline.", "collector"),
+		failureReason:    d.New("probe_failure_reason", "1 for the reason why the collector could not see; 0 for all where it could.", "collector", "reason"),
+	}
+}
+
+// answer is a probe's answer as a collector. It describes nothing beforehand: what it holds depends on the peer.
+type answer struct {
+	target   *target
+	outcomes []outcome
+	took     time.Duration
+}
+
+var _ prometheus.Collector = answer{}
+
+// Describe implements prometheus.Collector.
+func (answer) Describe(chan<- *prometheus.Desc) {}
+
+// Collect implements prometheus.Collector.
+func (a answer) Collect(ch chan<- prometheus.Metric) {
+	d, all := a.target.descs, true
+	var s probe.Set
+	for i := range a.outcomes {
+		o := &a.outcomes[i]
+		ok := o.result.Err == nil
+		all = all && ok
+		s.Bool(d.collectorSuccess, ok, o.name)
+		s.Seconds(d.collectorTime, o.duration, o.name)
+		s.Bool(d.collectorTimeout, o.timeout, o.name)
+		for _, r := range dial.Reasons() {
+			s.Bool(d.failureReason, r == o.reason, o.name, string(r))
+		}
+		for _, m := range o.result.Metrics {
+			ch <- m
+		}
+	}
+	s.Bool(d.success, all)
+	s.Seconds(d.duration, a.took)
+	for _, m := range s {
+		ch <- m
+	}
+}

@@ -1,0 +1,115 @@
+package exporter
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+
+	"github.com/go-kit/log"
+
+	"github.com/hypervigil/hypervigil/exporter/guest"
+	"github.com/hypervigil/hypervigil/exporter/mssql"
+	"github.com/hypervigil/hypervigil/internal/cluster"
+	"github.com/hypervigil/hypervigil/internal/config"
+	"github.com/hypervigil/hypervigil/internal/sqlhealth"
+)
+
+// openSources makes a client for every host, guest and instance. They keep their connections from probe to probe, but
+// for SQL Server: a fresh login is the question there.
+func openSources(c *config.Config, l log.Logger) (*sources, error) {
+	o := &opening{logger: l, sources: sources{
+		hosts: map[[2]string]host{}, guests: map[[2]string]guest.Source{}, instances: map[[3]string]mssql.Source{},
+	}}
+	o.sources.close = o.close
+	for _, cl := range c.Clusters {
+		if err := o.cluster(c, cl); err != nil {
+			return nil, errors.Join(fmt.Errorf("cluster %s: %w", cl.Name, err), o.close())
+		}
+	}
+	return &o.sources, nil
+}
+
+// opening collects what is open.
+type opening struct {
+	logger  log.Logger
+	sources sources
+	closers []func() error
+}
+
+func (o *opening) close() error {
+	var errs []error
+	for _, c := range o.closers {
+		errs = append(errs, c())
+	}
+	return errors.Join(errs...)
+}
+
+func (o *opening) cluster(c *config.Config, cl *config.Cluster) error {
+	winrm, err := winrmOptions(c.Credentials[cl.Reader], cl.TLS, o.logger)
+	if err != nil {
+		return err
+	}
+	for _, n := range cl.Nodes {
+		winrm.Name, winrm.Addresses = n.Name, n.Addresses
+		h, err := cluster.NewHost(winrm)
+		if err != nil {
+			return err
+		}
+		o.closers = append(o.closers, h.Close)
+		o.sources.hosts[[2]string{cl.Name, n.Name}] = h
+	}
+	for _, vm := range cl.VirtualMachines {
+		if vm.Guest.Address != "" {
+			winrm.Name, winrm.Addresses = vm.Name, []string{vm.Guest.Address}
+			g, err := cluster.NewGuest(winrm)
+			if err != nil {
+				return err
+			}
+			o.closers = append(o.closers, g.Close)
+			o.sources.guests[[2]string{cl.Name, vm.Name}] = g
+		}
+		for _, s := range vm.SQLServers {
+			p, err := newSQLProber(c, cl, s, o.logger)
+			if err != nil {
+				return fmt.Errorf("SQL Server %s/%s: %w", vm.Name, s.Instance, err)
+			}
+			o.sources.instances[[3]string{cl.Name, vm.Name, s.Instance}] = p
+		}
+	}
+	return nil
+}
+
+// winrmOptions are what the machines of a cluster have in common.
+func winrmOptions(cred *config.Credential, t config.TLS, l log.Logger) (cluster.Options, error) {
+	client, err := t.Client()
+	if err != nil {
+		return cluster.Options{}, err
+	}
+	if cred.Scheme == config.Certificate {
+		cert, err := cred.Certificate()
+		if err != nil {
+			return cluster.Options{}, err
+		}
+		client.Certificates = []tls.Certificate{cert}
+	}
+	return cluster.Options{
+		Scheme: cred.Scheme.String(), Username: cred.Username, TLS: client, Logger: l,
+		Password: func() (string, error) {
+			s, err := cred.Password()
+			return s.Reveal(), err
+		},
+	}, nil
+}
+
+func newSQLProber(c *config.Config, cl *config.Cluster, s *config.SQLServer, l log.Logger) (*sqlhealth.Prober, error) {
+	t := cl.SQLServerTLS(s)
+	client, err := t.Client()
+	if err != nil {
+		return nil, err
+	}
+	cred := c.Credentials[s.Credential]
+	return sqlhealth.New(sqlhealth.Options{Logger: l, Target: sqlhealth.Target{
+		Address: s.Address, Username: cred.Username, Password: cred.Password, Encrypt: s.Encrypt,
+		RootCAs: client.RootCAs, ServerName: t.ServerName,
+	}})
+}
