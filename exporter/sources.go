@@ -1,7 +1,6 @@
 package exporter
 
 import (
-	"crypto/tls"
 	"errors"
 	"fmt"
 
@@ -11,7 +10,7 @@ import (
 	"github.com/hypervigil/hypervigil/exporter/mssql"
 	"github.com/hypervigil/hypervigil/internal/cluster"
 	"github.com/hypervigil/hypervigil/internal/config"
-	"github.com/hypervigil/hypervigil/internal/sqlhealth"
+	"github.com/hypervigil/hypervigil/internal/targets"
 )
 
 // openSources makes a client for every host, guest and instance. They keep their connections from probe to probe, but
@@ -45,7 +44,7 @@ func (o *opening) close() error {
 }
 
 func (o *opening) cluster(c *config.Config, cl *config.Cluster) error {
-	winrm, err := winrmOptions(c.Credentials[cl.Reader], cl.TLS, o.logger)
+	winrm, err := targets.WinRM(c.Credentials[cl.Reader], cl.TLS, o.logger)
 	if err != nil {
 		return err
 	}
@@ -69,7 +68,7 @@ func (o *opening) cluster(c *config.Config, cl *config.Cluster) error {
 			o.sources.guests[[2]string{cl.Name, vm.Name}] = g
 		}
 		for _, s := range vm.SQLServers {
-			p, err := newSQLProber(c, cl, s, o.logger)
+			p, err := targets.SQL(c, cl, s, o.logger)
 			if err != nil {
 				return fmt.Errorf("SQL Server %s/%s: %w", vm.Name, s.Instance, err)
 			}
@@ -77,39 +76,4 @@ func (o *opening) cluster(c *config.Config, cl *config.Cluster) error {
 		}
 	}
 	return nil
-}
-
-// winrmOptions are what the machines of a cluster have in common.
-func winrmOptions(cred *config.Credential, t config.TLS, l log.Logger) (cluster.Options, error) {
-	client, err := t.Client()
-	if err != nil {
-		return cluster.Options{}, err
-	}
-	if cred.Scheme == config.Certificate {
-		cert, err := cred.Certificate()
-		if err != nil {
-			return cluster.Options{}, err
-		}
-		client.Certificates = []tls.Certificate{cert}
-	}
-	return cluster.Options{
-		Scheme: cred.Scheme.String(), Username: cred.Username, TLS: client, Logger: l,
-		Password: func() (string, error) {
-			s, err := cred.Password()
-			return s.Reveal(), err
-		},
-	}, nil
-}
-
-func newSQLProber(c *config.Config, cl *config.Cluster, s *config.SQLServer, l log.Logger) (*sqlhealth.Prober, error) {
-	t := cl.SQLServerTLS(s)
-	client, err := t.Client()
-	if err != nil {
-		return nil, err
-	}
-	cred := c.Credentials[s.Credential]
-	return sqlhealth.New(sqlhealth.Options{Logger: l, Target: sqlhealth.Target{
-		Address: s.Address, Username: cred.Username, Password: cred.Password, Encrypt: s.Encrypt,
-		RootCAs: client.RootCAs, ServerName: t.ServerName,
-	}})
 }
