@@ -57,20 +57,19 @@ func (h *Host) View(ctx context.Context) (View, error) {
 	return v, nil
 }
 
-// GroupState reads one group and the nodes, no more: what is read again right before a command. The group's name is
-// the cluster's; without such a group the error is ErrNotFound.
-func (h *Host) GroupState(ctx context.Context, group string) (View, error) {
+// GroupView reads the settings, the nodes and one group, no more: what a decision about one virtual machine needs, and
+// what is read again right before a command. The group's name is the cluster's; where there is no such group, the view
+// has none.
+func (h *Host) GroupView(ctx context.Context, group string) (View, error) {
 	v := View{By: h.name}
 	err := together(
 		ctx,
+		into(&v.Info, h.info),
 		into(&v.Nodes, h.nodes),
 		into(&v.Groups, func(ctx context.Context) ([]Group, error) {
 			return h.groups(ctx, " WHERE Name = "+wsman.Quote(group))
 		}),
 	)
-	if err == nil && len(v.Groups) == 0 {
-		err = ErrNotFound
-	}
 	if err != nil {
 		return View{}, fmt.Errorf("read group %s: %w", group, err)
 	}
@@ -132,16 +131,43 @@ func (h *Host) vmIDs(ctx context.Context) (map[string]string, error) {
 	ids := make(map[string]string)
 	_, err := all(ctx, &h.machine, nsCluster, selectVMIDs, func(f *fields) struct{} {
 		name := f.mustText("Name")
-		if private, ok := read(f, f.object.Object, "PrivateProperties"); ok {
-			in := fields{object: private}
-			ids[name] = guid(in.text("VmID"))
-			if f.err == nil {
-				f.err = in.err
-			}
+		if id := f.vmID(); id != "" {
+			ids[name] = id
 		}
 		return struct{}{}
 	})
 	return ids, err
+}
+
+// GroupVM reads which virtual machine a group holds (VMID) and who owns it. ErrNotFound means that the group holds
+// none; a group that holds two could mean either, and is an error.
+func (h *Host) GroupVM(ctx context.Context, group string) (Resource, error) {
+	r, err := one(ctx, &h.machine, nsCluster, "SELECT Name, OwnerGroup, OwnerNode, State, PrivateProperties FROM MSCluster_Resource "+
+		"WHERE Type = 'Virtual Machine' AND OwnerGroup = "+wsman.Quote(group), func(f *fields) Resource {
+		r := Resource{
+			Name: f.mustText("Name"), Type: typeVM, Group: f.text("OwnerGroup"), Owner: f.text("OwnerNode"), State: ResourceState(f.state("State")),
+		}
+		r.VMID = f.vmID()
+		return r
+	})
+	if err != nil {
+		return Resource{}, fmt.Errorf("read the virtual machine of group %s: %w", group, err)
+	}
+	return r, nil
+}
+
+// vmID reads VmID of the private properties of a virtual machine's resource; empty where it has none yet.
+func (f *fields) vmID() string {
+	private, ok := read(f, f.object.Object, "PrivateProperties")
+	if !ok {
+		return ""
+	}
+	in := fields{object: private}
+	id := guid(in.text("VmID"))
+	if f.err == nil {
+		f.err = in.err
+	}
+	return id
 }
 
 // PossibleOwners reads which nodes may own each resource, by the resource's name.

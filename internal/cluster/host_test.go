@@ -88,18 +88,33 @@ func TestView(t *testing.T) {
 	}
 }
 
-func TestGroupState(t *testing.T) {
+func TestGroupView(t *testing.T) {
 	t.Parallel()
 	h := clusterPeer(t).host(t)
-	v, err := h.GroupState(t.Context(), `it's a \ group`)
+	v, err := h.GroupView(t.Context(), `it's a \ group`)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(v.Groups) != 1 || v.Groups[0].Owner != "HV2" || len(v.Nodes) != 4 || v.By != "HV1" {
-		t.Errorf("GroupState = %+v", v)
+	if len(v.Groups) != 1 || v.Groups[0].Owner != "HV2" || len(v.Nodes) != 4 || v.By != "HV1" || v.Info.SameSubnetThreshold == 0 {
+		t.Errorf("GroupView = %+v", v)
 	}
-	if _, err := h.GroupState(t.Context(), "none"); !errors.Is(err, ErrNotFound) {
-		t.Errorf("GroupState of no group = %v, want %v", err, ErrNotFound)
+	if v, err := h.GroupView(t.Context(), "none"); err != nil || len(v.Groups) != 0 || len(v.Nodes) != 4 {
+		t.Errorf("GroupView of no group = %+v, %v; want the nodes without a group", v, err)
+	}
+}
+
+func TestGroupVM(t *testing.T) {
+	t.Parallel()
+	h := clusterPeer(t).host(t)
+	r, err := h.GroupVM(t.Context(), "SQL01")
+	if err != nil || r.VMID != vmID1 || r.Owner != "HV1" {
+		t.Errorf("GroupVM(SQL01) = %+v, %v; want VM %s on HV1", r, err, vmID1)
+	}
+	if r, err := h.GroupVM(t.Context(), "new"); err != nil || r.VMID != "" {
+		t.Errorf("GroupVM of a resource without properties = %+v, %v; want no id and no error", r, err)
+	}
+	if _, err := h.GroupVM(t.Context(), "none"); !errors.Is(err, ErrNotFound) {
+		t.Errorf("GroupVM of no group = %v, want %v", err, ErrNotFound)
 	}
 }
 

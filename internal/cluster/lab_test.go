@@ -131,12 +131,15 @@ func TestLabClusterAsEveryNodeSeesIt(t *testing.T) {
 		if !ok || g.Type != cluster.GroupTypeVM || g.State != cluster.GroupOnline || g.Owner != "HV2" || !g.PersistentState {
 			t.Errorf("%s: group of SQL02 = %+v, %v", node, g, ok)
 		}
-		light, err := h.GroupState(t.Context(), g.Name)
-		if err != nil || len(light.Groups) != 1 || light.Groups[0] != g || len(light.Nodes) != 3 {
-			t.Errorf("%s: GroupState = %+v, %v", node, light, err)
+		light, err := h.GroupView(t.Context(), g.Name)
+		if err != nil || len(light.Groups) != 1 || light.Groups[0] != g || len(light.Nodes) != 3 || light.Info != v.Info {
+			t.Errorf("%s: GroupView = %+v, %v", node, light, err)
 		}
 		if os, err := h.OperatingSystem(t.Context()); err != nil || os.ComputerName != node || os.LastBoot.IsZero() || os.MemoryTotal < 1<<30 {
 			t.Errorf("%s: OperatingSystem = %+v, %v", node, os, err)
+		}
+		if r, err := h.GroupVM(t.Context(), g.Name); err != nil || r.VMID == "" || r.Owner != "HV2" {
+			t.Errorf("%s: GroupVM = %+v, %v", node, r, err)
 		}
 		possible, err := h.PossibleOwners(t.Context())
 		if err != nil || len(possible["Virtual Machine SQL01"]) != 3 {
