@@ -1,5 +1,5 @@
 // Package evidence holds what the receiver knows about a virtual machine at one moment: plain data, each reading
-// with the moment of its answer or the reason why there is none. It decides nothing and reads nothing.
+// with the moment of its question and its answer or the reason why there is none. It decides nothing and reads nothing.
 //
 // Every type marshals to the JSON that the API shows and the ledger keeps; times are UTC, durations nanoseconds.
 package evidence
@@ -64,7 +64,8 @@ func (s Subject) String() string { return s.VM.String() + "/" + s.Instance + "/"
 // Reading is one thing asked of the world. Failure is empty when it was answered; otherwise Value means nothing
 // and the reading counts for nothing, neither for nor against.
 type Reading[T any] struct {
-	Value   T           `json:"value"`
+	Value T `json:"value"`
+	// At is when it was asked: whatever the answer says was so then or later, so that no reading is older than it seems.
 	At      time.Time   `json:"at"`
 	Failure dial.Reason `json:"failure,omitempty"`
 	Detail  string      `json:"detail,omitempty"` // one line for the operator; never a secret

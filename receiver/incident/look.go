@@ -66,7 +66,7 @@ func (st *stepper) look(i *Incident, p Purpose) {
 			ask.Timeout = confirmTimeout
 		}
 	case Revalidate:
-		ask.Timeout = revalidateTimeout
+		ask.Timeout, ask.AsOperator = revalidateTimeout, true
 		ask.Parts = []evidence.Part{evidence.PartHost, evidence.PartViews, evidence.PartService}
 		ask.Nodes = answering(i, ask.Owner)
 		if a := i.current(); a != nil {
