@@ -1,0 +1,256 @@
+package receiver
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-kit/log"
+	"github.com/go-kit/log/level"
+
+	"github.com/hypervigil/hypervigil/internal/cluster"
+	"github.com/hypervigil/hypervigil/internal/config"
+	"github.com/hypervigil/hypervigil/internal/dial"
+	"github.com/hypervigil/hypervigil/receiver/evidence"
+	"github.com/hypervigil/hypervigil/receiver/incident"
+	"github.com/hypervigil/hypervigil/receiver/ledger"
+	"github.com/hypervigil/hypervigil/receiver/remedy"
+)
+
+// Site is the world as the driver needs it. Every method returns by its context's deadline; none keeps the context.
+type Site interface {
+	Read(context.Context, evidence.Ask) evidence.Round
+	Sample(ctx context.Context, cluster string) map[string]evidence.Reading[cluster.View]
+	Prove(context.Context, evidence.VM) evidence.Proof
+	Do(context.Context, remedy.Command) remedy.Result
+	IsLab(ctx context.Context, cluster string) (bool, error)
+}
+
+// Commit writes a batch durably; *ledger.Committer does.
+type Commit func(context.Context, []ledger.Op) error
+
+// The time-outs of what the driver starts. Step's own time-outs are in its effects.
+const (
+	sampleTimeout = 4 * time.Second
+	proveTimeout  = 10 * time.Second
+	labMargin     = 50 * time.Millisecond
+	commitRetry   = time.Second
+	queueLength   = 1024
+)
+
+// driver feeds events to incident.Step, one at a time, and carries out its effects: first the records, together and
+// durably, then everything else. It decides nothing. It is the only caller of Site.Do.
+type driver struct {
+	site    Site
+	commit  Commit
+	logger  log.Logger
+	metrics *metrics
+
+	events chan incident.Event
+	state  atomic.Pointer[incident.State]
+	wake   *time.Timer
+	work   sync.WaitGroup
+	// ctx ends when the driver is told to stop: reads are broken off, and no command begins after it.
+	ctx    context.Context //nolint:containedctx // the lifetime of the goroutines that the driver owns
+	cancel context.CancelFunc
+}
+
+func newDriver(site Site, commit Commit, state incident.State, logger log.Logger, m *metrics) *driver {
+	ctx, cancel := context.WithCancel(context.Background())
+	d := &driver{
+		site: site, commit: commit, logger: logger, metrics: m,
+		events: make(chan incident.Event, queueLength), ctx: ctx, cancel: cancel,
+	}
+	d.wake = time.AfterFunc(time.Hour, func() { d.send(incident.Ticked{At: incident.At(time.Now())}) })
+	d.state.Store(&state)
+	return d
+}
+
+// run drives until the driver is stopped. first are the effects of the restored state.
+func (d *driver) run(first []incident.Effect) {
+	defer d.work.Wait()
+	defer d.wake.Stop()
+	if !d.store(first, nil) {
+		return
+	}
+	d.perform(first)
+	d.handle(incident.Ticked{At: incident.At(time.Now())})
+	for {
+		select {
+		case <-d.ctx.Done():
+			return
+		case e := <-d.events:
+			d.handle(e)
+		}
+	}
+}
+
+// stop breaks off what is being read, lets a command that has begun come back, and returns when all is quiet.
+func (d *driver) stop() { d.cancel() }
+
+// send hands an event to the driver; it is dropped once the driver stops, when nobody would take it.
+func (d *driver) send(e incident.Event) {
+	select {
+	case d.events <- e:
+	case <-d.ctx.Done():
+	}
+}
+
+// handle takes one step: state and effects, the records on disk, then the state is the new one, then the effects.
+func (d *driver) handle(e incident.Event) {
+	old := d.state.Load()
+	next, effects := incident.Step(*old, e)
+	if !d.store(effects, e) {
+		return
+	}
+	d.state.Store(&next)
+	d.metrics.observe(old, &next, time.Now())
+	d.perform(effects)
+}
+
+// store commits the records of a step. While the ledger cannot be written nothing goes on: a decision that is not
+// on disk was not made. It reports false where the step must not be taken.
+func (d *driver) store(effects []incident.Effect, e incident.Event) bool {
+	var batch []ledger.Op
+	var claim incident.Put
+	for _, effect := range effects {
+		switch effect := effect.(type) {
+		case incident.Put:
+			value, err := json.Marshal(effect.Value)
+			if err != nil {
+				panic(fmt.Sprintf("record %s cannot be marshalled: %v", effect.Key, err)) // a type of ours: a bug
+			}
+			batch = append(batch, ledger.Op{Key: effect.Key, Value: value, IfAbsent: effect.IfAbsent})
+			if effect.IfAbsent {
+				claim = effect
+			}
+		case incident.Delete:
+			batch = append(batch, ledger.Op{Key: effect.Key})
+		}
+	}
+	if len(batch) == 0 {
+		return true
+	}
+	for {
+		err := d.commit(d.ctx, batch)
+		switch {
+		case err == nil:
+			return true
+		case errors.Is(err, ledger.ErrConflict) && claim.IfAbsent:
+			level.Error(d.logger).Log("msg", "claim lost", "incident", claim.Incident, "action", claim.Number)
+			d.work.Go(func() {
+				d.send(incident.ClaimLost{At: incident.At(time.Now()), Incident: claim.Incident, Number: claim.Number})
+			})
+			return false
+		case d.ctx.Err() != nil:
+			return false
+		}
+		d.metrics.ledgerErrors.Inc()
+		level.Error(d.logger).Log("msg", "ledger not written; nothing goes on until it is", "event", fmt.Sprintf("%T", e), "err", err)
+		select {
+		case <-d.ctx.Done():
+			return false
+		case <-time.After(commitRetry):
+		}
+	}
+}
+
+// perform carries out the effects that are not records.
+func (d *driver) perform(effects []incident.Effect) {
+	for _, effect := range effects {
+		switch effect := effect.(type) {
+		case incident.Put, incident.Delete:
+		case incident.Look:
+			d.work.Go(func() { d.look(effect) })
+		case incident.Sample:
+			d.work.Go(func() { d.sample(effect.Cluster) })
+		case incident.Prove:
+			d.work.Go(func() { d.prove(effect.VM) })
+		case incident.Proceed:
+			d.work.Go(func() { d.send(incident.PlanStored{At: incident.At(time.Now()), Incident: effect.Incident}) })
+		case incident.Send:
+			crashPoint("issued")
+			d.work.Go(func() { d.command(effect) })
+		case incident.Wake:
+			d.wake.Reset(max(0, time.Until(effect.When)))
+		case incident.Note:
+			level.Info(d.logger).Log(append([]any{"msg", effect.Message}, effect.Keys...)...)
+		case incident.Refusal:
+			d.metrics.refused.WithLabelValues(effect.Guard, effect.Outcome, effect.Reason).Inc()
+		}
+	}
+}
+
+func (d *driver) look(e incident.Look) {
+	ctx, cancel := context.WithTimeout(d.ctx, e.Ask.Timeout+labMargin)
+	defer cancel()
+	var lab evidence.Reading[bool]
+	var both sync.WaitGroup
+	if e.Purpose == incident.Revalidate {
+		both.Go(func() { lab = d.isLab(ctx, e.Ask.VM.Cluster) })
+	}
+	round := d.site.Read(ctx, e.Ask)
+	both.Wait()
+	d.send(incident.Looked{At: incident.At(time.Now()), Incident: e.Incident, AskID: e.AskID, Round: round, Lab: lab})
+}
+
+func (d *driver) isLab(ctx context.Context, name string) evidence.Reading[bool] {
+	is, err := d.site.IsLab(ctx, name)
+	if err != nil {
+		return evidence.Reading[bool]{Failure: dial.Other, Detail: err.Error(), At: time.Now()}
+	}
+	return evidence.Reading[bool]{Value: is, At: time.Now()}
+}
+
+func (d *driver) sample(name string) {
+	ctx, cancel := context.WithTimeout(d.ctx, sampleTimeout)
+	defer cancel()
+	var lab evidence.Reading[bool]
+	var both sync.WaitGroup
+	both.Go(func() { lab = d.isLab(ctx, name) })
+	views := d.site.Sample(ctx, name)
+	both.Wait()
+	d.send(incident.Sampled{At: incident.At(time.Now()), Cluster: name, Views: views, Lab: lab})
+}
+
+func (d *driver) prove(vm evidence.VM) {
+	ctx, cancel := context.WithTimeout(d.ctx, proveTimeout)
+	defer cancel()
+	proof := d.site.Prove(ctx, vm)
+	proof.VM = vm
+	d.send(incident.Proved{At: incident.At(time.Now()), Proof: proof})
+}
+
+// command sends one command, unless the read it rests on has grown too old meanwhile (G9). It outlives stop: what
+// has begun is let to come back, within its own time-out.
+func (d *driver) command(e incident.Send) {
+	result := remedy.Result{StartedAt: time.Now()}
+	switch {
+	case d.ctx.Err() != nil:
+		result.Failure, result.Detail = "stopped", "the receiver is stopping"
+	case time.Now().After(e.NotAfter):
+		result.Failure, result.Detail = "stale", "the read it rests on grew too old before it could be sent"
+	default:
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(d.ctx), e.Command.Timeout)
+		result = d.site.Do(ctx, e.Command)
+		cancel()
+		crashPoint("sent")
+	}
+	if result.EndedAt.IsZero() {
+		result.EndedAt = time.Now()
+	}
+	d.metrics.commanded(e, result)
+	level.Info(d.logger).Log("msg", "command", "incident", e.Incident, "method", string(e.Command.Method), "vm", e.Command.VM.String(),
+		"service", e.Command.Service, "pid", e.Command.PID, "sent", result.Sent, "answered", result.Answered, "code", result.Code,
+		"failure", result.Failure, "cmdlet", e.Command.Cmdlet)
+	d.send(incident.Commanded{At: incident.At(time.Now()), Incident: e.Incident, Number: e.Number, Result: result})
+}
+
+// reload gives the driver a new configuration; the site must know it already.
+func (d *driver) reload(cfg *config.Config) {
+	d.send(incident.Reloaded{At: incident.At(time.Now()), Config: cfg})
+}

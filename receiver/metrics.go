@@ -1,0 +1,135 @@
+package receiver
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/hypervigil/hypervigil/receiver/guard"
+	"github.com/hypervigil/hypervigil/receiver/incident"
+	"github.com/hypervigil/hypervigil/receiver/remedy"
+)
+
+// metrics are the receiver's own: what it decided and how long each stage took.
+type metrics struct {
+	ledgerErrors prometheus.Counter
+	refused      *prometheus.CounterVec
+	incidents    *prometheus.CounterVec
+	open         *prometheus.GaugeVec
+	commands     *prometheus.CounterVec
+	readAge      prometheus.Histogram
+	toCommand    prometheus.Histogram
+	ready        prometheus.Gauge
+	latched      *prometheus.GaugeVec
+	brake        *prometheus.GaugeVec
+}
+
+func newMetrics(r prometheus.Registerer) *metrics {
+	const ns = "hypervigil"
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: ns, Name: name, Help: help}, labels)
+	}
+	gauge := func(name, help string, labels ...string) *prometheus.GaugeVec {
+		return prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: ns, Name: name, Help: help}, labels)
+	}
+	m := &metrics{
+		ledgerErrors: prometheus.NewCounter(prometheus.CounterOpts{
+			Namespace: ns, Name: "receiver_ledger_errors_total", Help: "Commits to the ledger that failed; while it cannot be written nothing is decided.",
+		}),
+		refused:   counter("guard_refused_total", "Verdicts other than pass, counted once when they begin, by guard, outcome and reason.", "guard", "outcome", "reason"),
+		incidents: counter("incidents_closed_total", "Incidents that ended, by fault class, final state and who healed them.", "fault", "state", "healed_by"),
+		open:      gauge("incidents_open", "Open incidents by state.", "state"),
+		commands:  counter("commands_issued_total", "Commands handed over to be sent, by method and result.", "method", "result"),
+		readAge: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Namespace: ns, Name: "revalidation_window_seconds", Help: "Age of the oldest answer a command rested on when it was sent: the window in which the cluster could have moved.",
+			Buckets: []float64{.005, .01, .025, .05, .1, .2, .3, .4, .5}, NativeHistogramBucketFactor: 1.1,
+		}),
+		toCommand: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Namespace: ns, Name: "incident_first_command_seconds", Help: "From an incident's opening to its first command.",
+			Buckets: []float64{.1, .5, 1, 1.5, 2, 3, 5, 10, 30, 60, 300}, NativeHistogramBucketFactor: 1.1,
+		}),
+		ready:   prometheus.NewGauge(prometheus.GaugeOpts{Namespace: ns, Name: "receiver_ready", Help: "1 when hold-off is over, the clusters were sampled and every binding is proven."}),
+		latched: gauge("vm_latched", "1 while a failed action on this virtual machine waits to be acknowledged.", "cluster", "vm"),
+		brake:   gauge("storm_brake_timestamp_seconds", "When the storm brake last saw a storm; 0 if never.", "cluster"),
+	}
+	for _, p := range incident.Phases() {
+		m.open.WithLabelValues(string(p))
+	}
+	for _, g := range guard.All() {
+		for _, o := range []guard.Outcome{guard.Hold, guard.Refuse, guard.Propose} {
+			m.refused.WithLabelValues(g.ID, string(o), "")
+		}
+	}
+	for _, method := range []remedy.Method{remedy.StartService, remedy.StopService, remedy.TerminateProcess} {
+		for _, result := range []string{"answered", "unknown", "not_sent"} {
+			m.commands.WithLabelValues(string(method), result)
+		}
+	}
+	r.MustRegister(m.ledgerErrors, m.refused, m.incidents, m.open, m.commands, m.readAge, m.toCommand, m.ready, m.latched, m.brake)
+	return m
+}
+
+// observe counts what a step changed.
+func (m *metrics) observe(old, next *incident.State, now time.Time) {
+	counts := map[incident.Phase]int{}
+	for id, i := range next.Incidents {
+		before := old.Incidents[id]
+		if at := firstIssued(i); !at.IsZero() && firstIssued(before).IsZero() {
+			m.toCommand.Observe(at.Sub(i.OpenedAt).Seconds())
+		}
+		if !i.Closed() {
+			counts[i.Phase]++
+			continue
+		}
+		if before.ID != "" && !before.Closed() {
+			m.incidents.WithLabelValues(string(i.Fault), string(i.Phase), string(i.HealedBy)).Inc()
+		}
+	}
+	ready := 0.0
+	if len(next.Ready(now)) == 0 {
+		ready = 1
+	}
+	m.ready.Set(ready)
+	for _, p := range incident.Phases() {
+		m.open.WithLabelValues(string(p)).Set(float64(counts[p]))
+	}
+	for id, vm := range next.VMs {
+		latched := 0.0
+		if vm.Latched != "" {
+			latched = 1
+		}
+		m.latched.WithLabelValues(id.Cluster, id.Name).Set(latched)
+	}
+	for name, c := range next.Clusters {
+		brake := 0.0
+		if !c.Brake.IsZero() {
+			brake = float64(c.Brake.UnixMilli()) / 1e3
+		}
+		m.brake.WithLabelValues(name).Set(brake)
+	}
+}
+
+// firstIssued is when the first command of an incident was handed over; zero where none was.
+func firstIssued(i incident.Incident) time.Time {
+	for _, a := range i.Actions {
+		if !a.Issued.IsZero() {
+			return a.Issued
+		}
+	}
+	return time.Time{}
+}
+
+// commanded counts one Send effect and what came of it.
+func (m *metrics) commanded(e incident.Send, r remedy.Result) {
+	result := "unknown"
+	switch {
+	case !r.Sent:
+		result = "not_sent"
+	case r.Answered:
+		result = "answered"
+	}
+	m.commands.WithLabelValues(string(e.Command.Method), result).Inc()
+	if r.Sent {
+		m.readAge.Observe(guard.MaxReadAge.Seconds() - e.NotAfter.Sub(r.StartedAt).Seconds())
+	}
+}

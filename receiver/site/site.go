@@ -1,0 +1,191 @@
+// Package site is the world as the receiver's driver meets it: it reads rounds of evidence, samples clusters, proves
+// bindings, and sends the one command that it is handed. It decides nothing; what is asked and what is sent comes from
+// receiver/incident.
+//
+//	s, err := site.New(site.Options{Config: cfg, Logger: logger})
+//	defer s.Close()
+//	round := s.Read(ctx, ask)
+//
+// Every call returns when its context ends, or at most 100 ms later, with what was answered by then. Reads use the
+// cluster's reader; commands, and the read right before one, the guest's operator. A *Site is safe for concurrent use
+// and never changes its configuration: a reload makes a new one.
+package site
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/go-kit/log"
+
+	"github.com/hypervigil/hypervigil/internal/cluster"
+	"github.com/hypervigil/hypervigil/internal/config"
+	"github.com/hypervigil/hypervigil/internal/dial"
+	"github.com/hypervigil/hypervigil/internal/sqlhealth"
+	"github.com/hypervigil/hypervigil/internal/targets"
+	"github.com/hypervigil/hypervigil/receiver/alertmanager"
+	"github.com/hypervigil/hypervigil/receiver/evidence"
+)
+
+// Options are what a Site needs; all of it.
+type Options struct {
+	Config *config.Config // checked by CheckReceiver
+	Logger log.Logger
+}
+
+// Site is the clients of one configuration.
+type Site struct {
+	config        *config.Config
+	alertmanagers *alertmanager.Client
+	clusters      map[string]*place
+	closers       []func() error
+}
+
+// place is one cluster.
+type place struct {
+	name  string
+	nodes []string // in the configuration's order
+	hosts map[string]*cluster.Host
+	vms   map[string]*machine
+
+	mu     sync.Mutex
+	good   string            // the node that answered last
+	owners map[string]string // group to owner, by the newest sample
+	lab    map[string]bool   // what each node said of itself when it last answered
+}
+
+// machine is one virtual machine. Its guest's clients are nil where the inventory has no address of it.
+type machine struct {
+	config   *config.VirtualMachine
+	reader   *cluster.Guest
+	operator *cluster.Guest
+	servers  map[string]*sqlhealth.Prober // by instance
+}
+
+// New makes the clients; it connects to nothing.
+func New(o Options) (*Site, error) {
+	if o.Config == nil || o.Logger == nil {
+		return nil, errors.New("site: Config and Logger are needed")
+	}
+	s := &Site{config: o.Config, clusters: map[string]*place{}}
+	if err := s.open(o); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+func (s *Site) open(o Options) (err error) {
+	s.alertmanagers, err = alertmanager.New(alertmanager.Options{URLs: o.Config.Receiver.Alertmanagers, Logger: o.Logger})
+	if err != nil {
+		return err
+	}
+	s.closers = append(s.closers, func() error { s.alertmanagers.Close(); return nil })
+	for _, cl := range o.Config.Clusters {
+		p, err := s.openCluster(cl, o.Logger)
+		if err != nil {
+			return fmt.Errorf("cluster %s: %w", cl.Name, err)
+		}
+		s.clusters[cl.Name] = p
+	}
+	return nil
+}
+
+func (s *Site) openCluster(cl *config.Cluster, l log.Logger) (*place, error) {
+	reader, err := targets.WinRM(s.config.Credentials[cl.Reader], cl.TLS, l)
+	if err != nil {
+		return nil, err
+	}
+	operator, err := targets.WinRM(s.config.Credentials[cl.GuestOperator], cl.TLS, l)
+	if err != nil {
+		return nil, err
+	}
+	p := &place{
+		name: cl.Name, hosts: map[string]*cluster.Host{}, vms: map[string]*machine{}, owners: map[string]string{}, lab: map[string]bool{},
+	}
+	for _, n := range cl.Nodes {
+		reader.Name, reader.Addresses = n.Name, n.Addresses
+		h, err := cluster.NewHost(reader)
+		if err != nil {
+			return nil, err
+		}
+		s.closers = append(s.closers, h.Close)
+		p.nodes = append(p.nodes, n.Name)
+		p.hosts[n.Name] = h
+	}
+	for _, vm := range cl.VirtualMachines {
+		m := &machine{config: vm, servers: map[string]*sqlhealth.Prober{}}
+		if vm.Guest.Address != "" {
+			if m.reader, err = s.openGuest(reader, vm); err != nil {
+				return nil, err
+			}
+			if m.operator, err = s.openGuest(operator, vm); err != nil {
+				return nil, err
+			}
+		}
+		for _, q := range vm.SQLServers {
+			if m.servers[q.Instance], err = targets.SQL(s.config, cl, q, l); err != nil {
+				return nil, fmt.Errorf("SQL Server %s/%s: %w", vm.Name, q.Instance, err)
+			}
+		}
+		p.vms[vm.Name] = m
+	}
+	return p, nil
+}
+
+func (s *Site) openGuest(o cluster.Options, vm *config.VirtualMachine) (*cluster.Guest, error) {
+	o.Name, o.Addresses = vm.Name, []string{vm.Guest.Address}
+	g, err := cluster.NewGuest(o)
+	if err == nil {
+		s.closers = append(s.closers, g.Close)
+	}
+	return g, err
+}
+
+// Close closes the kept connections. Calls under way end at their contexts' deadlines.
+func (s *Site) Close() error {
+	var errs []error
+	for _, c := range s.closers {
+		errs = append(errs, c())
+	}
+	return errors.Join(errs...)
+}
+
+// find returns a virtual machine and its cluster; ok is false for one that is not in the inventory.
+func (s *Site) find(id evidence.VM) (*place, *machine, bool) {
+	p, ok := s.clusters[id.Cluster]
+	if !ok {
+		return nil, nil, false
+	}
+	m, ok := p.vms[id.Name]
+	return p, m, ok
+}
+
+// Alerts lists the alerts that ask to be acted on and are active in any Alertmanager that answers.
+func (s *Site) Alerts(ctx context.Context) ([]alertmanager.Alert, error) {
+	return s.alertmanagers.Acting(ctx)
+}
+
+// reading asks one thing. The question's moment is the reading's.
+func reading[T any](ctx context.Context, ask func(context.Context) (T, error)) evidence.Reading[T] {
+	at := time.Now().UTC()
+	v, err := ask(ctx)
+	if err != nil {
+		return unread[T](at, reason(err), err.Error())
+	}
+	return evidence.Reading[T]{Value: v, At: at}
+}
+
+// unread is a reading that was not made.
+func unread[T any](at time.Time, why dial.Reason, detail string) evidence.Reading[T] {
+	return evidence.Reading[T]{At: at, Failure: why, Detail: detail}
+}
+
+// reason classifies an error; one is never taken for an answer.
+func reason(err error) dial.Reason {
+	if r := cluster.Reason(err); r != dial.Answered {
+		return r
+	}
+	return dial.Other
+}
