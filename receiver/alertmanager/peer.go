@@ -25,9 +25,9 @@ import (
 )
 
 // The bounds of an answer, in bytes. An alert is about 1 KiB of JSON, and only alerts that ask to be acted on are
-// asked for: even ten thousand of them fit.
+// asked for: four thousand of them fit.
 const (
-	maxBody   = 16 << 20
+	maxBody   = 4 << 20
 	maxHeader = 64 << 10
 	maxText   = 200 // of what a peer says in its own words
 )
@@ -55,8 +55,8 @@ func newPeer(raw string) (*peer, error) {
 	rt := httptransport.New(u.Host, u.JoinPath("api/v2").Path, []string{u.Scheme})
 	rt.Debug = false // the library takes it from DEBUG in the environment, and would print every exchange
 	rt.Consumers = map[string]runtime.Consumer{
-		runtime.JSONMime:    runtime.JSONConsumer(),
-		runtime.DefaultMime: runtime.ConsumerFunc(func(io.Reader, any) error { return errNotJSON }),
+		runtime.JSONMime: runtime.JSONConsumer(),
+		"*/*":            runtime.ConsumerFunc(func(io.Reader, any) error { return errNotJSON }),
 	}
 	return &peer{name: strings.TrimSuffix(u.String(), "/"), secure: u.Scheme == "https", client: alert.New(rt, strfmt.Default)}, nil
 }
