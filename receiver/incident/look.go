@@ -55,8 +55,10 @@ func (st *stepper) look(i *Incident, p Purpose) {
 	}
 	switch p {
 	case Confirm:
-		ask.Parts = []evidence.Part{evidence.PartAlert, evidence.PartLogin, evidence.PartService, evidence.PartDependents, evidence.PartProcess,
-			evidence.PartEvents, evidence.PartGuest, evidence.PartHost, evidence.PartViews, evidence.PartSweep}
+		ask.Parts = []evidence.Part{
+			evidence.PartAlert, evidence.PartLogin, evidence.PartService, evidence.PartDependents, evidence.PartProcess,
+			evidence.PartEvents, evidence.PartGuest, evidence.PartHost, evidence.PartViews, evidence.PartSweep,
+		}
 		switch {
 		case i.Fault == evidence.Hang:
 			ask.Timeout = hangTimeout
