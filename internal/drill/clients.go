@@ -65,10 +65,11 @@ type LabCounts struct {
 	VMResets           []LabCount `json:"vm_resets"`
 }
 
-// LabCount is one thing that was done, and when.
+// LabCount is one thing that was done, when, and to what.
 type LabCount struct {
 	Method string    `json:"method,omitempty"`
 	At     time.Time `json:"at"`
+	Detail string    `json:"detail,omitempty"` // the service's name, the process' handle
 }
 
 // Fault is a fault to inject, as the lab's control takes it.
@@ -158,8 +159,22 @@ func (e Endpoints) Incidents(ctx context.Context) ([]incident.Incident, error) {
 	return all.Incidents, err
 }
 
-// Ready reports whether a part answers 200 at its readiness page.
-func Ready(ctx context.Context, base string) error { return get(ctx, base+"/-/ready", nil) }
+// Target is something that Prometheus scrapes.
+type Target struct {
+	Job    string `json:"scrapePool"`
+	Health string `json:"health"` // up, down; unknown before the first scrape
+}
+
+// Targets lists what Prometheus scrapes.
+func (e Endpoints) Targets(ctx context.Context) ([]Target, error) {
+	var answer struct {
+		Data struct {
+			Active []Target `json:"activeTargets"`
+		} `json:"data"`
+	}
+	err := get(ctx, e.Prometheus+"/api/v1/targets?state=active", &answer)
+	return answer.Data.Active, err
+}
 
 // PrometheusAlert is an alert that Prometheus evaluates as pending or firing.
 type PrometheusAlert struct {

@@ -24,7 +24,8 @@ type Trial struct {
 	Instance      string `json:"sql_instance"`
 	Incident      string `json:"incident"`
 	Alert         string `json:"alert"`
-	FaultAt       string `json:"fault_at"` // RFC 3339, by the lab's clock
+	AlertAt       string `json:"alert_starts_at,omitempty"` // RFC 3339, by the receiver's word; Prometheus' is in the timeline
+	FaultAt       string `json:"fault_at"`                  // RFC 3339, by the lab's clock
 
 	// DetectionSeconds is to the first accepted webhook.
 	DetectionSeconds    *float64 `json:"detection_seconds"`
@@ -37,6 +38,7 @@ type Trial struct {
 	Outcome            string   `json:"outcome"`
 	HealedBy           string   `json:"healed_by,omitempty"`
 	Summary            string   `json:"summary"`
+	Plan               []string `json:"plan,omitempty"` // what a person would type
 	Timeline           []Moment `json:"timeline"`
 }
 
@@ -49,6 +51,9 @@ type Moment struct {
 
 // Write replaces the file at path by the report, whole or not at all.
 func (r Report) Write(path string) error {
+	if r.Trials == nil {
+		r.Trials = []Trial{} // no trial yet is an empty list
+	}
 	b, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
 		return fmt.Errorf("report: %w", err)

@@ -11,34 +11,44 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/hypervigil/hypervigil/receiver/evidence"
 	"github.com/hypervigil/hypervigil/receiver/incident"
 )
 
-// pollEvery is how often the parts are asked.
-const pollEvery = 200 * time.Millisecond
+// The rhythm of the watch: how often the parts are asked, and how long it may be silent towards its reader.
+const (
+	pollEvery = 200 * time.Millisecond
+	sayEvery  = 2 * time.Second
+)
 
 // Trialling is a fault under watch.
 type Trialling struct {
 	Endpoints Endpoints
-	Out       io.Writer // the story as it happens; nil: silence
+	Out       io.Writer // the story as it happens, one Write a line; nil: silence
 	Fault     Fault
 	At        time.Time // of the fault, by the lab's clock
 	Profile   string
 
 	// Incident is the one that the trial follows; empty: the leading one of Fault.VM that opened after At.
 	Incident string
+	// Patience is how long after the fault an incident may take to come; zero: as long as the context lasts.
+	Patience time.Duration
 
 	seen   map[string]bool
 	story  []Moment
+	said   time.Time            // the newest line
 	downAt map[string]time.Time // instances of the VM, down since
 	upAt   map[string]time.Time
 }
 
 // Configuration is the only one of the white paper's three that this release runs.
 const Configuration = "monitored-host-cluster"
+
+// ErrNoIncident is the error of a trial whose fault led to no incident.
+var ErrNoIncident = errors.New("no incident came of the fault")
 
 // Watch follows the trial until its incident has come to its end, or ctx ends. It returns what is known by then;
 // the error says why there is no end.
@@ -55,9 +65,13 @@ func (t *Trialling) Watch(ctx context.Context) (Trial, error) {
 		if ended {
 			return trial, nil
 		}
+		if t.Patience > 0 && trial.Incident == "" && time.Since(t.At) > t.Patience {
+			return trial, fmt.Errorf("%w within %s", ErrNoIncident, t.Patience)
+		}
+		t.still(trial)
 		select {
 		case <-ctx.Done():
-			return trial, fmt.Errorf("the incident came to no end: %w", ctx.Err())
+			return trial, fmt.Errorf("the incident came to no end: %w", context.Cause(ctx))
 		case <-tick.C:
 		}
 	}
@@ -79,10 +93,12 @@ func (t *Trialling) look(ctx context.Context) (Trial, bool, error) {
 	keep(err)
 	counts := counters.VMs[t.Fault.VM]
 	t.counted(counts)
-	if at, ok, err := t.Endpoints.FirstFailedProbe(ctx, t.Fault.VM, t.Fault.Instance, t.At); err == nil && ok {
-		t.once("probe", at, "first failed probe", "Prometheus' first sample of a failed probe")
-	} else {
+	if !t.seen[keyProbe] {
+		at, ok, err := t.Endpoints.FirstFailedProbe(ctx, t.Fault.VM, t.Fault.Instance, t.At)
 		keep(err)
+		if ok {
+			t.once(keyProbe, at, "first failed probe", "Prometheus' first sample of a failed probe")
+		}
 	}
 	alerts, err := t.Endpoints.Alerts(ctx)
 	keep(err)
@@ -98,9 +114,27 @@ func (t *Trialling) look(ctx context.Context) (Trial, bool, error) {
 		t.incident(i)
 	}
 	trial := t.trial(i, counts)
+	if first := t.first(incidents); !first.IsZero() {
+		trial.DetectionSeconds = after(t.At, first)
+	}
 	// While the end is the incident's, SQL Server's return is the lab's: both belong to a trial that heals.
 	ended := ok && Ended(i) && (i.Phase != incident.Healed || len(t.upAt) > 0 || len(t.downAt) == 0)
 	return trial, ended, errors.Join(errs...)
+}
+
+// keyProbe is the first failed probe among what was seen.
+const keyProbe = "probe"
+
+// first is when the first incident of the trial's virtual machine was opened, whatever its class: the first accepted
+// webhook. Zero while there is none.
+func (t *Trialling) first(all []incident.Incident) (first time.Time) {
+	for _, i := range all {
+		mine := t.Incident == "" && i.VM.Name == t.Fault.VM && t.about(i) || i.ID == t.Incident
+		if mine && !i.OpenedAt.Before(t.At) && (first.IsZero() || i.OpenedAt.Before(first)) {
+			first = i.OpenedAt
+		}
+	}
+	return first
 }
 
 // Ended reports whether an incident has come to an end that nothing of ours changes any more.
@@ -126,7 +160,7 @@ func (t *Trialling) pick(all []incident.Incident) (incident.Incident, bool) {
 				return i, true
 			}
 			continue
-		case i.VM.Name != t.Fault.VM || i.OpenedAt.Before(t.At):
+		case i.VM.Name != t.Fault.VM || i.OpenedAt.Before(t.At) || !t.about(i):
 			continue
 		}
 		if !found || slices.Index(order, i.Fault) < slices.Index(order, best.Fault) {
@@ -134,6 +168,11 @@ func (t *Trialling) pick(all []incident.Incident) (incident.Incident, bool) {
 		}
 	}
 	return best, found
+}
+
+// about reports whether an incident can be of the trial's instance: its own, or one of the whole machine.
+func (t *Trialling) about(i incident.Incident) bool {
+	return t.Fault.Instance == "" || i.Instance == evidence.NoInstance || i.Instance == t.Fault.Instance
 }
 
 // lab tells what the lab's state shows of the virtual machine.
@@ -158,27 +197,37 @@ func (t *Trialling) counted(c LabCounts) {
 	tell := func(kind, event string, list []LabCount) {
 		for n, x := range list {
 			if !x.At.Before(t.At) {
-				t.once(fmt.Sprint(kind, n), x.At, event, x.Method)
+				t.once(fmt.Sprint(kind, n), x.At, event, strings.TrimSpace(x.Method+" "+x.Detail))
 			}
 		}
 	}
-	tell("command", "command received", c.Commands)
+	tell("command", "command", c.Commands)
 	tell("failover", "failover by the cluster", c.FailoversByCluster)
 	tell("move", "move commanded", c.MovesCommanded)
 }
 
-// incident tells what is new in the incident's own story, and every guard's verdict once it has decided.
+// incident tells what is new in the incident's own story, and each guard's verdict before what follows from it.
 func (t *Trialling) incident(i incident.Incident) {
-	t.once("webhook", i.OpenedAt, "webhook", "accepted; incident "+i.ID)
+	t.once("webhook "+i.ID, i.OpenedAt, "webhook", "accepted; incident "+i.ID)
 	for _, e := range i.Timeline {
-		if e.Event == "acting" || e.Event == "refused" || e.Event == "told" || e.Event == "proposed" {
-			for _, v := range i.Verdicts {
-				if v.Guard != "G9" {
-					t.once("verdict "+v.Guard, e.At, "guard "+v.Guard, fmt.Sprintf("%s: %s (%s)", v.Outcome, v.Detail, v.Name))
-				}
-			}
+		event := e.Event
+		switch event {
+		case "held", string(incident.Acting), string(incident.Refused), string(incident.Told), string(incident.Proposed), "issued":
+			t.verdicts(i, e.At)
+		case "healthy":
+			event = "verification"
 		}
-		t.once("story "+e.At.String()+e.Event+e.Detail, e.At, e.Event, e.Detail)
+		t.once("story "+i.ID+e.At.String()+e.Event+e.Detail, e.At, event, e.Detail)
+	}
+	if len(i.Timeline) > 0 {
+		t.verdicts(i, i.Timeline[len(i.Timeline)-1].At)
+	}
+}
+
+// verdicts tells each guard's verdict that is not what the guard said last.
+func (t *Trialling) verdicts(i incident.Incident, at time.Time) {
+	for _, v := range i.Verdicts {
+		t.once("verdict "+i.ID+v.Guard+string(v.Outcome)+v.Reason, at, "guard "+v.Guard, fmt.Sprintf("%s: %s (%s)", v.Outcome, v.Detail, v.Name))
 	}
 }
 
@@ -197,14 +246,28 @@ func (t *Trialling) tell(at time.Time, event, detail string) {
 	if t.Out != nil {
 		fmt.Fprintf(t.Out, "%+8.2f s  %-24s %s\n", m.AtSeconds, m.Event, m.Detail)
 	}
+	t.said = time.Now()
+}
+
+// still says where the trial stands after a silence.
+func (t *Trialling) still(now Trial) {
+	if t.Out == nil || time.Since(t.said) < sayEvery {
+		return
+	}
+	t.said = time.Now()
+	what := "no alert has arrived yet"
+	if now.Incident != "" {
+		what = now.Outcome + ": " + now.Summary
+	}
+	fmt.Fprintf(t.Out, "%+8.2f s  … %.200s\n", time.Since(t.At).Seconds(), what)
 }
 
 // trial is what is known by now.
 func (t *Trialling) trial(i incident.Incident, c LabCounts) Trial {
 	r := Trial{
 		Fault: t.Fault.Fault, Configuration: Configuration, Profile: t.Profile, VM: t.Fault.VM, Instance: t.Fault.Instance,
-		Incident: i.ID, Alert: i.Alert.Name, FaultAt: t.At.UTC().Format("2006-01-02T15:04:05.000Z07:00"),
-		Commands: []string{}, Outcome: string(i.Phase), HealedBy: string(i.HealedBy), Summary: i.Summary,
+		Incident: i.ID, Alert: i.Alert.Name, FaultAt: stamp(t.At),
+		Commands: []string{}, Outcome: string(i.Phase), HealedBy: string(i.HealedBy), Summary: i.Summary, Plan: i.Plan,
 	}
 	since := func(list []LabCount) (n []LabCount) {
 		for _, x := range list {
@@ -215,7 +278,7 @@ func (t *Trialling) trial(i incident.Incident, c LabCounts) Trial {
 		return n
 	}
 	if i.ID != "" {
-		r.DetectionSeconds = after(t.At, i.OpenedAt)
+		r.AlertAt = stamp(i.Alert.StartsAt)
 		if r.Instance == "" {
 			r.Instance = i.Instance
 		}
@@ -249,6 +312,9 @@ func (t *Trialling) trial(i incident.Incident, c LabCounts) Trial {
 	})
 	return r
 }
+
+// stamp is RFC 3339 in UTC with milliseconds, as the lab writes its times.
+func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z07:00") }
 
 func after(from, to time.Time) *float64 {
 	d := to.Sub(from).Round(time.Millisecond).Seconds()

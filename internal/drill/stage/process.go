@@ -6,11 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"time"
@@ -29,14 +29,14 @@ type Process struct {
 	Log  string // path of what it printed
 
 	cmd  *exec.Cmd
-	file *os.File
 	done chan struct{}
 	err  error
 
 	stopping sync.Once
 }
 
-// StartProcess starts a program whose output goes to dir/name.log.
+// StartProcess starts a program whose output goes to dir/name.log. Where the system can do it, the program does not
+// outlive ours, however ours ends.
 func StartProcess(dir, name, path string, env []string, args ...string) (*Process, error) {
 	logPath := filepath.Join(dir, name+".log")
 	file, err := os.Create(logPath)
@@ -46,16 +46,26 @@ func StartProcess(dir, name, path string, env []string, args ...string) (*Proces
 	cmd := exec.Command(path, args...)
 	cmd.Stdout, cmd.Stderr = file, file
 	cmd.Env = append(os.Environ(), env...)
-	if err := cmd.Start(); err != nil {
-		file.Close()
-		return nil, fmt.Errorf("start %s: %w", name, err)
-	}
-	p := &Process{Name: name, Log: logPath, cmd: cmd, file: file, done: make(chan struct{})}
+	dieTogether(cmd)
+	p := &Process{Name: name, Log: logPath, cmd: cmd, done: make(chan struct{})}
+	started := make(chan error, 1)
 	go func() {
 		defer close(p.done)
 		defer file.Close()
-		p.err = cmd.Wait()
+		// Linux ends the child when the thread that made it ends, not when the process does (prctl(2),
+		// PR_SET_PDEATHSIG): this goroutine keeps its thread for as long as the child lives.
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		err := cmd.Start()
+		started <- err
+		if err == nil {
+			p.err = cmd.Wait()
+		}
 	}()
+	if err := <-started; err != nil {
+		<-p.done
+		return nil, fmt.Errorf("start %s: %w", name, err)
+	}
 	return p, nil
 }
 
@@ -74,12 +84,14 @@ func (p *Process) Kill() {
 // Stop asks the program to end, insists after a while, and returns when it has.
 func (p *Process) Stop() {
 	p.stopping.Do(func() {
-		_ = p.cmd.Process.Signal(os.Interrupt)
+		if err := p.cmd.Process.Signal(os.Interrupt); err != nil {
+			p.Kill() // it has ended, or this system knows no such signal
+			return
+		}
 		select {
 		case <-p.done:
 		case <-time.After(stopGrace):
-			_ = p.cmd.Process.Kill()
-			<-p.done
+			p.Kill()
 		}
 	})
 }
@@ -105,12 +117,21 @@ func (p *Process) WaitReady(ctx context.Context, out io.Writer, url string) erro
 		}
 		select {
 		case <-p.done:
-			return fmt.Errorf("%s ended while it was started: %w\n%s", p.Name, errors.Join(p.err), p.tail())
+			return p.ended()
 		case <-ctx.Done():
-			return fmt.Errorf("%s is not ready: %s: %w\n%s", p.Name, last, ctx.Err(), p.tail())
+			return fmt.Errorf("%s is not ready: %s: %w\n%s", p.Name, last, context.Cause(ctx), p.tail())
 		case <-time.After(readyEvery):
 		}
 	}
+}
+
+// ended is the error of a program that ended when it should not have; it must have.
+func (p *Process) ended() error {
+	err := p.err
+	if err == nil {
+		err = errors.New("exit status 0")
+	}
+	return fmt.Errorf("%s ended by itself: %w\n%s", p.Name, err, p.tail())
 }
 
 // tail is the end of the program's log.
@@ -141,19 +162,4 @@ func ask(ctx context.Context, url string) (int, string, error) {
 	defer resp.Body.Close()
 	b, err := io.ReadAll(io.LimitReader(resp.Body, 4096))
 	return resp.StatusCode, string(b), err
-}
-
-// freeAddresses finds n loopback addresses that nobody listens on. Somebody else could take one before its program
-// does; the program then fails to start and says so.
-func freeAddresses(n int) ([]string, error) {
-	var list []string
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, fmt.Errorf("find a free port: %w", err)
-		}
-		defer l.Close()
-		list = append(list, l.Addr().String())
-	}
-	return list, nil
 }

@@ -1,0 +1,106 @@
+package stage
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hypervigil/hypervigil/internal/config"
+	"github.com/hypervigil/hypervigil/internal/generate"
+	"github.com/hypervigil/hypervigil/internal/lab"
+	"github.com/hypervigil/hypervigil/rules"
+)
+
+// The files that a stage writes into its folder.
+const (
+	configFile       = "hypervigil.yml"
+	prometheusFile   = "prometheus.yml"
+	alertmanagerFile = "alertmanager.yml"
+)
+
+// What a stage overrides so that a reader need not wait for minutes. Only the lab gets away with limits that are
+// weaker than the defaults.
+const (
+	speed              = rules.Fast
+	holdOff            = 5 * time.Second
+	hold               = 3 * time.Second
+	healthCheckTimeout = 15 * time.Second
+	healCleanStopAfter = 5 * time.Second
+)
+
+// commandLimit bounds one call of hypervigilctl or promtool.
+const commandLimit = 20 * time.Second
+
+// policy is the policy "standard" as the stage overrides it, in the form that lab.ConfigOptions wants.
+func (o Options) policy() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "      health_check_timeout: %s\n", healthCheckTimeout)
+	fmt.Fprintf(&b, "      limits: {hold: %s}\n", hold)
+	if o.HealCleanStop {
+		fmt.Fprintf(&b, "      clean_stop: {heal_after: %s}\n", healCleanStopAfter)
+	}
+	return b.String()
+}
+
+// configure writes hypervigil.yml and lets hypervigilctl write the rest from it, as an operator would.
+func (s *Stage) configure(ctx context.Context) error {
+	dir := s.options.Dir
+	path, err := s.Lab.Config(lab.ConfigOptions{
+		Dir: dir, Alertmanagers: s.Alertmanagers, LedgerPath: s.ledger(), HoldOff: holdOff, Policy: s.options.policy(),
+	})
+	if err != nil {
+		return fmt.Errorf("write the configuration: %w", err)
+	}
+	if s.Config, err = config.Load(path); err != nil {
+		return err
+	}
+	s.TokenFile = s.Config.Receiver.Webhook.TokenFile
+	webhook := s.options.Webhook
+	if webhook == "" {
+		webhook = s.Webhook
+	}
+	common := []string{"--config=" + path, "--speed=" + speed.String(), "--out=" + dir}
+	for _, args := range [][]string{
+		{"generate", "rules"},
+		{"generate", "prometheus", "--exporter.url=" + s.Endpoints.Exporter, "--receiver.url=" + s.Endpoints.Receiver},
+		{"generate", "alertmanager", "--webhook.url=" + webhook},
+	} {
+		if err := call(ctx, s.options.Programs.Ctl, append(args, common...)...); err != nil {
+			return err
+		}
+	}
+	if err := call(ctx, s.options.Programs.Promtool, "check", "config", filepath.Join(dir, prometheusFile)); err != nil {
+		return err
+	}
+	s.say("hypervigilctl wrote the configurations of Prometheus and Alertmanager into %s; promtool finds no fault in Prometheus'", dir)
+	if s.options.EditAlertmanager == nil {
+		return nil
+	}
+	file := filepath.Join(dir, alertmanagerFile)
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(file, []byte(s.options.EditAlertmanager(string(text))), 0o600)
+}
+
+// call runs a program to its end.
+func call(ctx context.Context, path string, args ...string) error {
+	ctx, cancel := context.WithTimeout(ctx, commandLimit)
+	defer cancel()
+	if out, err := exec.CommandContext(ctx, path, args...).CombinedOutput(); err != nil {
+		return fmt.Errorf("%s %s: %w\n%s", filepath.Base(path), strings.Join(args, " "), err, out)
+	}
+	return nil
+}
+
+// jobs lists Prometheus' jobs by the configuration.
+func jobs(c *config.Config) []string {
+	return append(slices.Sorted(maps.Keys(c.Exporter.Modules)), generate.ExporterJob, generate.ReceiverJob)
+}
