@@ -1,0 +1,237 @@
+package receiver
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/go-kit/log"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"github.com/hypervigil/hypervigil/internal/cluster"
+	"github.com/hypervigil/hypervigil/internal/config"
+	"github.com/hypervigil/hypervigil/receiver/evidence"
+	"github.com/hypervigil/hypervigil/receiver/incident"
+	"github.com/hypervigil/hypervigil/receiver/ledger"
+	"github.com/hypervigil/hypervigil/receiver/remedy"
+)
+
+// fakeSite is a world in which every call takes a given time; it keeps what it was asked, in order.
+type fakeSite struct {
+	takes time.Duration
+
+	mu    sync.Mutex
+	calls []string
+}
+
+func (f *fakeSite) called(ctx context.Context, what string) {
+	f.mu.Lock()
+	f.calls = append(f.calls, what)
+	f.mu.Unlock()
+	select {
+	case <-time.After(f.takes):
+	case <-ctx.Done():
+	}
+}
+
+func (f *fakeSite) Read(ctx context.Context, _ evidence.Ask) evidence.Round {
+	f.called(ctx, "read")
+	return evidence.Round{}
+}
+
+func (f *fakeSite) Sample(ctx context.Context, _ string) map[string]evidence.Reading[cluster.View] {
+	f.called(ctx, "sample")
+	return nil
+}
+
+func (f *fakeSite) Prove(ctx context.Context, _ evidence.VM) evidence.Proof {
+	f.called(ctx, "prove")
+	return evidence.Proof{Missing: []string{"nothing is proven here"}}
+}
+
+func (f *fakeSite) Do(ctx context.Context, _ remedy.Command) remedy.Result {
+	f.called(ctx, "do")
+	return remedy.Result{Sent: true, Answered: ctx.Err() == nil}
+}
+
+func (f *fakeSite) IsLab(context.Context, string) (bool, error) { return true, nil }
+
+func (f *fakeSite) did(what string) int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(slices.DeleteFunc(slices.Clone(f.calls), func(c string) bool { return c != what }))
+}
+
+const driverConfig = `credentials: {c: {username: u, password_env: HYPERVIGIL_TEST_PASSWORD}}
+clusters:
+  - name: hv-test
+    reader: c
+    operator: c
+    guest_operator: c
+    nodes: [{name: HV1, addresses: [127.0.0.1]}]
+    virtual_machines:
+      - {name: SQL01, guest: {address: 127.0.1.1}, sql_servers: [{instance: MSSQLSERVER, address: "127.0.1.1:1433", credential: c}]}
+receiver:
+  ledger: {path: ledger.db}
+  webhook: {token_env: HYPERVIGIL_TEST_TOKEN}
+  alertmanagers: ["http://127.0.0.1:9093"]
+  policies: {standard: {}}
+`
+
+// testDriver makes a driver, inside a synctest bubble.
+func testDriver(t *testing.T, site Site, commit Commit) *driver {
+	t.Helper()
+	cfg, err := config.Parse("test.yml", []byte(driverConfig))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return newDriver(site, commit, incident.New(cfg, time.Now()), log.NewNopLogger(), newMetrics(prometheus.NewRegistry()))
+}
+
+// noLedger takes everything and keeps nothing.
+func noLedger(context.Context, []ledger.Op) error { return nil }
+
+// start runs a driver until end, which waits for it.
+func start(d *driver) (end func()) {
+	var run sync.WaitGroup
+	run.Go(func() { d.run(nil) })
+	return func() {
+		d.stop()
+		run.Wait()
+	}
+}
+
+func firing(record string) incident.Notified {
+	return incident.Notified{At: incident.At(time.Now()), Record: record, Alerts: []incident.NotifiedAlert{{
+		Firing: true, StartsAt: time.Now(), Labels: map[string]string{
+			"alertname": "SQLServerDown", "cluster": "hv-test", "vm": "SQL01", "sql_instance": "MSSQLSERVER", "fault": "service",
+			"severity": "critical", "hypervigil": "act",
+		},
+	}}}
+}
+
+// TestNothingIsDoneBeforeItIsOnDisk: while the ledger cannot be written no decision is in force and nothing is read
+// for it; when it can be again, everything goes on by itself.
+func TestNothingIsDoneBeforeItIsOnDisk(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		site := &fakeSite{takes: time.Millisecond}
+		var mu sync.Mutex
+		broken, written := true, []string(nil)
+		d := testDriver(t, site, func(_ context.Context, batch []ledger.Op) error {
+			mu.Lock()
+			defer mu.Unlock()
+			if broken {
+				return errors.New("disk full")
+			}
+			for _, op := range batch {
+				written = append(written, op.Key)
+			}
+			return nil
+		})
+		end := start(d)
+		synctest.Wait()
+		d.send(firing("intake/1"))
+		time.Sleep(10 * time.Second)
+		if n := len(d.state.Load().Incidents); n != 0 || site.did("read") != 0 {
+			t.Errorf("%d incidents and %d reads while the ledger could not be written, want none", n, site.did("read"))
+		}
+		if n := testutil.ToFloat64(d.metrics.ledgerErrors); n < 5 {
+			t.Errorf("%v errors counted in 10 s, want one each second", n)
+		}
+		mu.Lock()
+		broken = false
+		mu.Unlock()
+		time.Sleep(2 * time.Second)
+		if len(d.state.Load().Incidents) != 1 || site.did("read") == 0 {
+			t.Error("the decision was not taken up when the ledger could be written again")
+		}
+		mu.Lock()
+		if !slices.Contains(written, "intake/1") {
+			t.Errorf("written: %v, want the notification's record deleted with what came of it", written)
+		}
+		mu.Unlock()
+		end()
+	})
+}
+
+// TestAStaleCommandIsNotSent: a command whose read has grown too old stays here, and Step learns of it (G9).
+func TestAStaleCommandIsNotSent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		site := &fakeSite{}
+		d := testDriver(t, site, noLedger)
+		d.perform([]incident.Effect{incident.Send{NotAfter: time.Now().Add(-time.Millisecond), Command: remedy.Command{Method: remedy.StartService, Timeout: time.Second}}})
+		e := (<-d.events).(incident.Commanded)
+		if e.Result.Sent || e.Result.Failure != "stale" || site.did("do") != 0 {
+			t.Errorf("result = %+v after %d commands, want it not sent as stale", e.Result, site.did("do"))
+		}
+		d.perform([]incident.Effect{incident.Send{NotAfter: time.Now().Add(time.Millisecond), Command: remedy.Command{Method: remedy.StartService, Timeout: time.Second}}})
+		if e := (<-d.events).(incident.Commanded); !e.Result.Sent || site.did("do") != 1 {
+			t.Errorf("result = %+v, want a fresh command sent", e.Result)
+		}
+		end(d)
+	})
+}
+
+// end stops a driver that was not run.
+func end(d *driver) {
+	d.stop()
+	d.wake.Stop()
+	d.work.Wait()
+}
+
+// TestACommandOutlivesTheStop: what has begun comes back and is known, within its own time-out; nothing new begins.
+func TestACommandOutlivesTheStop(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		site := &fakeSite{takes: 3 * time.Second}
+		d := testDriver(t, site, noLedger)
+		send := incident.Send{NotAfter: time.Now().Add(time.Hour), Command: remedy.Command{Method: remedy.StartService, Timeout: 10 * time.Second}}
+		d.perform([]incident.Effect{send})
+		time.Sleep(time.Second)
+		d.stop()
+		began := time.Now()
+		d.work.Wait()
+		if took := time.Since(began); took != 2*time.Second {
+			t.Errorf("stop waited %s for the command, want the 2 s that it still took", took)
+		}
+		d.perform([]incident.Effect{send})
+		d.work.Wait()
+		if n := site.did("do"); n != 1 {
+			t.Errorf("%d commands, want none to begin after the stop", n)
+		}
+		d.wake.Stop()
+	})
+}
+
+// TestALostClaimIsTold: where the action's key exists, nothing of the step counts and Step is told.
+func TestALostClaimIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := testDriver(t, &fakeSite{}, func(context.Context, []ledger.Op) error { return ledger.ErrConflict })
+		claim := incident.Put{Key: "action/x/001", Value: 1, IfAbsent: true, Incident: "x", Number: 1}
+		if d.store([]incident.Effect{claim}, nil) {
+			t.Error("the step was taken although its claim was lost")
+		}
+		if e := (<-d.events).(incident.ClaimLost); e.Incident != "x" || e.Number != 1 {
+			t.Errorf("told %+v, want the claim that was lost", e)
+		}
+		end(d)
+	})
+}
+
+// TestTheClockWakesStep: without any event the driver samples and proves by its own timer.
+func TestTheClockWakesStep(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		site := &fakeSite{takes: time.Millisecond}
+		d := testDriver(t, site, noLedger)
+		finish := start(d)
+		time.Sleep(time.Minute)
+		finish()
+		if site.did("sample") < 5 || site.did("prove") < 5 {
+			t.Errorf("%d samples and %d proofs in a minute, want one at least every 10 s", site.did("sample"), site.did("prove"))
+		}
+	})
+}
