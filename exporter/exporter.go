@@ -15,7 +15,6 @@ import (
 	"fmt"
 	"net/http"
 	"sync"
-	"time"
 
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
@@ -24,7 +23,7 @@ import (
 	"github.com/hypervigil/hypervigil/internal/config"
 )
 
-// Options of an Exporter. All but Config are required.
+// Options of an Exporter. All are required.
 type Options struct {
 	// ConfigFile is hypervigil.yml; it is read now and at every Reload.
 	ConfigFile string
@@ -104,7 +103,7 @@ func (e *Exporter) Reload() error {
 	defer e.reloading.Unlock()
 	next, err := load(e.options.ConfigFile, e.logger, e.options.open)
 	if err != nil {
-		e.metrics.reloaded(err, time.Time{})
+		e.metrics.refused()
 		return err
 	}
 	e.mu.Lock()
@@ -122,7 +121,7 @@ func (e *Exporter) Reload() error {
 		e.wg.Go(old.retire)
 	}
 	e.mu.Unlock()
-	e.metrics.reloaded(nil, time.Now())
+	e.metrics.loaded(next.loaded)
 	level.Info(e.logger).Log("msg", "configuration loaded", "file", e.options.ConfigFile, "clusters", len(next.config.Clusters), "targets", len(next.targets))
 	return nil
 }

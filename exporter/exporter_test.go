@@ -40,9 +40,11 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type world struct {
 	// availability answers for every instance; nil is a healthy one.
 	availability func(ctx context.Context) sqlhealth.Availability
-	asked        atomic.Int32
-	closed       atomic.Int32
-	opened       atomic.Int32
+	// view is called before a node tells its view.
+	view   func(node string)
+	asked  atomic.Int32
+	closed atomic.Int32
+	opened atomic.Int32
 }
 
 var (
@@ -66,6 +68,9 @@ func (p *peer) VirtualMachines(context.Context) ([]cluster.VirtualMachine, error
 }
 
 func (p *peer) View(context.Context) (cluster.View, error) {
+	if p.world.view != nil {
+		p.world.view(p.name)
+	}
 	return cluster.View{
 		By:    p.name,
 		Nodes: []cluster.Node{{Name: "HV1", DynamicWeight: 1}, {Name: "HV2", DynamicWeight: 1}},
@@ -315,6 +320,10 @@ func TestProbeRefusesWhatIsNotInTheInventory(t *testing.T) {
 	}{
 		{"/probe", 400, "module is missing; use one of"},
 		{"/probe?module=snmp&target=hv-cl1", 400, `unknown module "snmp"; use one of ["guest" "hyperv" "mssql_availability" "wsfc"]`},
+		// The design's modules that this release does not have are no modules.
+		{"/probe?module=mssql_diagnostics&target=hv-cl1/SQL01/MSSQLSERVER", 400, `unknown module "mssql_diagnostics"; use one of`},
+		{"/probe?module=application&target=hv-cl1/SQL01", 400, `unknown module "application"; use one of`},
+		{"/sd?module=mssql_databases", 400, `unknown module "mssql_databases"; use one of`},
 		{"/probe?module=wsfc", 404, "target is missing; the module wsfc takes cluster"},
 		{"/probe?module=mssql_availability&target=evil.example:1433", 404, `unknown target "evil.example:1433"; the module mssql_availability takes cluster/vm/instance, as the inventory names it, for example "hv-cl1/SQL01/MSSQLSERVER"`},
 		{"/probe?module=mssql_availability&target=hv-cl1/SQL01", 404, "unknown target"},
@@ -335,7 +344,7 @@ func TestProbeRefusesWhatIsNotInTheInventory(t *testing.T) {
 		t.Errorf("%d peers were asked, want none", got)
 	}
 	for _, page := range pages {
-		if page == "/metrics" || page == "/-/reload" {
+		if page == "/-/reload" {
 			continue
 		}
 		if got := get(e, http.MethodPost, page); got.Code != http.StatusMethodNotAllowed {
@@ -404,6 +413,56 @@ func TestHungCollector(t *testing.T) {
 	})
 }
 
+// TestHungLeftovers has a node that does not return at its deadline, though its collectors do: what they leave behind
+// is counted and bounded like a collector that hangs.
+func TestHungLeftovers(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		var asked atomic.Int32
+		e, _ := start(t, &world{view: func(node string) {
+			if node == "HV2" {
+				asked.Add(1)
+				<-release
+			}
+		}})
+		const probe = "/probe?module=wsfc&target=hv-cl1"
+		for i := range maxAbandoned {
+			expect(t, values(t, get(e, http.MethodGet, probe)), map[string]float64{
+				`probe_success{cluster="hv-cl1"}`:                               1,
+				`wsfc_view_success{cluster="hv-cl1",node="HV1"}`:                1,
+				`wsfc_view_success{cluster="hv-cl1",node="HV2"}`:                0,
+				`wsfc_node_views{cluster="hv-cl1",node="HV2"}`:                  1,
+				`wsfc_view_quorum{cluster="hv-cl1",node="HV2"}`:                 -1,
+				`wsfc_views_read{cluster="hv-cl1"}`:                             1,
+				`probe_collector_timeout{cluster="hv-cl1",collector="cluster"}`: 0,
+			})
+			time.Sleep(2 * grace)
+			if got := e.flights.abandoned(); got["hv-cl1"] != i+1 {
+				t.Errorf("abandoned = %v, want %d", got, i+1)
+			}
+		}
+		expect(t, values(t, get(e, http.MethodGet, probe)), map[string]float64{
+			`probe_success{cluster="hv-cl1"}`: 0,
+			`wsfc_up{cluster="hv-cl1"}`:       -1,
+			`probe_failure_reason{cluster="hv-cl1",collector="cluster",reason="provider_hung"}`: 1,
+			`probe_failure_reason{cluster="hv-cl1",collector="views",reason="provider_hung"}`:   1,
+		})
+		if got := asked.Load(); got != maxAbandoned {
+			t.Errorf("asked %d times, want %d", got, maxAbandoned)
+		}
+		close(release)
+		synctest.Wait()
+		if got := e.flights.abandoned(); len(got) != 0 {
+			t.Errorf("abandoned = %v after the node came back, want none", got)
+		}
+		expect(t, values(t, get(e, http.MethodGet, probe)), map[string]float64{`wsfc_views_read{cluster="hv-cl1"}`: 2})
+		if err := e.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // TestConcurrentScrapesShareOneAnswer has a slow target scraped by four at once, one of them in a hurry.
 func TestConcurrentScrapesShareOneAnswer(t *testing.T) {
 	t.Parallel()
@@ -461,10 +520,17 @@ func TestPanicInACollectorIsItsOwnFailure(t *testing.T) {
 	t.Parallel()
 	w := &world{availability: func(context.Context) sqlhealth.Availability { panic("boom") }}
 	e, _ := start(t, w)
+	var logged bytes.Buffer
+	e.logger = log.NewLogfmtLogger(&logged)
 	expect(t, values(t, get(e, http.MethodGet, probeSQL01)), map[string]float64{
 		"probe_success{" + sql01 + "}": 0,
 		`probe_failure_reason{cluster="hv-cl1",collector="availability",reason="other",sql_instance="MSSQLSERVER",vm="SQL01"}`: 1,
 	})
+	for _, want := range []string{"panic=boom", "TestPanicInACollectorIsItsOwnFailure"} {
+		if !strings.Contains(logged.String(), want) {
+			t.Errorf("the log lacks %q: %s", want, logged.String())
+		}
+	}
 }
 
 func TestServiceDiscovery(t *testing.T) {
@@ -646,6 +712,7 @@ func TestLandingPageLinksEveryProbe(t *testing.T) {
 		`href="sd?module=wsfc"`,
 		`href="metrics"`,
 		"no address to probe", // the guest of SQL02
+		"configuration read 20",
 	} {
 		if !strings.Contains(body, want) {
 			t.Errorf("the page lacks %s", want)

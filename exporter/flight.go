@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -19,15 +20,19 @@ import (
 
 // grace is what a collector gets beyond the deadline to say why it has no answer. A collector that is silent then is
 // abandoned: the HTTP answer goes out without it.
-const grace = 40 * time.Millisecond
+// It is more than what sqlhealth leaves its driver, so that a driver which is slow to notice costs no reason.
+const grace = 60 * time.Millisecond
 
 // maxAbandoned bounds how many runs of one collector may hang at one target. Beyond, it is not run again until one of
 // them returns: a driver that never comes back costs so many goroutines and no more.
 const maxAbandoned = 3
 
+// leftovers stands, where hanging collectors are counted, for what a session's collectors left under way.
+const leftovers = "leftovers"
+
 var (
 	errAbandoned = errors.New("the collector did not end at its deadline")
-	errNotRun    = fmt.Errorf("the collector was not run: %d earlier runs of it still hang", maxAbandoned)
+	errNotRun    = fmt.Errorf("the collector was not run: %d earlier runs still hang", maxAbandoned)
 )
 
 // flightKey says which scrapes may share an answer. A scrape with ?debug=true wants a log of its own.
@@ -152,21 +157,21 @@ func (e *Exporter) fly(f *flight, l log.Logger) {
 	defer inflight.Dec()
 	ctx, cancel := context.WithDeadline(e.ctx, f.deadline)
 	var running sync.WaitGroup
+	stuck := e.flights.hangs(hungKey{f.target.name, leftovers}) >= maxAbandoned
 	for i, c := range f.collectors {
-		key := hungKey{f.target.name, c.Name}
-		if e.flights.hangs(key) >= maxAbandoned {
+		if stuck || e.flights.hangs(hungKey{f.target.name, c.Name}) >= maxAbandoned {
 			f.finish(i, outcome{name: c.Name, result: probe.Result{Err: errNotRun}, reason: dial.ProviderHung, done: true})
 			continue
 		}
-		running.Go(func() { e.collect(ctx, f, i, c, key, l) })
+		running.Go(func() { e.collect(ctx, f, i, c, l) })
 	}
 	all := make(chan struct{})
 	e.wg.Go(func() {
-		defer cancel()
 		running.Wait()
 		close(all)
 		cancel()
 		if f.session.Wait != nil {
+			defer e.overdue(f, leftovers)()
 			f.session.Wait()
 		}
 	})
@@ -180,26 +185,36 @@ func (e *Exporter) fly(f *flight, l log.Logger) {
 	e.metrics.probed(f)
 }
 
+// overdue counts what runs beyond the deadline and its grace as hanging, until ended is called.
+func (e *Exporter) overdue(f *flight, what string) (ended func()) {
+	key := hungKey{f.target.name, what}
+	late := time.AfterFunc(time.Until(f.deadline.Add(grace)), func() { e.flights.hang(key, 1); e.metrics.abandonedTotal.Inc() })
+	return func() {
+		if !late.Stop() {
+			e.flights.hang(key, -1)
+		}
+	}
+}
+
 // collect runs one collector. A panic in one is that one's failure and not the exporter's.
-func (e *Exporter) collect(ctx context.Context, f *flight, i int, c probe.Collector, key hungKey, l log.Logger) {
-	overdue := time.AfterFunc(time.Until(f.deadline.Add(grace)), func() { e.flights.hang(key, 1); e.metrics.abandonedTotal.Inc() })
+func (e *Exporter) collect(ctx context.Context, f *flight, i int, c probe.Collector, l log.Logger) {
+	ended := e.overdue(f, c.Name)
 	start := time.Now()
 	var result probe.Result
 	defer func() {
 		if p := recover(); p != nil {
-			level.Error(e.logger).Log("msg", "collector panicked", "module", f.module.Name, "target", f.target.name, "collector", c.Name, "panic", p)
+			level.Error(e.logger).Log("msg", "collector panicked", "module", f.module.Name, "target", f.target.name, "collector", c.Name, "panic", p, "stack", string(debug.Stack()))
 			result = probe.Result{Err: &probe.Error{Why: dial.Other, Err: errors.New("the collector panicked; the exporter's log says where")}}
 		}
-		if !overdue.Stop() {
-			e.flights.hang(key, -1)
-		}
+		ended()
 		o := outcome{name: c.Name, result: result, duration: time.Since(start), done: true}
 		if result.Err != nil {
 			o.reason = probe.Reason(result.Err)
 			o.timeout = ctx.Err() != nil
+			l = log.With(l, "reason", string(o.reason), "err", result.Err)
 		}
 		f.finish(i, o)
-		level.Debug(l).Log("msg", "collector ended", "collector", c.Name, "duration", o.duration, "reason", string(o.reason), "err", result.Err)
+		level.Debug(l).Log("msg", "collector ended", "collector", c.Name, "duration", o.duration)
 	}()
 	result = c.Collect(ctx, log.With(l, "collector", c.Name))
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/go-kit/log"
 	"github.com/prometheus/client_golang/prometheus"
@@ -56,6 +57,7 @@ type targetKey struct {
 // generation is one configuration with all that was made of it.
 type generation struct {
 	config  *config.Config
+	loaded  time.Time
 	sources *sources
 	order   []*target // as the inventory has them
 	targets map[targetKey]*target
@@ -67,7 +69,7 @@ func newGeneration(c *config.Config, l log.Logger, open opener) (*generation, er
 	if err != nil {
 		return nil, err
 	}
-	g := &generation{config: c, sources: s, targets: map[targetKey]*target{}}
+	g := &generation{config: c, loaded: time.Now(), sources: s, targets: map[targetKey]*target{}}
 	for _, cl := range c.Clusters {
 		g.addCluster(cl)
 	}

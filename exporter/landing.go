@@ -6,6 +6,7 @@ import (
 	"html/template"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/go-kit/log/level"
@@ -22,7 +23,8 @@ var landingTemplate = template.Must(template.New("landing").Parse(landingHTML))
 
 // landing is what the page at / shows.
 type landing struct {
-	Version  string
+	Version  string // empty in a build that was given none
+	Loaded   string // when the configuration was read, RFC 3339
 	Modules  []landingModule
 	Clusters []landingCluster
 }
@@ -45,10 +47,11 @@ type landingVM struct {
 	SQLServers []landingRow
 }
 
-// landingRow is one target, with its address for the reader and a link for each module that can probe it.
+// landingRow is one target, with its addresses for the reader and a link for each module that can probe it.
 type landingRow struct {
-	Name, Address string
-	Links         []link
+	Name      string
+	Addresses []string
+	Links     []link
 }
 
 type link struct{ Module, Probe, Debug string }
@@ -74,7 +77,7 @@ func (e *Exporter) serveLanding(w http.ResponseWriter, _ *http.Request) {
 }
 
 func newLanding(g *generation) landing {
-	page := landing{Version: version.Info()}
+	page := landing{Version: version.Version, Loaded: g.loaded.UTC().Format(time.RFC3339)}
 	for _, name := range g.modules() {
 		m := g.config.Exporter.Modules[name]
 		collectors := m.Collectors
@@ -83,21 +86,24 @@ func newLanding(g *generation) landing {
 		}
 		page.Modules = append(page.Modules, landingModule{
 			Name: name, Prober: m.Prober.String(), Timeout: m.Timeout.Round(time.Millisecond).String(),
-			Collectors: join(collectors), SD: "sd?" + url.Values{"module": {name}}.Encode(),
+			Collectors: strings.Join(collectors, ", "), SD: "sd?" + url.Values{"module": {name}}.Encode(),
 		})
 	}
 	for _, cl := range g.config.Clusters {
 		c := landingCluster{Name: cl.Name, Links: g.links(config.ProberWSFC, cl.Name)}
 		for _, n := range cl.Nodes {
-			c.Nodes = append(c.Nodes, landingRow{Name: n.Name, Address: join(n.Addresses), Links: g.links(config.ProberHyperV, cl.Name+"/"+n.Name)})
+			c.Nodes = append(c.Nodes, landingRow{Name: n.Name, Addresses: n.Addresses, Links: g.links(config.ProberHyperV, cl.Name+"/"+n.Name)})
 		}
 		for _, vm := range cl.VirtualMachines {
 			row := landingVM{Group: vm.GroupName(), landingRow: landingRow{
-				Name: vm.Name, Address: vm.Guest.Address, Links: g.links(config.ProberGuest, cl.Name+"/"+vm.Name),
+				Name: vm.Name, Links: g.links(config.ProberGuest, cl.Name+"/"+vm.Name),
 			}}
+			if vm.Guest.Address != "" {
+				row.Addresses = []string{vm.Guest.Address}
+			}
 			for _, s := range vm.SQLServers {
 				row.SQLServers = append(row.SQLServers, landingRow{
-					Name: s.Instance, Address: s.Address, Links: g.links(config.ProberMSSQL, cl.Name+"/"+vm.Name+"/"+s.Instance),
+					Name: s.Instance, Addresses: []string{s.Address}, Links: g.links(config.ProberMSSQL, cl.Name+"/"+vm.Name+"/"+s.Instance),
 				})
 			}
 			c.VMs = append(c.VMs, row)
@@ -121,15 +127,4 @@ func (g *generation) links(p config.Prober, target string) []link {
 		links = append(links, link{Module: name, Probe: probe, Debug: probe + "&debug=true"})
 	}
 	return links
-}
-
-func join(words []string) string {
-	var out bytes.Buffer
-	for i, w := range words {
-		if i > 0 {
-			out.WriteString(", ")
-		}
-		out.WriteString(w)
-	}
-	return out.String()
 }

@@ -11,7 +11,7 @@ import (
 
 // metrics are the exporter's own.
 type metrics struct {
-	reloadOK, reloadTime *prometheus.GaugeVec
+	reloadOK, reloadTime prometheus.Gauge
 	inflight             *prometheus.GaugeVec
 	probes               *prometheus.CounterVec
 	duration             *prometheus.HistogramVec
@@ -33,14 +33,14 @@ const (
 // newMetrics registers the exporter's own metrics; abandoned counts the collectors that hang, by target.
 func newMetrics(r prometheus.Registerer, abandoned func() map[string]int) (*metrics, error) {
 	m := &metrics{
-		reloadOK: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		reloadOK: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: program + "_config_last_reload_successful",
 			Help: "1 means that the configuration file was taken the last time it was read.",
-		}, nil),
-		reloadTime: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		}),
+		reloadTime: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: program + "_config_last_reload_success_timestamp_seconds",
 			Help: "When the configuration in use was read, in seconds since 1970.",
-		}, nil),
+		}),
 		inflight: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: program + "_probe_inflight",
 			Help: "Probes under way; kind is the prober.",
@@ -95,14 +95,13 @@ func (m *metrics) module(name string) {
 	m.duration.WithLabelValues(name)
 }
 
-// reloaded notes how reading the configuration went.
-func (m *metrics) reloaded(err error, at time.Time) {
-	if err != nil {
-		m.reloadOK.WithLabelValues().Set(0)
-		return
-	}
-	m.reloadOK.WithLabelValues().Set(1)
-	m.reloadTime.WithLabelValues().Set(float64(at.UnixMilli()) / 1e3)
+// refused notes that the configuration file was not taken.
+func (m *metrics) refused() { m.reloadOK.Set(0) }
+
+// loaded notes that it was, and when.
+func (m *metrics) loaded(at time.Time) {
+	m.reloadOK.Set(1)
+	m.reloadTime.Set(float64(at.UnixMilli()) / 1e3)
 }
 
 // probed notes a flight that has ended.

@@ -20,7 +20,7 @@ func (e *Exporter) routes() http.Handler {
 		"/":          methods(get, e.serveLanding),
 		"/probe":     methods(get, e.serveProbe),
 		"/sd":        methods(get, e.serveSD),
-		"/metrics":   promhttp.HandlerFor(e.options.Registry, promhttp.HandlerOpts{}),
+		"/metrics":   methods(get, promhttp.HandlerFor(e.options.Registry, promhttp.HandlerOpts{}).ServeHTTP),
 		"/-/healthy": methods(get, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "The exporter is alive.") }),
 		"/-/ready":   methods(get, e.serveReady),
 		"/-/reload":  methods([]string{http.MethodPost, http.MethodPut}, e.serveReload),

@@ -212,8 +212,10 @@ func (p *Prober) Availability(ctx context.Context) Availability {
 	out.Up, out.State, out.Info, out.StartTime = true, StateRunning, info.Info, info.start
 	if info.start.IsZero() {
 		out.Reason = dial.Permission
-		out.Err = &Error{Target: p.address, Phase: dial.PhaseQuery, Reason: dial.Permission, Number: permissionNumber, State: StateRunning,
-			text: "the login may not read sys.dm_os_sys_info; grant it VIEW SERVER STATE, from SQL Server 2022 on VIEW SERVER PERFORMANCE STATE"}
+		out.Err = &Error{
+			Target: p.address, Phase: dial.PhaseQuery, Reason: dial.Permission, Number: permissionNumber, State: StateRunning,
+			text: "the login may not read sys.dm_os_sys_info; grant it VIEW SERVER STATE, from SQL Server 2022 on VIEW SERVER PERFORMANCE STATE",
+		}
 		out.ErrorNumber = permissionNumber
 	}
 	return out
