@@ -6,10 +6,15 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+	"go.yaml.in/yaml/v3"
+
 	"github.com/hypervigil/hypervigil/internal/peers"
+	"github.com/hypervigil/hypervigil/rules/rulestest"
 )
 
 var update = flag.Bool("update", false, "rewrite the sets of rules from the template")
@@ -73,5 +78,122 @@ func TestAnUnknownSpeedIsRefusedByName(t *testing.T) {
 	_, err := Generate("ludicrous")
 	if want := `unknown speed "ludicrous"; use standard or fast`; err == nil || err.Error() != want {
 		t.Errorf("Generate(ludicrous) = %v, want %s", err, want)
+	}
+}
+
+// set is what a test reads of a file of rules.
+type set struct {
+	Groups []struct {
+		Name  string
+		Rules []struct {
+			Record, Alert, Expr, For string
+			Labels, Annotations      map[string]string
+		}
+	}
+}
+
+func load(t *testing.T, s Speed) set {
+	t.Helper()
+	b, err := Generate(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out set
+	if err := yaml.Unmarshal(b, &out); err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+func TestEveryNameInTheRulesIsExported(t *testing.T) {
+	t.Parallel()
+	known := rulestest.Load(t, "..")
+	var recorded []string
+	for _, g := range load(t, Standard).Groups {
+		for _, r := range g.Rules {
+			if r.Record != "" {
+				recorded = append(recorded, r.Record)
+			}
+		}
+	}
+	for _, g := range load(t, Standard).Groups {
+		for _, r := range g.Rules {
+			for _, wrong := range known.Check(r.Expr, recorded) {
+				t.Errorf("%s%s: %s", r.Record, r.Alert, wrong)
+			}
+		}
+	}
+}
+
+func TestEveryAlertSaysWhatItMeansAndHasARunbook(t *testing.T) {
+	t.Parallel()
+	found := map[string]bool{}
+	for _, g := range load(t, Standard).Groups {
+		for _, r := range g.Rules {
+			if r.Alert == "" {
+				continue
+			}
+			found[r.Alert+".md"] = true
+			for _, a := range []string{"summary", "description", "runbook_url"} {
+				if r.Annotations[a] == "" {
+					t.Errorf("%s has no %s", r.Alert, a)
+				}
+			}
+			if r.Labels["severity"] == "" {
+				t.Errorf("%s has no severity", r.Alert)
+			}
+			if want := Runbooks + "/" + r.Alert + ".md"; r.Annotations["runbook_url"] != want {
+				t.Errorf("%s: runbook_url = %q, want %q", r.Alert, r.Annotations["runbook_url"], want)
+			}
+			b, err := os.ReadFile(filepath.Join("..", "docs", "runbooks", r.Alert+".md"))
+			if err != nil {
+				t.Errorf("%s has no runbook: %v", r.Alert, err)
+				continue
+			}
+			for _, heading := range []string{"# " + r.Alert + "\n", "\n## What it means\n", "\n## What Hypervigil does\n", "\n## What you do\n"} {
+				if !strings.Contains(string(b), heading) {
+					t.Errorf("the runbook of %s has no heading %q", r.Alert, strings.TrimSpace(heading))
+				}
+			}
+		}
+	}
+	pages, err := os.ReadDir(filepath.Join("..", "docs", "runbooks"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range pages {
+		if !found[p.Name()] {
+			t.Errorf("docs/runbooks/%s belongs to no alert", p.Name())
+		}
+	}
+}
+
+// TestActingAlertsCarryNothingThatChangesWithAFailover pins the labels that identify an incident.
+func TestActingAlertsCarryNothingThatChangesWithAFailover(t *testing.T) {
+	t.Parallel()
+	faults := map[string]string{}
+	for _, g := range load(t, Standard).Groups {
+		for _, r := range g.Rules {
+			if r.Labels["hypervigil"] != "act" {
+				continue
+			}
+			faults[r.Labels["fault"]] = r.Alert
+			if r.For != "0s" {
+				t.Errorf("%s: for = %s, want 0s: the window is in the expression, where one good probe ends it", r.Alert, r.For)
+			}
+			for l := range r.Labels {
+				switch l {
+				case "fault", "severity", "hypervigil", "sql_instance":
+				default:
+					t.Errorf("%s sets the label %s", r.Alert, l)
+				}
+			}
+		}
+	}
+	want := map[string]string{
+		"service": "SQLServerDown", "hang": "SQLServerHung", "guest": "SQLServerGuestDown", "network": "SQLServerCutOff", "host": "SQLServerHostDown",
+	}
+	if diff := cmp.Diff(want, faults); diff != "" {
+		t.Errorf("alerts by fault class (-want +got):\n%s", diff)
 	}
 }

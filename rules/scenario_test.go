@@ -150,10 +150,6 @@ func scenarios(timing Timing) []scenario {
 		w.nodes["HV1"] = during(fault, mended, "down", "up")
 		return w
 	}
-	with := func(w *world, change func(w *world)) *world {
-		change(w)
-		return w
-	}
 	return []scenario{
 		{name: "all is well", world: healthy(), end: end},
 
@@ -527,11 +523,11 @@ func (s scenario) unitTest(timing Timing) unitTest {
 	for _, name := range slices.Sorted(maps.Keys(sampled)) {
 		u.Series = append(u.Series, input{name, strings.Join(sampled[name], " ")})
 	}
-	watch := s.watch
+	watch, every := s.watch, timing.TellEvaluation
 	if len(watch) == 0 {
-		watch = acting
+		watch, every = acting, timing.Evaluation
 	}
-	for at := time.Duration(0); at <= s.end; at += timing.Evaluation {
+	for at := time.Duration(0); at <= s.end; at += every {
 		for _, name := range watch {
 			c := check{EvalTime: Duration(at), Name: name}
 			for _, a := range s.fires {

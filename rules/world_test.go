@@ -41,8 +41,10 @@ type world struct {
 	nodes map[string]at
 	// owners and groups hold the owner and the state of each machine's group.
 	owners, groups map[string]at
-	// cluster is why no node told its view, or lost.
+	// cluster is why no node told its view, or lost; nil where nobody asks.
 	cluster at
+	// own holds what our own programs say of themselves, by "job instance"; nothing where they cannot be scraped.
+	own map[string]func(t time.Duration) scrape
 }
 
 // healthy is a cluster of three nodes in which all is well: SQL01 with two instances on HV1, SQL02 on HV2.
@@ -127,7 +129,14 @@ func (w *world) targets(timing Timing) []target {
 	for _, node := range slices.Sorted(maps.Keys(w.hosts)) {
 		all = append(all, target{"hyperv", "hv-cl1/" + node, timing.Host, func(t time.Duration) scrape { return w.host(node, t) }})
 	}
-	return append(all, target{"wsfc", "hv-cl1", timing.Host, w.view})
+	if w.cluster != nil {
+		all = append(all, target{"wsfc", "hv-cl1", timing.Host, w.view})
+	}
+	for _, name := range slices.Sorted(maps.Keys(w.own)) {
+		job, instance, _ := strings.Cut(name, " ")
+		all = append(all, target{job, instance, timing.Self, w.own[name]})
+	}
+	return all
 }
 
 func (w *world) host(node string, t time.Duration) scrape {
@@ -199,7 +208,7 @@ func (w *world) series(timing Timing, step, end time.Duration) map[string][]stri
 	}
 	for _, target := range w.targets(timing) {
 		labelled := func(name string) string {
-			return strings.Replace(name, "{", fmt.Sprintf("{instance=%q,job=%q,", target.instance, target.job), 1)
+			return strings.Replace(strings.Replace(name, "{", fmt.Sprintf("{instance=%q,job=%q,", target.instance, target.job), 1), ",}", "}", 1)
 		}
 		var before scrape
 		for i := 0; i < steps; i += int(target.every / step) {

@@ -1,0 +1,109 @@
+// Package rulestest knows which metrics, labels and states the programs really export, so that the tests of the rules,
+// of the dashboards and of the manual notice a name that nobody sends. A wrong name in PromQL is no error to
+// Prometheus: it is an alert that never fires. Only tests import it.
+//
+//	known := rulestest.Load(t, "..")
+//	for _, wrong := range known.Check(expr, recorded) { … }
+package rulestest
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// Vocabulary holds the label values seen, by metric and label.
+type Vocabulary map[string]map[string][]string
+
+// closed are the labels whose values are a list of the program's; those of the others are the inventory's.
+var closed = []string{
+	"state", "flag", "reason", "collector", "phase", "subject", "slot", "mode", "role", "status", "result", "guard", "outcome",
+	"method", "kind", "module", "handler", "alertstate",
+}
+
+// Closed reports whether the label's values are a list of the program's own.
+func Closed(label string) bool { return slices.Contains(closed, label) }
+
+// scraped are the labels that Prometheus itself adds to every series.
+var scraped = []string{"job", "instance"}
+
+// Load reads what the tree at root exports.
+func Load(t testing.TB, root string) Vocabulary {
+	t.Helper()
+	v := Vocabulary{
+		"up":     {"cluster": nil, "node": nil, "vm": nil, "sql_instance": nil}, // of a target; /sd says them
+		"ALERTS": {"alertstate": {"firing", "pending"}, "alertname": nil, "cluster": nil, "vm": nil, "sql_instance": nil, "fault": nil, "severity": nil, "hypervigil": nil},
+	}
+	for _, m := range Metrics(t, root) {
+		v[m.Name] = m.Labels
+		if m.Type == "histogram" {
+			v[m.Name+"_sum"], v[m.Name+"_count"], v[m.Name+"_bucket"] = m.Labels, m.Labels, m.Labels
+		}
+	}
+	return v
+}
+
+var (
+	selector = regexp.MustCompile(`([a-zA-Z_:][a-zA-Z0-9_:]*)\{([^}]*)\}`)
+	matcher  = regexp.MustCompile(`([a-zA-Z_][a-zA-Z0-9_]*)\s*(=~|!~|!=|=)\s*"([^"]*)"`)
+	bare     = regexp.MustCompile(`[a-zA-Z_:][a-zA-Z0-9_:]*`)
+	strs     = regexp.MustCompile(`"[^"]*"`)
+	clauses  = regexp.MustCompile(`\b(by|without|on|ignoring|group_left|group_right)\s*\([^)]*\)`)
+	// prefixes are those of every metric there is; whatever begins otherwise is PromQL's own word.
+	prefixes = regexp.MustCompile(`^(mssql_|hyperv_|wsfc_|guest_|probe_|hypervigil_|windows_|go_|process_|up$|ALERTS)`)
+)
+
+// Check returns what an expression names that nobody exports: metrics, labels in their matchers, and values of labels
+// whose values are ours. Names with a colon are recording rules; recorded lists those there are. A value that begins
+// with a dollar is a dashboard's variable.
+func (v Vocabulary) Check(expr string, recorded []string) []string {
+	var wrong []string
+	for _, s := range selector.FindAllStringSubmatch(expr, -1) {
+		known, ok := v[s[1]]
+		if !ok {
+			continue // said below
+		}
+		for _, m := range matcher.FindAllStringSubmatch(s[2], -1) {
+			wrong = append(wrong, match(s[1], known, m[1], m[2], m[3])...)
+		}
+	}
+	rest := clauses.ReplaceAllString(strs.ReplaceAllString(expr, `""`), "")
+	for _, name := range bare.FindAllString(selector.ReplaceAllString(rest, "$1"), -1) {
+		switch {
+		case strings.Contains(strings.Trim(name, ":"), ":"):
+			if !slices.Contains(recorded, name) {
+				wrong = append(wrong, name+": no such recording rule")
+			}
+		case prefixes.MatchString(name):
+			if _, ok := v[name]; !ok {
+				wrong = append(wrong, name+": no such metric is exported")
+			}
+		}
+	}
+	return wrong
+}
+
+// match says what is wrong with one matcher of a metric.
+func match(metric string, known map[string][]string, label, operator, value string) (wrong []string) {
+	if _, ok := known[label]; !ok {
+		if slices.Contains(scraped, label) {
+			return nil
+		}
+		return []string{metric + "{" + label + "}: no such label"}
+	}
+	// Without a series before something happens there is nothing to compare with.
+	if !Closed(label) || len(known[label]) == 0 {
+		return nil
+	}
+	values := []string{value}
+	if strings.HasSuffix(operator, "~") {
+		values = strings.Split(value, "|")
+	}
+	for _, value := range values {
+		if value != "" && !strings.HasPrefix(value, "$") && !slices.Contains(known[label], value) {
+			wrong = append(wrong, metric+"{"+label+"="+value+"}: no such value is exported")
+		}
+	}
+	return wrong
+}
