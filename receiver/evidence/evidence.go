@@ -5,6 +5,7 @@
 package evidence
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -136,6 +137,17 @@ type Round struct {
 	Host   Reading[cluster.VirtualMachine]  `json:"host"`  // the VM as its owner host sees it
 	Views  map[string]Reading[cluster.View] `json:"views"` // each configured node's view of the cluster
 	Sweep  Reading[Sweep]                   `json:"sweep"`
+}
+
+// KnownViews lists the views that were answered, in the order of their nodes' names: map order must decide nothing.
+func (r Round) KnownViews() []Reading[cluster.View] {
+	var known []Reading[cluster.View]
+	for _, node := range slices.Sorted(maps.Keys(r.Views)) {
+		if v := r.Views[node]; v.Known() {
+			known = append(known, v)
+		}
+	}
+	return known
 }
 
 // Binding is the proof that the names of one virtual machine mean the same machine, made while it was healthy.

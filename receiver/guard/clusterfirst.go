@@ -44,8 +44,8 @@ func clusterFirst(in Input) Verdict {
 	if !ok {
 		return hold("no_evidence", in.soon(), "no evidence has been read yet")
 	}
-	for _, v := range round.Views {
-		if g, ok := v.Value.Group(in.Group); v.Known() && ok {
+	for _, v := range round.KnownViews() {
+		if g, ok := v.Value.Group(in.Group); ok {
 			switch g.State {
 			case cluster.GroupFailed, cluster.GroupOffline:
 				return pass("%s after the fault the group is still not online, says %s", wait, v.Value.By)

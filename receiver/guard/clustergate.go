@@ -1,9 +1,6 @@
 package guard
 
 import (
-	"maps"
-	"slices"
-
 	"github.com/hypervigil/hypervigil/internal/cluster"
 	"github.com/hypervigil/hypervigil/receiver/remedy"
 )
@@ -16,11 +13,7 @@ func clusterGate(in Input) Verdict {
 		return hold("no_evidence", in.soon(), "no evidence has been read yet")
 	}
 	var first *cluster.View
-	for _, by := range slices.Sorted(maps.Keys(round.Views)) {
-		reading := round.Views[by]
-		if !reading.Known() {
-			continue
-		}
+	for _, reading := range round.KnownViews() {
 		v := reading.Value
 		if first == nil {
 			first = &v

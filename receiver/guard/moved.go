@@ -28,8 +28,8 @@ func moved(in Input) Verdict {
 	}
 	now := in.Owners[len(in.Owners)-1].Node
 	if round, ok := in.last(); ok {
-		for _, v := range round.Views {
-			if g, ok := v.Value.Group(in.Group); v.Known() && ok && g.Owner != now {
+		for _, v := range round.KnownViews() {
+			if g, ok := v.Value.Group(in.Group); ok && g.Owner != now {
 				return hold("moving", in.soon(), "%s says the owner is %s; the last sample said %s", v.Value.By, g.Owner, now)
 			}
 		}

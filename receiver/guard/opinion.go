@@ -188,12 +188,10 @@ func (in Input) cutOff(r evidence.Round) Verdict {
 // hostDown: the owner does not answer and the other nodes call it Down, or hold its groups as unmonitored.
 func (in Input) hostDown(r evidence.Round) Verdict {
 	owner, others := "", 0
-	for _, v := range r.Views {
-		if v.Known() {
-			others++
-			if g, ok := v.Value.Group(in.Group); ok {
-				owner = g.Owner
-			}
+	for _, v := range r.KnownViews() {
+		others++
+		if g, ok := v.Value.Group(in.Group); ok {
+			owner = g.Owner
 		}
 	}
 	if others == 0 {

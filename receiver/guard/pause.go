@@ -23,10 +23,7 @@ func pause(in Input) Verdict {
 		return hold("no_evidence", in.soon(), "no evidence has been read yet")
 	}
 	known := false
-	for _, view := range round.Views {
-		if !view.Known() {
-			continue
-		}
+	for _, view := range round.KnownViews() {
 		group, ok := view.Value.Group(in.Group)
 		if !ok {
 			continue

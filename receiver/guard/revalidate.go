@@ -34,10 +34,7 @@ func (in Input) revalidate(cmd remedy.Command, owner string) Verdict {
 		return hold("vm_state", in.soon(), "the VM is not running (EnabledState %d)", round.Host.Value.State)
 	}
 	seen := false
-	for _, view := range round.Views {
-		if !view.Known() {
-			continue
-		}
+	for _, view := range round.KnownViews() {
 		g, ok := view.Value.Group(in.Group)
 		if !ok {
 			continue
@@ -117,10 +114,8 @@ func Oldest(r evidence.Round) time.Time {
 			oldest = at
 		}
 	}
-	for _, v := range r.Views {
-		if v.Known() {
-			consider(v.At)
-		}
+	for _, v := range r.KnownViews() {
+		consider(v.At)
 	}
 	consider(r.Service.At)
 	consider(r.Process.At)

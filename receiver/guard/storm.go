@@ -77,8 +77,8 @@ func (in Input) owner() string {
 	if !ok {
 		return ""
 	}
-	for _, v := range round.Views {
-		if g, ok := v.Value.Group(in.Group); v.Known() && ok {
+	for _, v := range round.KnownViews() {
+		if g, ok := v.Value.Group(in.Group); ok {
 			return g.Owner
 		}
 	}

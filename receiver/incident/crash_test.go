@@ -1,10 +1,13 @@
 package incident_test
 
 import (
+	"bytes"
 	"fmt"
 	"math/rand/v2"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/hypervigil/hypervigil/internal/cluster"
 	"github.com/hypervigil/hypervigil/internal/dial"
@@ -89,62 +92,7 @@ func TestRandomSchedules(t *testing.T) {
 	for seed := range schedules {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
-			rnd := rand.New(rand.NewPCG(uint64(seed), 2))
-			w := newWorld(t, actPolicy)
-			w.warm()
-			names := []string{"SQL01", "SQL02", "SQL03", "SQL04"}
-			deliberate := map[string]bool{}
-			for range 40 {
-				vm := names[rnd.IntN(len(names))]
-				m := w.vms[vm]
-				before := len(w.commands)
-				switch rnd.IntN(14) {
-				case 0, 1:
-					if m.reason == "" {
-						w.kill(vm)
-						w.fire(vm, evidence.Service)
-					}
-				case 2:
-					if m.reason == "" {
-						w.stopCleanly(vm)
-						deliberate[vm] = true
-						w.fire(vm, evidence.Service)
-					}
-				case 3:
-					m.service.State, m.reason = cluster.ServiceRunning, ""
-					deliberate[vm] = false
-					w.alert(vm, false)
-				case 4:
-					if m.reason == "" {
-						m.reason = dial.LoginTimeout
-						w.fire(vm, evidence.Hang)
-					}
-				case 5:
-					w.notify(vm, evidence.Service, "MSSQLSERVER", rnd.IntN(2) == 0, w.now.Add(-time.Duration(rnd.IntN(1200))*time.Second))
-				case 6:
-					w.crash(time.Duration(rnd.IntN(20000)) * time.Millisecond)
-				case 7:
-					w.loseReply = true
-				case 8:
-					w.dropSend = true
-				case 9:
-					w.blind[vm] = !w.blind[vm]
-				case 10:
-					w.down["HV3"] = !w.down["HV3"]
-				case 11:
-					m.owner = w.nodes[rnd.IntN(3)]
-				case 12:
-					w.controls = rnd.IntN(4) != 0
-				case 13:
-					w.silenced = rnd.IntN(4) == 0
-				}
-				w.advance(time.Duration(rnd.IntN(40000)) * time.Millisecond)
-				for _, c := range w.commands[before:] {
-					if deliberate[c.VM.Name] {
-						t.Errorf("%s on %s, which somebody stopped on purpose", c.Method, c.VM)
-					}
-				}
-			}
+			w := play(t, uint64(seed))
 			perVM := map[string]int{}
 			for id, vm := range w.state.VMs {
 				for _, p := range vm.Past {
@@ -161,4 +109,89 @@ func TestRandomSchedules(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestTheSameScheduleGivesTheSameTrace: Step decides by nothing but state and event, so that what a replay shows is
+// what happened.
+func TestTheSameScheduleGivesTheSameTrace(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(10) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			t.Parallel()
+			first, second := play(t, seed), play(t, seed)
+			if diff := cmp.Diff(first.notes, second.notes); diff != "" {
+				t.Fatalf("two runs told different stories (-first +second):\n%s", diff)
+			}
+			for key, value := range first.records {
+				if !bytes.Equal(value, second.records[key]) {
+					t.Fatalf("record %s differs:\n%s\n%s", key, value, second.records[key])
+				}
+			}
+			if len(first.records) != len(second.records) {
+				t.Fatalf("%d and %d records", len(first.records), len(second.records))
+			}
+		})
+	}
+}
+
+// play runs the schedule of one seed.
+func play(t *testing.T, seed uint64) *world {
+	t.Helper()
+	rnd := rand.New(rand.NewPCG(seed, 2))
+	w := newWorld(t, actPolicy)
+	w.warm()
+	names := []string{"SQL01", "SQL02", "SQL03", "SQL04"}
+	deliberate := map[string]bool{}
+	for range 40 {
+		vm := names[rnd.IntN(len(names))]
+		m := w.vms[vm]
+		before := len(w.commands)
+		switch rnd.IntN(14) {
+		case 0, 1:
+			if m.reason == "" {
+				w.kill(vm)
+				w.fire(vm, evidence.Service)
+			}
+		case 2:
+			if m.reason == "" {
+				w.stopCleanly(vm)
+				deliberate[vm] = true
+				w.fire(vm, evidence.Service)
+			}
+		case 3:
+			m.service.State, m.reason = cluster.ServiceRunning, ""
+			deliberate[vm] = false
+			w.alert(vm, false)
+		case 4:
+			if m.reason == "" {
+				m.reason = dial.LoginTimeout
+				w.fire(vm, evidence.Hang)
+			}
+		case 5:
+			w.notify(vm, evidence.Service, "MSSQLSERVER", rnd.IntN(2) == 0, w.now.Add(-time.Duration(rnd.IntN(1200))*time.Second))
+		case 6:
+			w.crash(time.Duration(rnd.IntN(20000)) * time.Millisecond)
+		case 7:
+			w.loseReply = true
+		case 8:
+			w.dropSend = true
+		case 9:
+			w.blind[vm] = !w.blind[vm]
+		case 10:
+			w.down["HV3"] = !w.down["HV3"]
+		case 11:
+			m.owner = w.nodes[rnd.IntN(3)]
+		case 12:
+			w.controls = rnd.IntN(4) != 0
+		case 13:
+			w.silenced = rnd.IntN(4) == 0
+		}
+		w.advance(time.Duration(rnd.IntN(40000)) * time.Millisecond)
+		for _, c := range w.commands[before:] {
+			if deliberate[c.VM.Name] {
+				t.Errorf("%s on %s, which somebody stopped on purpose", c.Method, c.VM)
+			}
+		}
+	}
+	return w
 }

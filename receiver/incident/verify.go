@@ -272,17 +272,13 @@ func (st *stepper) groupWell(i *Incident, r evidence.Round) (string, bool) {
 	if !ok {
 		return "it is no longer in the inventory", false
 	}
-	for _, node := range slices.Sorted(maps.Keys(r.Views)) {
-		v := r.Views[node]
-		if !v.Known() {
-			continue
-		}
+	for _, v := range r.KnownViews() {
 		g, ok := v.Value.Group(vm.GroupName())
 		switch {
 		case !ok:
 			continue
 		case g.State != cluster.GroupOnline:
-			return fmt.Sprintf("group %q is in state %d, not online, says %s", g.Name, g.State, node), false
+			return fmt.Sprintf("group %q is in state %d, not online, says %s", g.Name, g.State, v.Value.By), false
 		case !g.PersistentState:
 			return fmt.Sprintf("group %q would not be started again by the cluster (PersistentState false)", g.Name), false
 		}
