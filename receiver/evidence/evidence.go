@@ -92,7 +92,7 @@ type Login struct {
 type Alert struct {
 	Active     bool      `json:"active"` // on every reachable Alertmanager, neither silenced nor inhibited
 	Suppressed bool      `json:"suppressed,omitempty"`
-	StartsAt   time.Time `json:"starts_at,omitzero"`
+	StartsAt   time.Time `json:"starts_at,omitzero"` // the earliest; zero where no reachable one has the alert
 	Reachable  int       `json:"reachable"`
 	Asked      int       `json:"asked"`
 }

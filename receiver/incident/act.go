@@ -44,7 +44,7 @@ func (st *stepper) plan(i *Incident, in guard.Input, round evidence.Round) {
 	vm := st.s.VMs[i.VM]
 	vm.Past = append(recent(vm.Past, st.now), guard.Past{VM: i.VM, Instance: i.Instance, Rung: in.Rung, Incident: i.ID, Started: st.now})
 	st.setVM(i.VM, vm, true)
-	st.enter(i, Acting, fmt.Sprintf("Every guard passes: %s, %d commands.", in.Rung, len(cmds)))
+	st.enter(i, Acting, fmt.Sprintf("Every guard passes: %s, %s.", in.Rung, commands(len(cmds))))
 	for _, a := range i.Actions {
 		if a.State == Planned {
 			st.tell(i, "planned", a.Command.Cmdlet)
@@ -107,7 +107,8 @@ func (st *stepper) revalidated(i *Incident, round evidence.Round, lab evidence.R
 	i.Verdicts = append(without(i.Verdicts, "G9"), v)
 	switch v.Outcome {
 	case guard.Pass:
-		a.State, a.Issued = Issued, st.now
+		// What came of an earlier try, which did not leave, says nothing about this one.
+		a.State, a.Issued, a.Result = Issued, st.now, nil
 		a.ReadAge = st.now.Sub(guard.Oldest(round))
 		i.Next = time.Time{}
 		st.tell(i, "issued", string(a.Command.Method)+" "+a.Command.Service+"; "+v.Detail)

@@ -162,7 +162,7 @@ func (st *stepper) finish(i *Incident) {
 	var words string
 	switch i.HealedBy {
 	case ByHypervigil:
-		words = fmt.Sprintf("Healed by hypervigil: %s with %d commands.", i.Actions[len(i.Actions)-1].Rung, sent(i))
+		words = fmt.Sprintf("Healed by hypervigil: %s with %s.", i.Actions[len(i.Actions)-1].Rung, sent(i))
 	case ByCluster:
 		from, to := st.move(i)
 		if from != "" {
@@ -178,20 +178,33 @@ func (st *stepper) finish(i *Incident) {
 	st.enter(i, Healed, words)
 }
 
-func sent(i *Incident) int {
+// sent counts, in words, the commands that left.
+func sent(i *Incident) string {
 	n := 0
 	for _, a := range i.Actions {
-		if a.Result != nil && a.Result.Sent {
+		if a.left() {
 			n++
 		}
 	}
-	return n
+	if n == 1 {
+		return "1 command"
+	}
+	return itoa(n) + " commands"
+}
+
+// left reports whether the command left: its result says so, or, where the receiver stopped before there was one, its
+// effect shows.
+func (a Action) left() bool {
+	if a.Result != nil {
+		return a.Result.Sent
+	}
+	return !a.Issued.IsZero() && (a.State == Verified || a.State == Observed)
 }
 
 // healer tells who brought SQL Server back.
 func (st *stepper) healer(i *Incident) Healer {
 	for _, a := range i.Actions {
-		if !a.Issued.IsZero() && (a.State == Verified || a.State == Observed) && (a.Result == nil || a.Result.Sent) {
+		if (a.State == Verified || a.State == Observed) && a.left() {
 			return ByHypervigil
 		}
 	}
@@ -248,6 +261,8 @@ func (st *stepper) well(i *Incident, r evidence.Round) (string, bool) {
 		return "the alert is still active", false
 	case a.Value.Suppressed:
 		return "the alert is silenced or inhibited, not gone", false
+	case !a.Value.StartsAt.IsZero():
+		return "the alert is still active on one Alertmanager of several", false
 	}
 	return "", true
 }

@@ -40,6 +40,8 @@ type world struct {
 	begun     map[string]int // starts of each incident's actions, by action: never more than one
 	loseReply bool           // the next command's answer is lost after it took effect
 	dropSend  bool           // the next command never leaves and its answer is lost
+	keepSend  bool           // the next command never leaves, and that is known
+	half      bool           // one Alertmanager of two has lost the alerts
 	notes     []string
 }
 
@@ -240,6 +242,11 @@ func (w *world) send(e incident.Send) {
 		answer(remedy.Result{Sent: true, Failure: string(dial.QueryTimeout)})
 		return
 	}
+	if w.keepSend {
+		w.keepSend = false
+		answer(remedy.Result{Failure: string(dial.Refused)})
+		return
+	}
 	w.commands = append(w.commands, e.Command)
 	key := fmt.Sprintf("%s/%d", e.Incident, e.Number)
 	if w.begun[key]++; w.begun[key] > 1 {
@@ -409,7 +416,8 @@ func (w *world) round(a evidence.Ask) evidence.Round {
 		switch p {
 		case evidence.PartAlert:
 			r.Alert = evidence.Reading[evidence.Alert]{At: w.now, Value: evidence.Alert{
-				Active: !m.alertAt.IsZero() && !w.silenced, Suppressed: !m.alertAt.IsZero() && w.silenced, Asked: 1, Reachable: 1,
+				Active: !m.alertAt.IsZero() && !w.silenced && !w.half, Suppressed: !m.alertAt.IsZero() && w.silenced,
+				StartsAt: m.alertAt, Asked: 2, Reachable: 2,
 			}}
 		case evidence.PartLogin, evidence.PartDatabases:
 			r.Login = w.login(m, lost)
