@@ -165,6 +165,9 @@ func (d *driver) perform(effects []incident.Effect) {
 		switch effect := effect.(type) {
 		case incident.Put, incident.Delete:
 		case incident.Look:
+			if effect.Purpose == incident.Revalidate {
+				crashPoint("claimed")
+			}
 			d.work.Go(func() { d.look(effect) })
 		case incident.Sample:
 			d.work.Go(func() { d.sample(effect.Cluster) })

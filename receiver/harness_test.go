@@ -217,8 +217,14 @@ func get(t *testing.T, url string) (int, string) {
 // ready waits until commands could be decided.
 func (s *served) ready() {
 	s.chain.t.Helper()
-	until(s.chain.t, "ready", 30*time.Second, func() (bool, string) {
-		code, text := get(s.chain.t, s.web.URL+"/-/ready")
+	ready(s.chain.t, s.web.URL)
+}
+
+// ready waits until the receiver whose web listener is at that URL could decide commands.
+func ready(t *testing.T, web string) {
+	t.Helper()
+	until(t, "ready", 30*time.Second, func() (bool, string) {
+		code, text := get(t, web+"/-/ready")
 		return code == http.StatusOK, text
 	})
 }
@@ -253,9 +259,15 @@ func incidents(t *testing.T, web string) []incident.Incident {
 // phase waits until the one incident has come to a phase, and returns it.
 func (s *served) phase(want incident.Phase, atMost time.Duration) incident.Incident {
 	s.chain.t.Helper()
+	return phase(s.chain.t, s.web.URL, want, atMost)
+}
+
+// phase does so at the receiver whose web listener is at that URL.
+func phase(t *testing.T, web string, want incident.Phase, atMost time.Duration) incident.Incident {
+	t.Helper()
 	var found incident.Incident
-	until(s.chain.t, "incident "+string(want), atMost, func() (bool, string) {
-		all := incidents(s.chain.t, s.web.URL)
+	until(t, "incident "+string(want), atMost, func() (bool, string) {
+		all := incidents(t, web)
 		if len(all) != 1 {
 			return false, fmt.Sprintf("%d incidents", len(all))
 		}

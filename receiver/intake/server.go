@@ -99,6 +99,7 @@ func NewServer(o ServerOptions) (*Server, error) {
 
 // Serve answers until Shutdown, and then returns nil. It closes the listener.
 func (s *Server) Serve(l net.Listener) error {
+	level.Info(s.log).Log("msg", "webhook listening", "address", l.Addr().String(), "tls", s.certs != nil)
 	var err error
 	if s.certs == nil {
 		if !loopback(l.Addr()) {

@@ -1,0 +1,362 @@
+//go:build crashtest
+
+package receiver_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/hypervigil/hypervigil/internal/lab"
+	"github.com/hypervigil/hypervigil/internal/lab/model"
+	"github.com/hypervigil/hypervigil/receiver/incident"
+	"github.com/hypervigil/hypervigil/receiver/intake"
+	"github.com/hypervigil/hypervigil/receiver/ledger"
+)
+
+// program is the program under test.
+const program = "github.com/hypervigil/hypervigil/cmd/hypervigil-receiver"
+
+// programs are the receiver built twice: with the hook that stops it, and as it is shipped.
+type programs struct{ hooked, shipped string }
+
+func build(t *testing.T) programs {
+	t.Helper()
+	p := programs{hooked: filepath.Join(t.TempDir(), "receiver-crashtest"), shipped: filepath.Join(t.TempDir(), "receiver")}
+	for _, args := range [][]string{{"-tags=crashtest", "-o", p.hooked}, {"-o", p.shipped}} {
+		args = append(append([]string{"build", "-buildvcs=false"}, args...), program)
+		if out, err := exec.CommandContext(t.Context(), "go", args...).CombinedOutput(); err != nil {
+			t.Fatalf("go %s: %v\n%s", strings.Join(args, " "), err, out)
+		}
+	}
+	return p
+}
+
+// life is one process of the receiver.
+type life struct {
+	chain *chain
+	cmd   *exec.Cmd
+	log   string // its log's path
+	crash string // the file that the hook writes
+	web   string
+	hook  string // URL of the webhook
+	dead  bool
+}
+
+// The log lines that name the addresses; ports are the system's choice.
+var (
+	webLine  = regexp.MustCompile(`msg="Listening on" address=(127\.0\.0\.1:\d+)`)
+	hookLine = regexp.MustCompile(`msg="webhook listening" address=(127\.0\.0\.1:\d+)`)
+)
+
+// begin starts a process and waits until it is ready. One with the hook will stop at the crash point; one that is
+// shipped takes no notice of it.
+func (c *chain) begin(binary, crashAt string) *life {
+	c.t.Helper()
+	dir := c.t.TempDir()
+	l := &life{chain: c, log: filepath.Join(dir, "log"), crash: filepath.Join(dir, "crash")}
+	file, err := os.Create(l.log)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	defer file.Close()
+	l.cmd = exec.Command(binary, "--config.file="+c.config, "--web.listen-address=127.0.0.1:0", "--webhook.listen-address=127.0.0.1:0")
+	l.cmd.Stderr = file
+	l.cmd.Env = append(os.Environ(), "HYPERVIGIL_CRASH_AT="+crashAt, "HYPERVIGIL_CRASH_FILE="+l.crash)
+	if err := l.cmd.Start(); err != nil {
+		c.t.Fatal(err)
+	}
+	c.t.Cleanup(func() {
+		if !l.dead {
+			l.kill()
+		}
+		if c.t.Failed() {
+			c.t.Logf("log of %s:\n%s", filepath.Base(binary), l.read())
+		}
+	})
+	until(c.t, "listeners", 30*time.Second, func() (bool, string) {
+		text := l.read()
+		web, hook := webLine.FindStringSubmatch(text), hookLine.FindStringSubmatch(text)
+		if web == nil || hook == nil {
+			return false, text
+		}
+		l.web, l.hook = "http://"+web[1], "http://"+hook[1]+"/webhook"
+		return true, ""
+	})
+	ready(c.t, l.web)
+	return l
+}
+
+func (l *life) read() string {
+	text, err := os.ReadFile(l.log)
+	if err != nil {
+		return err.Error()
+	}
+	return string(text)
+}
+
+// kill ends the process as kill -9 does, and waits until it is gone.
+func (l *life) kill() {
+	l.chain.t.Helper()
+	l.dead = true
+	if err := l.cmd.Process.Kill(); err != nil {
+		l.chain.t.Errorf("kill -9 %d: %v", l.cmd.Process.Pid, err)
+	}
+	_ = l.cmd.Wait() // "signal: killed" is what it says
+	if got := l.cmd.ProcessState.String(); got != "signal: killed" {
+		l.chain.t.Errorf("the receiver ended with %q, want it killed", got)
+	}
+}
+
+// stopped waits until the process stands at its crash point, and kills it there.
+func (l *life) stopped(at string) {
+	l.chain.t.Helper()
+	// A hang is believed after three rounds over at least 15 s.
+	until(l.chain.t, "crash point "+at, 2*time.Minute, func() (bool, string) {
+		text, err := os.ReadFile(l.crash)
+		return err == nil && string(text) == at, fmt.Sprint(err)
+	})
+	l.kill()
+}
+
+// stored is what the ledger's file holds.
+type stored struct {
+	incidents []incident.Incident
+	actions   []incident.Action
+	pending   []intake.Notification // accepted and not taken up
+}
+
+// ledger reads the file that a dead process left.
+func (c *chain) ledger() stored {
+	c.t.Helper()
+	store, err := ledger.OpenBolt(filepath.Join(filepath.Dir(c.config), "ledger.db"), ledger.Options{})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	defer store.Close()
+	var s stored
+	if s.pending, err = intake.Pending(c.t.Context(), store); err != nil {
+		c.t.Fatal(err)
+	}
+	for prefix, take := range map[string]func([]byte) error{
+		"incident": func(value []byte) error { return decode(value, &s.incidents) },
+		"action":   func(value []byte) error { return decode(value, &s.actions) },
+	} {
+		if err := store.List(c.t.Context(), ledger.Prefix(prefix), func(_ string, value []byte) error { return take(value) }); err != nil {
+			c.t.Fatal(err)
+		}
+	}
+	return s
+}
+
+// decode appends a record to a list.
+func decode[T any](value []byte, list *[]T) error {
+	var one T
+	err := json.Unmarshal(value, &one)
+	*list = append(*list, one)
+	return err
+}
+
+// received lists what any virtual machine was told to do, in order.
+func received(l *lab.Lab) []string {
+	var list []lab.Count
+	for _, counts := range l.Counters().VMs {
+		list = append(list, counts.Commands...)
+	}
+	slices.SortStableFunc(list, func(a, b lab.Count) int { return time.Time(a.At).Compare(time.Time(b.At)) })
+	texts := []string{}
+	for _, c := range list {
+		text := c.Method
+		if strings.HasPrefix(c.Method, "Win32_Service.") {
+			text += " " + c.Detail // the service; of a process it is the PID
+		}
+		texts = append(texts, text)
+	}
+	return texts
+}
+
+// crash is one moment at which the receiver is killed, and what must be so then and in the end.
+type crash struct {
+	fault string // of the lab
+	at    string // the crash point
+
+	stored []incident.ActionState // of the plan's actions, in the dead process's ledger
+	before []string               // received until then
+
+	end    incident.Phase
+	states []incident.ActionState // of the incident's actions
+	all    []string               // received
+	word   string                 // a part of the incident's summary
+}
+
+// TestTheReceiverIsKilled stops a real process at a crash point, kills it with SIGKILL, reads what it left on disk, and
+// starts it again as it is shipped. Whatever the moment, no command is received twice, and what may never have left is
+// not sent but told to a person.
+func TestTheReceiverIsKilled(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS != "linux" {
+		t.Skip("the lab's dead machines need Linux")
+	}
+	const (
+		startSQL   = "Win32_Service.StartService MSSQLSERVER"
+		stopAgent  = "Win32_Service.StopService SQLSERVERAGENT"
+		terminate  = "Win32_Process.Terminate"
+		startAgent = "Win32_Service.StartService SQLSERVERAGENT"
+	)
+	type list = []incident.ActionState
+	p := build(t)
+	for name, c := range map[string]crash{
+		"before the re-validation": {
+			fault: model.ServiceCrash, at: "claimed", stored: list{incident.Claimed}, before: []string{},
+			// The first plan never began; the second is the same one, made anew.
+			end: incident.Healed, states: list{incident.Failed, incident.Verified}, all: []string{startSQL},
+			word: "Healed by hypervigil: restart_service with 1 command.",
+		},
+		"before the bytes left": {
+			fault: model.ServiceCrash, at: "issued", stored: list{incident.Issued}, before: []string{},
+			end: incident.Escalated, states: list{incident.Failed}, all: []string{},
+			word: "it was issued, its answer was lost, and 3 reads show no effect",
+		},
+		"after the bytes left": {
+			fault: model.ServiceCrash, at: "sent", stored: list{incident.Issued}, before: []string{startSQL},
+			end: incident.Healed, states: list{incident.Verified}, all: []string{startSQL},
+			word: "Healed by hypervigil: restart_service with 1 command.",
+		},
+		"after the first bytes of several left": {
+			fault: model.SQLHang, at: "sent", before: []string{stopAgent},
+			stored: list{incident.Issued, incident.Planned, incident.Planned, incident.Planned},
+			end:    incident.Healed, states: list{incident.Verified, incident.Verified, incident.Verified, incident.Verified},
+			all:  []string{stopAgent, terminate, startSQL, startAgent},
+			word: "Healed by hypervigil: restart_service with 4 commands.",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c.run(t, p)
+		})
+	}
+}
+
+func (c crash) run(t *testing.T, p programs) {
+	chain := newChain(t, quickPolicy)
+	sampleFaster(t, chain.config)
+	first := chain.begin(p.hooked, c.at)
+
+	in, err := chain.lab.Inject(model.Request{Fault: c.fault, VM: "SQL01"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := time.Time(in.At).Add(time.Millisecond)
+	labels := serviceAlert("SQL01")
+	if c.fault == model.SQLHang {
+		labels["alertname"], labels["fault"] = "SQLServerHung", "hang"
+	}
+	notification := body("firing", at, labels)
+	chain.alerts.set(at, labels)
+	chain.notify(first, notification)
+	first.stopped(c.at)
+	c.left(t, chain)
+
+	second := chain.begin(p.shipped, c.at)
+	chain.notify(second, notification) // Alertmanager repeats itself
+	if c.end == incident.Healed {
+		chain.heal("SQL01")
+	}
+	c.ended(t, chain, phase(t, second.web, c.end, time.Minute))
+	if c.end == incident.Healed {
+		return
+	}
+
+	// Nobody has seen to it: neither another death nor another notification makes the receiver try.
+	told := time.Now()
+	second.kill()
+	third := chain.begin(p.shipped, c.at)
+	chain.notify(third, notification)
+	until(t, "the notification taken up", 30*time.Second, func() (bool, string) {
+		all := incidents(t, third.web)
+		return len(all) == 1 && all[0].Alert.ReceivedAt.After(told) && all[0].Asked == "", fmt.Sprintf("%+v", all)
+	})
+	c.ended(t, chain, phase(t, third.web, c.end, time.Second))
+}
+
+// left checks what the dead process left: its plan as far as the crash point, and nothing else.
+func (c crash) left(t *testing.T, chain *chain) {
+	t.Helper()
+	s := chain.ledger()
+	if len(s.incidents) != 1 || s.incidents[0].Phase != incident.Acting || len(s.pending) != 0 {
+		t.Fatalf("ledger: incidents %+v, notifications %+v; want one incident, acting, and no notification", s.incidents, s.pending)
+	}
+	i := s.incidents[0]
+	if diff := cmp.Diff(c.stored, states(i)); diff != "" {
+		t.Errorf("states of the actions in the ledger (-want +got):\n%s", diff)
+	}
+	// Only what was claimed has a record of its own, which the restart goes by.
+	if diff := cmp.Diff(i.Actions[:1], s.actions); diff != "" {
+		t.Errorf("the incident's action and its own record (-incident +record):\n%s", diff)
+	}
+	a := i.Actions[0]
+	if a.Issued.IsZero() != (a.State == incident.Claimed) || !a.Ended.IsZero() || a.Result != nil {
+		t.Errorf("action in the ledger = %+v, want it without result and end, and issued if it says so", a)
+	}
+	if diff := cmp.Diff(c.before, received(chain.lab)); diff != "" {
+		t.Errorf("received before the crash (-want +got):\n%s", diff)
+	}
+}
+
+// ended checks the end.
+func (c crash) ended(t *testing.T, chain *chain, i incident.Incident) {
+	t.Helper()
+	if diff := cmp.Diff(c.states, states(i)); diff != "" {
+		t.Errorf("states of the actions in the end (-want +got):\n%s", diff)
+	}
+	if (i.HealedBy == incident.ByHypervigil) != (c.end == incident.Healed) || !strings.Contains(i.Summary, c.word) {
+		t.Errorf("healed by %q, summary %q; want %q in it", i.HealedBy, i.Summary, c.word)
+	}
+	if diff := cmp.Diff(c.all, received(chain.lab)); diff != "" {
+		t.Errorf("received in all (-want +got):\n%s", diff)
+	}
+}
+
+// states lists the states of an incident's actions.
+func states(i incident.Incident) []incident.ActionState {
+	var list []incident.ActionState
+	for _, a := range i.Actions {
+		list = append(list, a.State)
+	}
+	return list
+}
+
+// notify posts a notification, and wants it taken in.
+func (c *chain) notify(l *life, notification []byte) {
+	c.t.Helper()
+	if code := c.post(l.hook, notification); code != http.StatusAccepted {
+		c.t.Fatalf("webhook answered %d, want 202", code)
+	}
+}
+
+// sampleFaster makes a configuration sample the cluster each second: a receiver is ready after three samples.
+func sampleFaster(t *testing.T, path string) {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	quick := strings.Replace(string(text), "\nreceiver:\n", "\nreceiver:\n  sample_interval: 1s\n", 1)
+	if quick == string(text) {
+		t.Fatalf("no section receiver in\n%s", text)
+	}
+	if err := os.WriteFile(path, []byte(quick), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
