@@ -186,6 +186,11 @@ func sent(i *Incident) string {
 			n++
 		}
 	}
+	return commands(n)
+}
+
+// commands says a number of commands in words.
+func commands(n int) string {
 	if n == 1 {
 		return "1 command"
 	}
