@@ -40,9 +40,9 @@ func after(timing Timing, t time.Duration) time.Duration {
 	return (t + timing.Evaluation - 1) / timing.Evaluation * timing.Evaluation
 }
 
-// windowFull is when a window of 2.5 intervals has nothing good left in it, if the last good sample was one interval
+// windowFull is when SQL Server's own window has nothing good left in it, if the last good sample was one interval
 // before the fault.
-func windowFull(interval time.Duration) time.Duration { return Window(interval) - interval }
+func windowFull(interval time.Duration) time.Duration { return SilentWindow(interval) - interval }
 
 // The alerts, word for word. promtool compares every label and annotation.
 
@@ -128,7 +128,7 @@ func scenarios(timing Timing) []scenario {
 		refused    = during(fault, mended, string(dial.Refused), "")
 		silent     = during(fault, mended, string(dial.TCPTimeout), "")
 		loginHangs = during(fault, mended, string(dial.LoginTimeout), "")
-		sqlWindow  = Duration(Window(timing.SQL))
+		sqlWindow  = Duration(SilentWindow(timing.SQL))
 		hostWindow = Duration(Window(timing.Host))
 		hungFrom   = after(timing, fault+windowFull(timing.SQL))
 		// A host's window of SQL Server's probes: its last good sample is one of SQL Server's own intervals old.
@@ -503,6 +503,12 @@ func tell(t *testing.T, tool string, speed Speed, timing Timing, stories []scena
 	for _, s := range stories {
 		tests.Tests = append(tests.Tests, s.unitTest(timing))
 	}
+	tests.run(t, tool, fmt.Sprintf("the faults begin at %v", faultAt(timing)))
+}
+
+// run lets promtool judge the tests; context is what a reader of a failure wants to know.
+func (tests unitTests) run(t *testing.T, tool, context string) {
+	t.Helper()
 	out, err := yaml.Marshal(tests)
 	if err != nil {
 		t.Fatal(err)
@@ -513,7 +519,7 @@ func tell(t *testing.T, tool string, speed Speed, timing Timing, stories []scena
 	}
 	result, err := exec.CommandContext(t.Context(), tool, "test", "rules", file).CombinedOutput()
 	if err != nil {
-		t.Errorf("the faults begin at %v\n%s", faultAt(timing), excerpt(string(result)))
+		t.Errorf("%s\n%s", context, excerpt(string(result)))
 	}
 }
 

@@ -1,0 +1,54 @@
+package rules
+
+import (
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hypervigil/hypervigil/internal/dial"
+)
+
+// TestAHangFiresWhateverThePhaseOfScrapesAndEvaluations: a probe that gets no answer reaches Prometheus most of a second
+// after the time that its sample bears. An evaluation that falls before that must find enough in its window all the same.
+func TestAHangFiresWhateverThePhaseOfScrapesAndEvaluations(t *testing.T) {
+	t.Parallel()
+	const (
+		step = 100 * time.Millisecond
+		end  = 20 * time.Second // the one evaluation that is looked at
+		late = 950 * time.Millisecond
+	)
+	tool := promtool(t)
+	for _, speed := range Speeds() {
+		timing, err := speed.Timing()
+		if err != nil {
+			t.Fatal(err)
+		}
+		rules, err := filepath.Abs(filepath.Join(speed.String(), File))
+		if err != nil {
+			t.Fatal(err)
+		}
+		tests := unitTests{RuleFiles: []string{rules}, EvaluationInterval: Duration(timing.Evaluation)}
+		for phase := time.Duration(0); phase < timing.SQL; phase += step {
+			values := slices.Repeat([]string{"_"}, int(end/step)+1)
+			for at := phase; at+late <= end; at += timing.SQL {
+				values[at/step] = "1"
+			}
+			u := unitTest{Name: "scraped " + Duration(phase) + " after the evaluation", Interval: Duration(step)}
+			for _, reason := range dial.Reasons() {
+				v := strings.Join(values, " ")
+				if reason != dial.LoginTimeout {
+					v = strings.ReplaceAll(v, "1", "0")
+				}
+				u.Series = append(u.Series, input{series("probe_failure_reason", "cluster", "hv-cl1", "vm", "SQL01", "sql_instance", "MSSQLSERVER",
+					"collector", "availability", "reason", string(reason)), v})
+			}
+			a := hung(Duration(SilentWindow(timing.SQL)), 0, 0)
+			delete(a.labels, "alertname")
+			u.Checks = []check{{EvalTime: Duration(end), Name: a.name, Alerts: []expected{{a.labels, a.annotations}}}}
+			tests.Tests = append(tests.Tests, u)
+		}
+		tests.run(t, tool, speed.String())
+	}
+}
