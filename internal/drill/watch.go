@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/hypervigil/hypervigil/receiver/evidence"
+	"github.com/hypervigil/hypervigil/receiver/guard"
 	"github.com/hypervigil/hypervigil/receiver/incident"
 )
 
@@ -22,6 +23,9 @@ import (
 const (
 	pollEvery = 200 * time.Millisecond
 	sayEvery  = 2 * time.Second
+	// A wait of minutes is told less often.
+	longAfter    = 20 * time.Second
+	sayLongEvery = 5 * time.Second
 )
 
 // Trialling is a fault under watch.
@@ -38,10 +42,18 @@ type Trialling struct {
 	Patience time.Duration
 
 	seen   map[string]bool
+	news   []happening // of this look, not told yet
 	story  []Moment
 	said   time.Time            // the newest line
+	looked time.Time            // the last look
 	downAt map[string]time.Time // instances of the VM, down since
 	upAt   map[string]time.Time
+}
+
+// happening is a moment of the story before it is told.
+type happening struct {
+	at            time.Time
+	event, detail string
 }
 
 // Configuration is the only one of the white paper's three that this release runs.
@@ -54,13 +66,13 @@ var ErrNoIncident = errors.New("no incident came of the fault")
 // the error says why there is no end.
 func (t *Trialling) Watch(ctx context.Context) (Trial, error) {
 	t.begin()
-	t.tell(t.At, "fault", t.Fault.Fault+" on "+t.Fault.VM)
 	tick := time.NewTicker(pollEvery)
 	defer tick.Stop()
 	for {
-		trial, ended, err := t.look(ctx)
+		trial, i, ended, err := t.look(ctx)
 		if err != nil && ctx.Err() == nil {
 			t.once("trouble "+err.Error(), time.Now(), "not answered", err.Error())
+			t.tell()
 		}
 		if ended {
 			return trial, nil
@@ -68,7 +80,7 @@ func (t *Trialling) Watch(ctx context.Context) (Trial, error) {
 		if t.Patience > 0 && trial.Incident == "" && time.Since(t.At) > t.Patience {
 			return trial, fmt.Errorf("%w within %s", ErrNoIncident, t.Patience)
 		}
-		t.still(trial)
+		t.still(i)
 		select {
 		case <-ctx.Done():
 			return trial, fmt.Errorf("the incident came to no end: %w", context.Cause(ctx))
@@ -80,10 +92,12 @@ func (t *Trialling) Watch(ctx context.Context) (Trial, error) {
 func (t *Trialling) begin() {
 	t.seen = map[string]bool{}
 	t.downAt, t.upAt = map[string]time.Time{}, map[string]time.Time{}
+	t.At = t.At.Truncate(time.Millisecond) // as the lab writes the times that it is compared with
+	t.once("fault", t.At, "fault", t.Fault.Fault+" on "+t.Fault.VM)
 }
 
 // look asks every part once and tells what is new.
-func (t *Trialling) look(ctx context.Context) (Trial, bool, error) {
+func (t *Trialling) look(ctx context.Context) (Trial, incident.Incident, bool, error) {
 	var errs []error
 	keep := func(err error) { errs = append(errs, err) }
 	state, err := t.Endpoints.State(ctx)
@@ -113,13 +127,15 @@ func (t *Trialling) look(ctx context.Context) (Trial, bool, error) {
 	if ok {
 		t.incident(i)
 	}
+	t.looked = time.Now()
+	t.tell()
 	trial := t.trial(i, counts)
 	if first := t.first(incidents); !first.IsZero() {
 		trial.DetectionSeconds = after(t.At, first)
 	}
 	// While the end is the incident's, SQL Server's return is the lab's: both belong to a trial that heals.
 	ended := ok && Ended(i) && (i.Phase != incident.Healed || len(t.upAt) > 0 || len(t.downAt) == 0)
-	return trial, ended, errors.Join(errs...)
+	return trial, i, ended, errors.Join(errs...)
 }
 
 // keyProbe is the first failed probe among what was seen.
@@ -209,26 +225,36 @@ func (t *Trialling) counted(c LabCounts) {
 // incident tells what is new in the incident's own story, and each guard's verdict before what follows from it.
 func (t *Trialling) incident(i incident.Incident) {
 	t.once("webhook "+i.ID, i.OpenedAt, "webhook", "accepted; incident "+i.ID)
+	for _, v := range i.Verdicts {
+		// What the guard said last is not said again; its details change from round to round.
+		t.once("verdict "+i.ID+v.Guard+string(v.Outcome)+v.Reason, t.judged(i, v.Guard), "guard "+v.Guard,
+			fmt.Sprintf("%s: %s (%s)", v.Outcome, v.Detail, v.Name))
+	}
 	for _, e := range i.Timeline {
 		event := e.Event
-		switch event {
-		case "held", string(incident.Acting), string(incident.Refused), string(incident.Told), string(incident.Proposed), "issued":
-			t.verdicts(i, e.At)
-		case "healthy":
+		if event == "healthy" {
 			event = "verification"
 		}
 		t.once("story "+i.ID+e.At.String()+e.Event+e.Detail, e.At, event, e.Detail)
 	}
-	if len(i.Timeline) > 0 {
-		t.verdicts(i, i.Timeline[len(i.Timeline)-1].At)
-	}
 }
 
-// verdicts tells each guard's verdict that is not what the guard said last.
-func (t *Trialling) verdicts(i incident.Incident, at time.Time) {
-	for _, v := range i.Verdicts {
-		t.once("verdict "+i.ID+v.Guard+string(v.Outcome)+v.Reason, at, "guard "+v.Guard, fmt.Sprintf("%s: %s (%s)", v.Outcome, v.Detail, v.Name))
+// judged is when a verdict that is new in this look was given: with the decision that followed from it, or, where none
+// did, now.
+func (t *Trialling) judged(i incident.Incident, id string) time.Time {
+	decisions := []string{"held", string(incident.Acting), string(incident.Refused), string(incident.Told), string(incident.Proposed), "rung refused"}
+	if id == "G9" {
+		decisions = []string{"issued", "not sent"}
 	}
+	for n := len(i.Timeline) - 1; n >= 0; n-- {
+		if e := i.Timeline[n]; slices.Contains(decisions, e.Event) {
+			if e.At.After(t.looked) {
+				return e.At
+			}
+			break
+		}
+	}
+	return time.Now()
 }
 
 // once adds a moment to the story, the first time that its key is seen.
@@ -237,29 +263,40 @@ func (t *Trialling) once(key string, at time.Time, event, detail string) {
 		return
 	}
 	t.seen[key] = true
-	t.tell(at, event, detail)
+	t.news = append(t.news, happening{at, event, detail})
 }
 
-func (t *Trialling) tell(at time.Time, event, detail string) {
-	m := Moment{AtSeconds: at.Sub(t.At).Round(time.Millisecond).Seconds(), Event: event, Detail: detail}
-	t.story = append(t.story, m)
-	if t.Out != nil {
-		fmt.Fprintf(t.Out, "%+8.2f s  %-24s %s\n", m.AtSeconds, m.Event, m.Detail)
+// tell tells what is new, in the order in which it happened.
+func (t *Trialling) tell() {
+	slices.SortStableFunc(t.news, func(a, b happening) int { return a.at.Compare(b.at) })
+	for _, h := range t.news {
+		m := Moment{AtSeconds: h.at.Sub(t.At).Round(time.Millisecond).Seconds(), Event: h.event, Detail: h.detail}
+		t.story = append(t.story, m)
+		if t.Out != nil {
+			fmt.Fprintf(t.Out, "%+8.2f s  %-24s %s\n", m.AtSeconds, m.Event, m.Detail)
+		}
+		t.said = time.Now()
 	}
-	t.said = time.Now()
+	t.news = nil
 }
 
 // still says where the trial stands after a silence.
-func (t *Trialling) still(now Trial) {
-	if t.Out == nil || time.Since(t.said) < sayEvery {
+func (t *Trialling) still(i incident.Incident) {
+	gone, silence := time.Since(t.At), time.Since(t.said)
+	if t.Out == nil || silence < sayEvery || gone > longAfter && silence < sayLongEvery {
 		return
 	}
 	t.said = time.Now()
 	what := "no alert has arrived yet"
-	if now.Incident != "" {
-		what = now.Outcome + ": " + now.Summary
+	if i.ID != "" {
+		what = string(i.Phase) + ": " + i.Summary
 	}
-	fmt.Fprintf(t.Out, "%+8.2f s  … %.200s\n", time.Since(t.At).Seconds(), what)
+	if i.Phase == incident.Confirming || i.Phase == incident.Waiting {
+		if v, stopped := guard.Decide(i.Verdicts); stopped {
+			what = fmt.Sprintf("%s: %s %s: %s", i.Phase, v.Guard, v.Name, v.Detail)
+		}
+	}
+	fmt.Fprintf(t.Out, "%+8.2f s  … %.200s\n", gone.Seconds(), what)
 }
 
 // trial is what is known by now.
