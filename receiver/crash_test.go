@@ -122,7 +122,6 @@ func (l *life) kill() {
 // stopped waits until the process stands at its crash point, and kills it there.
 func (l *life) stopped(at string) {
 	l.chain.t.Helper()
-	// A hang is believed after three rounds over at least 15 s.
 	until(l.chain.t, "crash point "+at, 2*time.Minute, func() (bool, string) {
 		text, err := os.ReadFile(l.crash)
 		return err == nil && string(text) == at, fmt.Sprint(err)
@@ -249,7 +248,8 @@ func TestTheReceiverIsKilled(t *testing.T) {
 }
 
 func (c crash) run(t *testing.T, p programs) {
-	chain := newChain(t, quickPolicy)
+	// 15 s is the shortest hang that is believed.
+	chain := newChain(t, quickPolicy+"      health_check_timeout: 15s\n")
 	sampleFaster(t, chain.config)
 	first := chain.begin(p.hooked, c.at)
 
