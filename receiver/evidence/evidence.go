@@ -84,6 +84,9 @@ type Login struct {
 	ServerName  string      `json:"server_name,omitempty"`
 	MachineName string      `json:"machine_name,omitempty"`
 	StartTime   time.Time   `json:"start_time,omitzero"`
+	// Clustered and Hadr are SERVERPROPERTY('IsClustered') and ('IsHadrEnabled'); they count only where Up.
+	Clustered bool `json:"clustered,omitempty"`
+	Hadr      bool `json:"hadr,omitempty"`
 	// Databases maps each database to its state_desc; nil when the list was not asked or not answered.
 	Databases map[string]string `json:"databases,omitempty"`
 }
@@ -169,4 +172,7 @@ type Baseline struct {
 	PID        uint32            `json:"pid"`
 	Created    time.Time         `json:"created,omitzero"`
 	StartTime  time.Time         `json:"start_time,omitzero"`
+	// Clustered and Hadr say who else controls the instance (G11).
+	Clustered bool `json:"clustered,omitempty"`
+	Hadr      bool `json:"hadr,omitempty"`
 }

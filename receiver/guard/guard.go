@@ -131,6 +131,7 @@ func All() []Guard {
 		{"G8", "second opinion", opinion},
 		{"G31", "deliberate stop", deliberate},
 		{"G10", "already moved", moved},
+		{"G11", "one controller", oneController},
 		{"G12", "cluster first", clusterFirst},
 		{"G17", "storm brake", storm},
 		{"G19", "cluster gate", clusterGate},

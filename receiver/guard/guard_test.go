@@ -64,7 +64,7 @@ func passing() guard.Input {
 		HoldOff: time.Minute, Started: now.Add(-time.Hour), Samples: 5, Lab: true,
 		Proof: evidence.Proof{At: now.Add(-time.Hour), Binding: evidence.Binding{
 			VMID: "vm-1", ComputerName: "SQL01", ProductUUID: "44454c4c-4c00-1031-8054-b4c04f4b4d31",
-		}},
+		}, Baseline: map[string]evidence.Baseline{"MSSQLSERVER": {At: now.Add(-time.Hour)}}},
 		Owners: []guard.Ownership{{Node: "HV1", Since: now.Add(-time.Hour)}},
 		Info:   view("HV1").Info,
 	}
@@ -148,6 +148,15 @@ func TestVerdicts(t *testing.T) {
 		{"the cluster is not the lab", func(in *guard.Input) { in.Lab = false }, "G22", guard.Refuse, "mode_act_lab_only"},
 		{"weaker limits outside the lab", func(in *guard.Input) { in.Lab, in.Weaker = false, []string{"hold"} }, "G22", guard.Refuse, "weaker_limits"},
 		{"a rung that this release does not send", func(in *guard.Input) { in.Rung = remedy.ResetVM }, "G22", guard.Propose, "rung_proposed"},
+		{"the instance is a failover cluster's", func(in *guard.Input) {
+			in.Proof.Baseline = map[string]evidence.Baseline{"MSSQLSERVER": {Clustered: true}}
+		}, "G11", guard.Refuse, "failover_cluster_instance"},
+		{"the instance has availability groups", func(in *guard.Input) {
+			in.Proof.Baseline = map[string]evidence.Baseline{"MSSQLSERVER": {Hadr: true}}
+		}, "G11", guard.Refuse, "availability_groups"},
+		{"whether it is clustered was never read", func(in *guard.Input) { in.Proof.Baseline = nil }, "G11", guard.Refuse, "unread"},
+		{"who owns the guest's faults is not read", func(in *guard.Input) { in.Rung = remedy.ResetVM }, "G11", guard.Refuse, "unread"},
+		{"who owns the network's faults is not read", func(in *guard.Input) { in.Rung = remedy.LiveMigrate }, "G11", guard.Refuse, "unread"},
 		{"the receiver has just started", func(in *guard.Input) { in.Started = now.Add(-59 * time.Second) }, "G13", guard.Hold, "hold_off"},
 		{"two samples only", func(in *guard.Input) { in.Samples = 2 }, "G13", guard.Hold, "samples"},
 		{"a failure latches", func(in *guard.Input) { in.Latched = "i0" }, "G14", guard.Refuse, "latched"},

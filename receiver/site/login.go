@@ -16,7 +16,10 @@ func login(ctx context.Context, p *sqlhealth.Prober, databases bool) evidence.Re
 	if !a.Up {
 		return notUp(r, a)
 	}
-	r.Value = evidence.Login{Up: true, ServerName: a.Info.ServerName, MachineName: a.Info.MachineName, StartTime: a.StartTime}
+	r.Value = evidence.Login{
+		Up: true, ServerName: a.Info.ServerName, MachineName: a.Info.MachineName, StartTime: a.StartTime,
+		Clustered: a.Info.IsClustered, Hadr: a.Info.IsHadrEnabled,
+	}
 	if !databases {
 		return r
 	}

@@ -112,7 +112,9 @@ func (w *prover) server(ctx context.Context, instance, service string) {
 		w.missing("SQL Server %s: %s", instance, l.Detail)
 		return
 	}
-	base := evidence.Baseline{At: l.At, Databases: l.Value.Databases, StartTime: l.Value.StartTime}
+	base := evidence.Baseline{
+		At: l.At, Databases: l.Value.Databases, StartTime: l.Value.StartTime, Clustered: l.Value.Clustered, Hadr: l.Value.Hadr,
+	}
 	s := inGuest(ctx, w.machine.reader, func(g *cluster.Guest, ctx context.Context) (cluster.Service, error) { return g.Service(ctx, service) })
 	if !s.Known() || s.Value.State != cluster.ServiceRunning {
 		w.missing("service %s: %s%s %s", service, s.Failure, s.Value.State, s.Detail)
