@@ -31,7 +31,7 @@ func (st *stepper) input(i *Incident) guard.Input {
 		Now: st.now, Subject: i.Subject, Policy: policy, Group: vm.GroupName(), Incident: i.ID,
 		Opened: i.OpenedAt, StartsAt: i.Alert.StartsAt, Rounds: i.Rounds,
 		HoldOff: st.s.Config.Receiver.HoldOff, Started: st.s.Started, Samples: c.Samples,
-		NeverTouch: slices.Contains(st.s.Config.Receiver.NeverTouch, i.VM.String()),
+		NeverTouch: st.s.Config.NeverTouch(i.VM.Cluster, i.VM.Name),
 		Lab:        c.Lab.Known() && c.Lab.Value, Weaker: slices.Concat(policy.WeakerThanDefault(), st.s.Config.Receiver.WeakerThanDefault()),
 		Proof: st.s.VMs[i.VM].Proof, Owners: c.Owners[vm.GroupName()], Info: c.Info,
 		Latched: st.s.VMs[i.VM].Latched, Watched: len(c.Owners), Brake: c.Brake,

@@ -147,6 +147,11 @@ func TestRefusedOrHeld(t *testing.T) {
 			change: func(w *world) { w.kill("SQL01"); w.vms["SQL01"].group = cluster.GroupPending }, guard: "G19", reason: "group_state", phase: incident.Waiting,
 		},
 		{
+			name: "the never-touch list knows no upper and lower case", fault: evidence.Service,
+			change: func(w *world) { w.cfg.Receiver.NeverTouch = []string{"HV-Test/sql01"}; w.kill("SQL01") },
+			guard:  "G18", reason: "never_touch", phase: incident.Refused,
+		},
+		{
 			name: "the network class only tells", fault: evidence.Network,
 			change: func(w *world) { w.blind["SQL01"] = true; w.vms["SQL01"].reason = dial.TCPTimeout },
 			after:  func(w *world) { w.advance(40 * time.Second) }, guard: "G8", reason: "uplink_unreadable", phase: incident.Told,
