@@ -23,6 +23,7 @@ import (
 	"github.com/prometheus/common/model"
 
 	"github.com/hypervigil/hypervigil/exporter"
+	"github.com/hypervigil/hypervigil/internal/config"
 	"github.com/hypervigil/hypervigil/receiver"
 )
 
@@ -79,6 +80,9 @@ func Metrics(t testing.TB, root string) []Metric {
 type catalogue map[string]*Metric
 
 func (c catalogue) metric(source, name, help string) *Metric {
+	if strings.HasPrefix(name, "probe_") {
+		source = SourceProbe // whichever prober's answer it was found in
+	}
 	m, ok := c[name]
 	if !ok {
 		m = &Metric{Source: source, Name: name, Help: help, Labels: map[string][]string{}}
@@ -158,9 +162,15 @@ func (c catalogue) registry(t testing.TB, source string, r *prometheus.Registry)
 	}
 }
 
-// targets has one target of each prober's; nobody listens on port 1.
-var targets = map[string]string{
-	"mssql_availability": "hv-cl1/SQL01/MSSQLSERVER", "hyperv": "hv-cl1/HV1", "wsfc": "hv-cl1", "guest": "hv-cl1/SQL01",
+// probes has one of each prober's; nobody listens on port 1.
+var probes = []struct {
+	prober         config.Prober
+	module, target string
+}{
+	{config.ProberMSSQL, "mssql_availability", "hv-cl1/SQL01/MSSQLSERVER"},
+	{config.ProberHyperV, "hyperv", "hv-cl1/HV1"},
+	{config.ProberWSFC, "wsfc", "hv-cl1"},
+	{config.ProberGuest, "guest", "hv-cl1/SQL01"},
 }
 
 // exporter starts an exporter, asks it about each target and reads its own metrics.
@@ -176,14 +186,14 @@ func (c catalogue) exporter(t testing.TB) {
 			t.Error(err)
 		}
 	}()
-	for module, target := range targets {
+	for _, p := range probes {
 		w := httptest.NewRecorder()
-		query := url.Values{"module": {module}, "target": {target}}
+		query := url.Values{"module": {p.module}, "target": {p.target}}
 		e.Handler().ServeHTTP(w, httptest.NewRequestWithContext(context.Background(), http.MethodGet, "/probe?"+query.Encode(), nil))
 		if w.Code != http.StatusOK {
-			t.Fatalf("probe of %s: status %d: %s", target, w.Code, w.Body)
+			t.Fatalf("probe of %s: status %d: %s", p.target, w.Code, w.Body)
 		}
-		c.text(t, SourceProbe, w.Body.Bytes())
+		c.text(t, p.prober.String(), w.Body.Bytes())
 	}
 	c.registry(t, SourceExporter, registry)
 }

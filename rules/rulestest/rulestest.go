@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"go.yaml.in/yaml/v3"
 )
 
 // Vocabulary holds the label values seen, by metric and label.
@@ -42,6 +44,26 @@ func Load(t testing.TB, root string) Vocabulary {
 		}
 	}
 	return v
+}
+
+// Recordings lists the recording rules of a file of rules.
+func Recordings(t testing.TB, rules []byte) []string {
+	t.Helper()
+	var file struct {
+		Groups []struct{ Rules []struct{ Record string } }
+	}
+	if err := yaml.Unmarshal(rules, &file); err != nil {
+		t.Fatal(err)
+	}
+	var all []string
+	for _, g := range file.Groups {
+		for _, r := range g.Rules {
+			if r.Record != "" {
+				all = append(all, r.Record)
+			}
+		}
+	}
+	return all
 }
 
 var (
@@ -92,8 +114,8 @@ func match(metric string, known map[string][]string, label, operator, value stri
 		}
 		return []string{metric + "{" + label + "}: no such label"}
 	}
-	// Without a series before something happens there is nothing to compare with.
-	if !Closed(label) || len(known[label]) == 0 {
+	// Where there is no series before something happens, there is nothing to compare with.
+	if !Closed(label) || !slices.ContainsFunc(known[label], func(v string) bool { return v != "" }) {
 		return nil
 	}
 	values := []string{value}
