@@ -45,9 +45,11 @@ type Trialling struct {
 	news   []happening // of this look, not told yet
 	story  []Moment
 	said   time.Time            // the newest line
-	looked time.Time            // the last look
 	downAt map[string]time.Time // instances of the VM, down since
 	upAt   map[string]time.Time
+	// The newest answers: a part that does not answer once takes nothing back.
+	counts    LabCounts
+	incidents []incident.Incident
 }
 
 // happening is a moment of the story before it is told.
@@ -105,8 +107,10 @@ func (t *Trialling) look(ctx context.Context) (Trial, incident.Incident, bool, e
 	t.lab(state)
 	counters, err := t.Endpoints.Counters(ctx)
 	keep(err)
-	counts := counters.VMs[t.Fault.VM]
-	t.counted(counts)
+	if err == nil {
+		t.counts = counters.VMs[t.Fault.VM]
+	}
+	t.counted(t.counts)
 	if !t.seen[keyProbe] {
 		at, ok, err := t.Endpoints.FirstFailedProbe(ctx, t.Fault.VM, t.Fault.Instance, t.At)
 		keep(err)
@@ -123,14 +127,16 @@ func (t *Trialling) look(ctx context.Context) (Trial, incident.Incident, bool, e
 	}
 	incidents, err := t.Endpoints.Incidents(ctx)
 	keep(err)
-	i, ok := t.pick(incidents)
+	if err == nil {
+		t.incidents = incidents
+	}
+	i, ok := t.pick(t.incidents)
 	if ok {
 		t.incident(i)
 	}
-	t.looked = time.Now()
 	t.tell()
-	trial := t.trial(i, counts)
-	if first := t.first(incidents); !first.IsZero() {
+	trial := t.trial(i, t.counts)
+	if first := t.first(t.incidents); !first.IsZero() {
 		trial.DetectionSeconds = after(t.At, first)
 	}
 	// While the end is the incident's, SQL Server's return is the lab's: both belong to a trial that heals.
@@ -235,8 +241,13 @@ func (t *Trialling) incident(i incident.Incident) {
 		if event == "healthy" {
 			event = "verification"
 		}
-		t.once("story "+i.ID+e.At.String()+e.Event+e.Detail, e.At, event, e.Detail)
+		t.once(storyKey(i, e), e.At, event, e.Detail)
 	}
+}
+
+// storyKey is a line of an incident's story among what was seen.
+func storyKey(i incident.Incident, e incident.Entry) string {
+	return "story " + i.ID + e.At.String() + e.Event + e.Detail
 }
 
 // judged is when a verdict that is new in this look was given: with the decision that followed from it, or, where none
@@ -248,7 +259,7 @@ func (t *Trialling) judged(i incident.Incident, id string) time.Time {
 	}
 	for n := len(i.Timeline) - 1; n >= 0; n-- {
 		if e := i.Timeline[n]; slices.Contains(decisions, e.Event) {
-			if e.At.After(t.looked) {
+			if !t.seen[storyKey(i, e)] {
 				return e.At
 			}
 			break

@@ -78,7 +78,7 @@ func (k *keeper) run(ctx context.Context) error {
 	defer fail(nil)
 	var trials sync.WaitGroup
 	defer trials.Wait()
-	known := len(k.lab.Faults())
+	known := 0 // the lab is as new as we are
 	tick := time.NewTicker(faultsEvery)
 	defer tick.Stop()
 	for {

@@ -39,6 +39,11 @@ func overrides(c *config.Config) ([]Override, error) {
 		}
 		return nil
 	}
+	for _, e := range encryptions(c) {
+		if e != config.Mandatory {
+			list = append(list, Override{"clusters: encrypt of the SQL Servers", config.Mandatory.String(), e.String()})
+		}
+	}
 	if err := compare("receiver.hold_off", d.Receiver.HoldOff, c.Receiver.HoldOff); err != nil {
 		return nil, err
 	}
@@ -54,6 +59,21 @@ func overrides(c *config.Config) ([]Override, error) {
 		}
 	}
 	return list, nil
+}
+
+// encryptions lists the modes in use.
+func encryptions(c *config.Config) []config.Encryption {
+	var list []config.Encryption
+	for _, cl := range c.Clusters {
+		for _, vm := range cl.VirtualMachines {
+			for _, q := range vm.SQLServers {
+				if !slices.Contains(list, q.Encrypt) {
+					list = append(list, q.Encrypt)
+				}
+			}
+		}
+	}
+	return list
 }
 
 // flatten writes a value as its fields' paths in YAML and what stands there.
