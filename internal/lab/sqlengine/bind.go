@@ -15,6 +15,8 @@ type bound struct {
 	condition bool
 	null      bool // the word NULL, which has no type of its own
 	eval      func(row []any) (any, *tdsserver.Error)
+	// over, of an aggregate, gives its value for a group of rows; eval is nil then.
+	over func(rows [][]any) (any, *tdsserver.Error)
 }
 
 // constant is a bound value that does not depend on the row.
@@ -35,6 +37,9 @@ func (env *environment) bind(n node, src *source) (bound, *tdsserver.Error) {
 		b, failed := env.bind(a, src)
 		if failed != nil {
 			return bound{}, failed
+		}
+		if b.over != nil {
+			return bound{}, raise(130, 15, "Cannot perform an aggregate function on an expression containing an aggregate or a subquery.")
 		}
 		wantsCondition := n.op == opAnd || n.op == opOr || n.op == opNot
 		switch {
@@ -57,7 +62,9 @@ func (env *environment) bind(n node, src *source) (bound, *tdsserver.Error) {
 	case opCall:
 		return env.function(n.text, args)
 	case opCount:
-		return env.count(n.text, src), nil
+		return count(n.text), nil
+	case opAggregate:
+		return extreme(n.text, args[0]), nil
 	case opCast:
 		to := n.typ
 		return bound{typ: to, eval: func(row []any) (any, *tdsserver.Error) {

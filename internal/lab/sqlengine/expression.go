@@ -17,6 +17,7 @@ const (
 	opColumn                      // path
 	opCall                        // text(args)
 	opCount                       // COUNT(*)
+	opAggregate                   // text(args[0]): MAX or MIN
 	opCast                        // args[0] to typ
 	opArithmetic                  // args[0] text args[1]
 	opCompare                     // args[0] text args[1]
@@ -226,6 +227,10 @@ func (p *parser) named() node {
 		p.expect("*")
 		p.expect(")")
 		return node{op: opCount, text: name}
+	case "MAX", "MIN":
+		n := node{op: opAggregate, text: name, args: []node{p.expression()}}
+		p.expect(")")
+		return n
 	}
 	if p.accept(")") {
 		return node{op: opCall, text: name}

@@ -29,6 +29,22 @@ type Snapshot struct {
 	Now       time.Time
 	// Databases are listed by their ID, the system databases first: 1 master, 2 tempdb, 3 model, 4 msdb.
 	Databases []Database
+	Files     []File
+
+	// What sp_server_diagnostics says.
+	Diagnostics Diagnostics
+
+	// What is going on, and what went on since the start. The views add the asking session itself.
+	Requests     []Request
+	Transactions []Transaction
+	Backups      []Backup
+	Counters     []Counter
+	Waits        []Wait
+	Schedulers   []Scheduler
+	MaxWorkers   int64
+
+	// Lacks are the permissions that the login was not given.
+	Lacks Grant
 }
 
 // Phase is how far an instance is from serving clients.

@@ -260,6 +260,9 @@ func (p *parser) query() statement {
 	}
 	if p.accept("FROM") {
 		q.from = p.path()
+		if p.accept("(") {
+			q.args = p.list()
+		}
 		if p.accept("AS") || p.isAlias() {
 			q.alias = p.name()
 		}
@@ -273,7 +276,16 @@ func (p *parser) query() statement {
 		n := p.expression()
 		q.where = &n
 	}
-	if p.accept("ORDER") {
+	if p.accept("GROUP") {
+		p.expect("BY")
+		for {
+			q.group = append(q.group, p.expression())
+			if !p.accept(",") {
+				break
+			}
+		}
+	}
+	if !q.aggregates() && p.accept("ORDER") { // of groups it is not known
 		p.expect("BY")
 		for {
 			o := order{by: p.expression()}

@@ -6,12 +6,14 @@
 //
 // It understands
 //
-//   - SELECT of expressions, or from one view, with aliases, TOP, WHERE, ORDER BY, COUNT(*) and the hint NOLOCK;
-//   - the views sys.databases and sys.dm_os_sys_info, with the columns that the model knows;
-//   - literals, parameters, the usual @@ variables, SERVERPROPERTY, DB_NAME, DB_ID, SUSER_SNAME, GETDATE and its
-//     like, ISNULL, COALESCE, CAST and CONVERT without a style, comparisons, IN, IS NULL, AND, OR, NOT;
+//   - SELECT of expressions, or from one view, with aliases, TOP, WHERE, ORDER BY, COUNT(*), MAX, MIN, GROUP BY columns
+//     and the hint NOLOCK;
+//   - the views that Engine.Views lists, with the columns that the model knows;
+//   - literals, parameters, the usual @@ variables, SERVERPROPERTY, HAS_PERMS_BY_NAME of the server, DB_NAME,
+//     DB_ID, SUSER_SNAME, GETDATE and its like, ISNULL, COALESCE, CAST and CONVERT without a style, comparisons, IN, IS NULL, AND, OR, NOT;
 //   - SET of the options that clients set, which have no effect; USE; PRINT; BEGIN, COMMIT and ROLLBACK TRANSACTION;
-//   - EXEC of sp_server_diagnostics once (every component clean), which does not take its five seconds.
+//   - EXEC of sp_server_diagnostics, once or with @repeat_interval. The first set does not take its five seconds; the
+//     others come at the interval.
 //
 // All else is refused in SQL Server's own words: 102 or 156 for syntax it does not know, 208 for an object, 207 for a
 // column, 195 for a function or an option, 137 for a variable, 2812 for a procedure, 243 for a type, 245 for a
@@ -81,7 +83,7 @@ func (e *Engine) Query(ctx context.Context, session *tdsserver.Session, r tdsser
 		<-ctx.Done()
 		return tdsserver.Response{}
 	}
-	env := &environment{Snapshot: s, session: session, params: make(map[string]any, len(r.Params))}
+	env := &environment{Snapshot: s, instance: e.instance, session: session, params: make(map[string]any, len(r.Params))}
 	for _, p := range r.Params {
 		env.params[strings.ToLower(p.Name)] = p.Value
 	}
@@ -107,8 +109,9 @@ func (e *Engine) Query(ctx context.Context, session *tdsserver.Session, r tdsser
 // environment is what one request is answered from.
 type environment struct {
 	Snapshot
-	session *tdsserver.Session
-	params  map[string]any
+	instance Instance
+	session  *tdsserver.Session
+	params   map[string]any
 }
 
 // raise makes an error of SQL Server's.

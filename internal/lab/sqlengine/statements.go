@@ -47,6 +47,9 @@ func (env *environment) scalar(n node) (any, *tdsserver.Error) {
 	if b.condition {
 		return nil, raise(102, 15, "Incorrect syntax near '%s'.", n.text)
 	}
+	if b.over != nil {
+		return b.over([][]any{nil})
+	}
 	return b.eval(nil)
 }
 
@@ -94,55 +97,16 @@ func (env *environment) call(procedure string, params []tdsserver.Param) tdsserv
 	return tdsserver.Fail(failed)
 }
 
-// diagnostics is sp_server_diagnostics, once: an instance that answers at all is clean. Its columns and states:
-// learn.microsoft.com, "sp_server_diagnostics (Transact-SQL)".
-func (env *environment) diagnostics(params []tdsserver.Param) tdsserver.Response {
-	if len(params) > 1 {
-		return tdsserver.Fail(raise(8144, 16, "Procedure or function sp_server_diagnostics has too many arguments specified."))
-	}
-	for _, p := range params {
-		if p.Name != "" && !strings.EqualFold(p.Name, "@repeat_interval") {
-			return tdsserver.Fail(raise(8145, 16, "%s is not a parameter for procedure sp_server_diagnostics.", p.Name))
-		}
-		if p.Value != nil && p.Value != int64(0) {
-			return tdsserver.Fail(raise(15600, 15, "An invalid parameter or option was specified for procedure 'sys.sp_server_diagnostics'."))
-		}
-	}
-	name := name128()
-	result := tdsserver.Result{Columns: []tdsserver.Column{
-		{Name: "create_time", Type: tdsserver.Type{Kind: tdsserver.DateTime}},
-		{Name: "component_type", Type: name},
-		{Name: "component_name", Type: name},
-		{Name: "state", Type: tdsserver.Type{Kind: tdsserver.Int}},
-		{Name: "state_desc", Type: name},
-		{Name: "data", Type: tdsserver.Type{Kind: tdsserver.NVarChar, Length: tdsserver.Max}},
-	}}
-	for _, c := range []struct {
-		name, data string
-		state      int64
-	}{
-		{"system", `<system spinlockBackoffs="0" sickSpinlockType="none" latchWarnings="0" isAccessViolationOccurred="0" writeAccessViolationCount="0" totalDumpRequests="0" intervalDumpRequests="0" nonYieldingTasksReported="0" pageFaults="0" systemCpuUtilization="1" sqlCpuUtilization="0" BadPagesDetected="0" BadPagesFixed="0" LastBadPageAddress="0x0"/>`, 1},
-		{"resource", `<resource lastNotification="RESOURCE_MEMPHYSICAL_HIGH" outOfMemoryExceptions="0" isAnyPoolOutOfMemory="0" processOutOfMemoryPeriod="0"/>`, 1},
-		{"query_processing", `<queryProcessing maxWorkers="512" workersCreated="40" workersIdle="20" tasksCompletedWithinInterval="5" pendingTasks="0" oldestPendingTaskWaitingTime="0" hasUnresolvableDeadlockOccurred="0" hasDeadlockedSchedulersOccurred="0" trackingNonYieldingScheduler="0x0"/>`, 1},
-		{"io_subsystem", `<ioSubsystem ioLatchTimeouts="0" intervalLongIos="0" totalLongIos="0"/>`, 1},
-		{"events", `<events/>`, 0}, // always unknown, which is its normal state
-	} {
-		state := "clean"
-		if c.state == 0 {
-			state = "unknown"
-		}
-		result.Rows = append(result.Rows, []any{env.Now, "instance", c.name, c.state, state, c.data})
-	}
-	return tdsserver.Response{Results: []tdsserver.Result{result}}
-}
-
 // query is SELECT.
 type query struct {
 	top   int // -1 for all
 	items []item
 	from  []string
+	// args are those of a function in FROM; nil for a view.
+	args  []node
 	alias string
 	where *node
+	group []node
 	order []order
 }
 
@@ -168,7 +132,7 @@ func (q query) run(env *environment) tdsserver.Result {
 func (q query) answer(env *environment) (tdsserver.Result, *tdsserver.Error) {
 	src := source{view: view{rows: [][]any{nil}}}
 	if q.from != nil {
-		v, failed := env.open(q.from)
+		v, failed := env.open(q.from, q.args != nil)
 		if failed != nil {
 			return tdsserver.Result{}, failed
 		}
@@ -184,21 +148,13 @@ func (q query) answer(env *environment) (tdsserver.Result, *tdsserver.Error) {
 	if src.view.rows, failed = q.filter(env, &src); failed != nil {
 		return tdsserver.Result{}, failed
 	}
-	if q.counts() {
-		if q.from == nil || !slices.ContainsFunc(q.items, func(i item) bool { return i.value.op != opCount }) {
-			return q.rows(columns, values, [][]any{nil})
-		}
-		return tdsserver.Result{}, raise(8120, 16, "A column is invalid in the select list because it is not contained in either an aggregate function or the GROUP BY clause.")
+	if q.aggregates() {
+		return q.groups(env, &src, columns, values)
 	}
 	if failed := q.sort(env, &src, columns, values); failed != nil {
 		return tdsserver.Result{}, failed
 	}
 	return q.rows(columns, values, src.view.rows)
-}
-
-// counts reports whether the SELECT has COUNT(*) in its list.
-func (q query) counts() bool {
-	return slices.ContainsFunc(q.items, func(i item) bool { return !i.star && i.value.op == opCount })
 }
 
 // project binds the select list.
@@ -314,7 +270,11 @@ func (q query) sortKey(env *environment, src *source, by node, columns []tdsserv
 			}
 		}
 	}
-	return env.bind(by, src)
+	b, failed := env.bind(by, src)
+	if failed == nil && b.over != nil {
+		failed = raise(8127, 16, "A column is invalid in the ORDER BY clause because it is not contained in either an aggregate function or the GROUP BY clause.")
+	}
+	return b, failed
 }
 
 // rows evaluates the select list.

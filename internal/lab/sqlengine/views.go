@@ -1,6 +1,8 @@
 package sqlengine
 
 import (
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,22 +15,68 @@ type view struct {
 	rows    [][]any
 }
 
+// system is a system view, or a system function that gives rows.
+type system struct {
+	function bool
+	needs    Grant
+	rows     func(*environment) view
+}
+
+// systemViews are those that belong to the instance, by name. What one shows without its permission is its own to say
+// where it is no error.
+func systemViews() map[string]system {
+	return map[string]system{
+		"sys.databases":                    {rows: (*environment).databases},
+		"sys.master_files":                 {rows: (*environment).masterFiles},
+		"sys.dm_exec_requests":             {rows: (*environment).requests},
+		"sys.dm_os_sys_info":               {needs: ServerState, rows: (*environment).systemInfo},
+		"sys.dm_os_performance_counters":   {needs: ServerState, rows: (*environment).counters},
+		"sys.dm_os_wait_stats":             {needs: ServerState, rows: (*environment).waits},
+		"sys.dm_os_schedulers":             {needs: ServerState, rows: (*environment).schedulers},
+		"sys.dm_tran_active_transactions":  {needs: ServerState, rows: (*environment).activeTransactions},
+		"sys.dm_tran_session_transactions": {needs: ServerState, rows: (*environment).sessionTransactions},
+		"sys.dm_io_virtual_file_stats":     {needs: ServerState, function: true, rows: (*environment).fileStatistics},
+	}
+}
+
+// Views lists the views and functions that there are, in order. Those with db. are each database's own.
+func (*Engine) Views() []string {
+	return append(slices.Sorted(maps.Keys(systemViews())), "db.sys.dm_db_file_space_usage", "msdb.dbo.backupset")
+}
+
 // open finds a view by its name: sys.x, or with the name of a database before it.
-func (env *environment) open(path []string) (view, *tdsserver.Error) {
-	name := strings.ToLower(strings.Join(path, "."))
+func (env *environment) open(path []string, function bool) (view, *tdsserver.Error) {
+	unknown := raise(208, 16, "Invalid object name '%s'.", strings.Join(path, "."))
+	name, database := strings.ToLower(strings.Join(path, ".")), "master"
+	if env.session != nil {
+		database = env.session.Database()
+	}
 	if len(path) == 3 {
-		if failed := env.usable(path[0]); failed != nil {
+		database, name = path[0], strings.ToLower(strings.Join(path[1:], "."))
+		if failed := env.enter(database); failed != nil {
 			return view{}, failed
 		}
-		name = strings.ToLower(strings.Join(path[1:], "."))
 	}
-	switch name {
-	case "sys.databases":
-		return env.databases(), nil
-	case "sys.dm_os_sys_info":
-		return env.systemInfo(), nil
+	if s, ok := systemViews()[name]; ok && s.function == function {
+		if failed := env.needs(s.needs); failed != nil {
+			return view{}, failed
+		}
+		return s.rows(env), nil
 	}
-	return view{}, raise(208, 16, "Invalid object name '%s'.", strings.Join(path, "."))
+	switch {
+	case function:
+	case name == "sys.dm_db_file_space_usage":
+		if failed := env.needs(ServerState); failed != nil {
+			return view{}, failed
+		}
+		return env.spaceUsage(database), nil
+	case name == "dbo.backupset" && strings.EqualFold(database, "msdb"):
+		if env.Lacks&BackupHistory != 0 {
+			return view{}, raise(229, 14, "The SELECT permission was denied on the object 'backupset', database 'msdb', schema 'dbo'.")
+		}
+		return env.backups(), nil
+	}
+	return view{}, unknown
 }
 
 func (env *environment) databases() view {
@@ -81,12 +129,13 @@ func (env *environment) systemInfo() view {
 			{Name: "ms_ticks", Type: big},
 			{Name: "sqlserver_start_time_ms_ticks", Type: big},
 			{Name: "sqlserver_start_time", Type: tdsserver.Type{Kind: tdsserver.DateTime}},
+			{Name: "max_workers_count", Type: tdsserver.Type{Kind: tdsserver.Int}},
 			{Name: "virtual_machine_type", Type: tdsserver.Type{Kind: tdsserver.Int}},
 			{Name: "virtual_machine_type_desc", Type: tdsserver.Type{Kind: tdsserver.NVarChar, Length: 60}},
 		},
 		rows: [][]any{{
 			(env.Now.Sub(env.StartTime) + bootLead).Milliseconds(), bootLead.Milliseconds(), env.StartTime.In(env.Now.Location()),
-			int64(1), "HYPERVISOR",
+			env.MaxWorkers, int64(1), "HYPERVISOR",
 		}},
 	}
 }

@@ -429,9 +429,9 @@ func TestCancel(t *testing.T) {
 // TestHangUp shows that a client that goes away ends the context of whatever it waited for.
 func TestHangUp(t *testing.T) {
 	t.Parallel()
-	ended := make(chan string, 2)
+	ended := make(chan string, 3)
 	wait := func(ctx context.Context, what string) { <-ctx.Done(); ended <- what }
-	for _, stage := range []string{"login", "query"} {
+	for _, stage := range []string{"login", "query", "stream"} {
 		started := make(chan struct{})
 		addr := serve(t, Options{Handler: handlerFuncs{
 			login: func(ctx context.Context, _ Login) *Error {
@@ -442,6 +442,13 @@ func TestHangUp(t *testing.T) {
 				return nil
 			},
 			query: func(ctx context.Context, _ *Session, _ Request) Response {
+				if stage == "stream" {
+					return Response{Results: []Result{{Columns: []Column{{"n", Type{Kind: Int}}}, More: func(ctx context.Context) (Result, bool) {
+						close(started)
+						wait(ctx, stage)
+						return Result{}, false
+					}}}}
+				}
 				close(started)
 				wait(ctx, stage)
 				return Response{}

@@ -96,11 +96,18 @@ func readMessage(r io.Reader, limit int) (message, error) {
 // writeMessage sends a payload in packets of at most size bytes, one Write each: under TLS that makes one record of
 // each packet, as SQL Server does.
 func writeMessage(w io.Writer, kind packetType, payload []byte, size int, session uint16) error {
+	return writePackets(w, kind, payload, size, session, statusEnd)
+}
+
+// writePackets sends a payload as writeMessage does; the status of its last packet is last, statusEnd or, for a part of
+// a message, 0.
+func writePackets(w io.Writer, kind packetType, payload []byte, size int, session uint16, last byte) error {
 	packet := make([]byte, 0, min(size, headerSize+len(payload)))
 	for number := byte(1); ; number++ {
 		n, status := min(len(payload), size-headerSize), byte(0)
-		if n == len(payload) {
-			status = statusEnd
+		end := n == len(payload)
+		if end {
+			status = last
 		}
 		packet = append(packet[:0], byte(kind), status)
 		packet = binary.BigEndian.AppendUint16(packet, uint16(headerSize+n))
@@ -110,7 +117,7 @@ func writeMessage(w io.Writer, kind packetType, payload []byte, size int, sessio
 		if _, err := w.Write(packet); err != nil {
 			return err
 		}
-		if payload = payload[n:]; status == statusEnd {
+		if payload = payload[n:]; end {
 			return nil
 		}
 	}

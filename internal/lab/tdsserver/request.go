@@ -1,6 +1,9 @@
 package tdsserver
 
-import "fmt"
+import (
+	"context"
+	"fmt"
+)
 
 // Error is SQL Server's error, and below class 11 its informational message.
 type Error struct {
@@ -46,6 +49,10 @@ type Result struct {
 	Transaction TransactionChange
 	// Error ended the statement, behind the rows there are. Without further results it ended the batch.
 	Error *Error
+	// More makes a statement that gives set after set, each sent as it comes. It is asked for the next one when the
+	// one before is on its way, and returns false when there is none. ctx ends as Query's does. It counts for the last
+	// result of a response only.
+	More func(ctx context.Context) (Result, bool)
 }
 
 // TransactionChange is what a statement did to the session's transaction.

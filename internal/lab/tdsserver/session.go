@@ -170,7 +170,9 @@ func (c *conn) answer(ctx context.Context, m message, in <-chan message) (next *
 	}
 	if w.failed == nil && !w.nothing {
 		var interrupted bool
-		if w.response, next, interrupted = c.run(ctx, w.request, in); interrupted {
+		if w.response, next, interrupted = attend(ctx, in, nil, func(ctx context.Context) Response {
+			return c.server.opts.Handler.Query(ctx, c.session, w.request)
+		}); interrupted {
 			return next, c.cutShort(&t)
 		}
 		if ctx.Err() != nil {
@@ -178,6 +180,16 @@ func (c *conn) answer(ctx context.Context, m message, in <-chan message) (next *
 		}
 	}
 	fatal, err := c.reply(&t, w)
+	if more := w.response.more(); more != nil && err == nil {
+		next, interrupted, err := c.stream(ctx, &t, w, in, next)
+		if interrupted {
+			return next, c.cutShort(&t)
+		}
+		if err != nil {
+			return nil, err
+		}
+		return next, c.send(t.buf)
+	}
 	if err != nil {
 		level.Error(c.server.opts.Logger).Log("msg", "handler gave a response that is no answer", "spid", c.session.id, "err", err)
 		t.buf = nil
@@ -198,17 +210,20 @@ func (c *conn) answer(ctx context.Context, m message, in <-chan message) (next *
 	return next, nil
 }
 
-// run asks the handler and listens meanwhile. It always waits for the handler: what ignores its context is a server
-// that ignores attentions.
-func (c *conn) run(ctx context.Context, r Request, in <-chan message) (resp Response, next *message, interrupted bool) {
+// attend does something for the handler and listens meanwhile. It always waits until that is done: what ignores its
+// context is a server that ignores attentions. next is the message behind this one, if it has come already.
+func attend[T any](ctx context.Context, in <-chan message, next *message, do func(context.Context) T) (done T, behind *message, interrupted bool) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	out := make(chan Response, 1)
-	go func() { out <- c.server.opts.Handler.Query(ctx, c.session, r) }()
+	out := make(chan T, 1)
+	go func() { out <- do(ctx) }()
+	if next != nil {
+		in = nil
+	}
 	for {
 		select {
-		case resp = <-out:
-			return resp, next, interrupted
+		case done = <-out:
+			return done, next, interrupted
 		case m, ok := <-in:
 			switch {
 			case !ok:
@@ -220,6 +235,50 @@ func (c *conn) run(ctx context.Context, r Request, in <-chan message) (resp Resp
 			default: // kept until this one is answered; nothing behind it is looked at
 				next, in = &m, nil
 			}
+		}
+	}
+}
+
+// more is the response's stream, nil where it is complete.
+func (r Response) more() func(context.Context) (Result, bool) {
+	if len(r.Results) == 0 || r.HangUp {
+		return nil
+	}
+	return r.Results[len(r.Results)-1].More
+}
+
+// stream sends what t holds and then set after set as parts of one message. It leaves the end of that message in t.
+func (c *conn) stream(ctx context.Context, t *tokens, w work, in <-chan message, next *message) (behind *message, interrupted bool, err error) {
+	more := w.response.more()
+	for {
+		if err := writePackets(c.rw, packetReply, t.buf, c.packetSize, c.session.id, 0); err != nil {
+			return nil, false, err
+		}
+		t.buf = t.buf[:0]
+		var r Result
+		var ok bool
+		_, next, interrupted = attend(ctx, in, next, func(ctx context.Context) struct{} { r, ok = more(ctx); return struct{}{} })
+		switch {
+		case interrupted:
+			return next, true, nil
+		case ctx.Err() != nil:
+			return nil, false, ctx.Err()
+		case !ok:
+			if w.procedure {
+				t.u8(tokenReturnStatus)
+				t.u32(uint32(w.response.Status))
+				t.done(tokenDoneProc, 0, commandExec, 0)
+			} else {
+				t.done(tokenDone, 0, 0, 0)
+			}
+			return next, false, nil
+		}
+		wrong, err := c.statement(t, r, doneMore, w.procedure)
+		switch {
+		case err != nil:
+			return nil, false, err
+		case wrong != nil && wrong.Class >= fatalClass:
+			return nil, false, errors.Join(c.send(t.buf), wrong)
 		}
 	}
 }
@@ -257,7 +316,7 @@ func (c *conn) reply(t *tokens, w work) (fatal, err error) {
 	var failed bool
 	for i, r := range results {
 		status := uint16(doneMore)
-		if i == len(results)-1 && !w.procedure && !w.response.HangUp {
+		if i == len(results)-1 && !w.procedure && !w.response.HangUp && r.More == nil {
 			status = 0
 		}
 		wrong, err := c.statement(t, r, status, w.procedure)
@@ -272,7 +331,7 @@ func (c *conn) reply(t *tokens, w work) (fatal, err error) {
 		}
 	}
 	switch {
-	case w.response.HangUp:
+	case w.response.HangUp, w.response.more() != nil:
 	case w.procedure:
 		var status uint16
 		if failed {
