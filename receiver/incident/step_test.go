@@ -36,6 +36,9 @@ func TestDeadServiceIsStartedOnceAndProvenHealthy(t *testing.T) {
 	if i.Phase != incident.Verifying || i.HealthyAt.IsZero() {
 		t.Errorf("phase = %s, healthy at %v; want verifying within the hold", i.Phase, i.HealthyAt)
 	}
+	if want := "SQL Server is healthy; that has to hold for 2m0s."; i.Summary != want {
+		t.Errorf("during the hold it says %q, want %q", i.Summary, want)
+	}
 	w.advance(130 * time.Second)
 	i = w.only("SQL01", evidence.Service)
 	if i.Phase != incident.Healed || i.HealedBy != incident.ByHypervigil {

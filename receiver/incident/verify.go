@@ -123,6 +123,9 @@ func (st *stepper) healthy(i *Incident) {
 		i.HealthyAt = st.now
 		st.endPast(i, len(i.Actions) > 0)
 		st.tell(i, "healthy", fmt.Sprintf("%d logins in a row, databases as in the baseline, the alert is gone; held for %s", i.Healthy, hold))
+		if i.Phase != Escalated {
+			st.enter(i, Verifying, fmt.Sprintf("SQL Server is healthy; that has to hold for %s.", hold))
+		}
 	}
 	if over := i.HealthyAt.Add(hold); st.now.Before(over) {
 		i.Next = st.now.Add(min(watchEvery, max(over.Sub(st.now), roundEvery/4)))
