@@ -15,17 +15,23 @@ import (
 
 // descs describe all that a view becomes.
 type descs struct {
-	up, info, votesCurrent, votesNeeded, quorumType, witnessVote, witnessOnline *prometheus.Desc
-	subnetDelay, subnetThreshold, resiliency                                    *prometheus.Desc
+	up, info, votesCurrent, votesNeeded, quorumType, witnessVote *prometheus.Desc
+	subnetDelay, subnetThreshold, crossDelay, crossThreshold     *prometheus.Desc
+	resiliency, resiliencyLevel, balancerMode, balancerLevel     *prometheus.Desc
 
 	nodeState, nodeStateCode, nodeVote, nodeDynamicVote, nodeFlag, nodeStatusCode, nodeDrain *prometheus.Desc
 
 	groupState, groupStateCode, groupFlag, groupStatusCode, groupOwner, groupInfo *prometheus.Desc
 	groupPriority, groupThreshold, groupPeriod, groupPersistent, vmInfo           *prometheus.Desc
 
-	resourceState, resourceStateCode, resourceStatusCode, resourceLastStatus, resourceInfo *prometheus.Desc
+	resourceState, resourceStateCode, resourceStatusCode, resourceFlag, resourceLastStatus, resourceInfo *prometheus.Desc
+	resourcePersistent, otherResources, checkHeartbeat, offlineAction                                    *prometheus.Desc
 
-	views viewDescs
+	views    viewDescs
+	networks networkDescs
+	volumes  volumeDescs
+	witness  witnessDescs
+	owners   ownerDescs
 }
 
 func newDescs(d probe.Descs) *descs {
@@ -42,9 +48,13 @@ func newDescs(d probe.Descs) *descs {
 		votesNeeded:     d.New("wsfc_quorum_votes_needed", "Votes that make a majority of all: half of them, rounded down, and one."),
 		quorumType:      d.New("wsfc_quorum_type_code", "The cluster's number for its kind of quorum: -1 unknown, 1 nodes, 2 file share witness, 3 disk, 4 none."),
 		witnessVote:     d.New("wsfc_witness_dynamic_vote", "1 means that the witness has a vote now."),
-		witnessOnline:   d.New("wsfc_witness_online", "1 means that the witness resource is online; absent where the cluster has none."),
 		subnetDelay:     d.New("wsfc_same_subnet_delay_seconds", "Time between two heartbeats of nodes in one subnet."),
 		subnetThreshold: d.New("wsfc_same_subnet_threshold", "Missed heartbeats after which nodes of one subnet call another down."),
+		crossDelay:      d.New("wsfc_cross_subnet_delay_seconds", "Time between two heartbeats of nodes in different subnets."),
+		crossThreshold:  d.New("wsfc_cross_subnet_threshold", "Missed heartbeats after which nodes of different subnets call another down."),
+		resiliencyLevel: d.New("wsfc_resiliency_level", "The cluster's number for what makes it leave virtual machines alone: 1 only where a node says why it went, 2 always."),
+		balancerMode:    d.New("wsfc_auto_balancer_mode", "The cluster's number for when it moves virtual machines for balance: 0 never, 1 when a node joins, 2 when a node joins and from time to time."),
+		balancerLevel:   d.New("wsfc_auto_balancer_level", "How readily the cluster moves virtual machines for balance: 1 when a node is loaded above 80 %, 2 above 70 %, 3 above 5 % over the average."),
 		resiliency:      d.New("wsfc_resiliency_default_period_seconds", "How long the cluster leaves virtual machines alone on a node that it lost sight of."),
 
 		nodeState:       d.New("wsfc_node_state", "1 for the state that the node is in.", "node", "state"),
@@ -67,13 +77,22 @@ func newDescs(d probe.Descs) *descs {
 		groupPersistent: group("wsfc_group_persistent_state", "1 means that the cluster brings the group online again when it starts; 0 that somebody took it offline for good. Only for virtual machines of the inventory."),
 		vmInfo:          d.New("wsfc_vm_info", "1 always; the bridge from the inventory's name of a virtual machine to Hyper-V's id and name of it and to its group.", "vm", "vm_id", "vm_name", "group"),
 
-		resourceState:      resource("wsfc_resource_state", "1 for the state that the resource is in. Only for virtual machines of the inventory.", "state"),
-		resourceStateCode:  resource("wsfc_resource_state_code", "The cluster's number for the resource's state: -1 unknown, 0 inherited, 1 initializing, 2 online, 3 offline, 4 failed, 128 pending, 129 online_pending, 130 offline_pending. Only for virtual machines of the inventory and the cluster's own core."),
-		resourceStatusCode: resource("wsfc_resource_status_code", "The resource's status as the cluster's bit mask; its bits are not those of a group: 0x2 is an embedded failure, 0x20 a network failure, 0x40 unmonitored, 0x80 a good heartbeat. Only for virtual machines of the inventory."),
+		resourceState:      resource("wsfc_resource_state", "1 for the state that the resource is in. Only for the resource of a virtual machine itself, of those of the inventory.", "state"),
+		resourceStateCode:  resource("wsfc_resource_state_code", "The cluster's number for the resource's state: -1 unknown, 0 inherited, 1 initializing, 2 online, 3 offline, 4 failed, 128 pending, 129 online_pending, 130 offline_pending. Only for virtual machines of the inventory and the cluster's own core; wsfc_other_resources counts the rest."),
+		resourceFlag:       resource("wsfc_resource_status_flag", "1 means that the flag of the resource's status is set; os_heartbeat and application_ready are good signs. Only for the resource of a virtual machine itself, of those of the inventory.", "flag"),
+		resourcePersistent: resource("wsfc_resource_persistent_state", "1 means that the cluster brings the resource online again when it starts; 0 that somebody took it offline for good. Only for the resource of a virtual machine itself, of those of the inventory."),
+		otherResources:     d.New("wsfc_other_resources", "How many resources are in the state that neither belong to a virtual machine of the inventory nor to the cluster's own core.", "state"),
+		checkHeartbeat:     group("wsfc_vm_check_heartbeat", "1 means that the cluster watches the heartbeat of the guest and recovers the virtual machine by itself when it is lost."),
+		offlineAction:      group("wsfc_vm_offline_action_code", "The cluster's number for what taking the resource of the virtual machine offline does to it: 0 turn off, 1 save, 2 shut down, 3 shut down by force."),
+		resourceStatusCode: resource("wsfc_resource_status_code", "The resource's status as the cluster's bit mask; its bits are not those of a group. Only for virtual machines of the inventory."),
 		resourceLastStatus: resource("wsfc_resource_last_operation_status_code", "Windows' error code of the last thing the cluster did to the resource; 0 is success. Only for virtual machines of the inventory."),
 		resourceInfo:       resource("wsfc_resource_info", "1 always; the label says of which type the resource is. Only for virtual machines of the inventory and the cluster's own core.", "type"),
 
-		views: newViewDescs(d),
+		views:    newViewDescs(d),
+		networks: newNetworkDescs(d),
+		volumes:  newVolumeDescs(d),
+		witness:  newWitnessDescs(d),
+		owners:   newOwnerDescs(d, group),
 	}
 }
 
@@ -88,7 +107,7 @@ func (p *Prober) clusterCollector(r *reader) probe.Collector {
 		if err != nil {
 			return probe.Result{Metrics: s, Err: fmt.Errorf("read the cluster: %w", err)}
 		}
-		level.Debug(l).Log("msg", "cluster read", "node", a.node, "nodes", len(a.view.Nodes), "groups", len(a.view.Groups), "resources", len(a.view.Resources))
+		level.Debug(l).Log("msg", "cluster read", "node", a.node, "nodes", len(a.value.Nodes), "groups", len(a.value.Groups), "resources", len(a.value.Resources))
 		p.remember(a.node)
 		p.clusterMetrics(&s, a)
 		return probe.Result{Metrics: s}
@@ -97,7 +116,7 @@ func (p *Prober) clusterCollector(r *reader) probe.Collector {
 
 // clusterMetrics turns one view into metrics.
 func (p *Prober) clusterMetrics(s *probe.Set, a answer) {
-	d, v := p.descs, a.view
+	d, v := p.descs, a.value
 	s.Gauge(d.info, 1, v.Info.FQDN, fmt.Sprint(v.Info.FunctionalLevel), a.node)
 	current, needed := v.Votes()
 	s.Gauge(d.votesCurrent, float64(current))
@@ -106,7 +125,12 @@ func (p *Prober) clusterMetrics(s *probe.Set, a answer) {
 	s.Gauge(d.witnessVote, float64(v.Info.WitnessDynamicWeight))
 	s.Seconds(d.subnetDelay, v.Info.SameSubnetDelay)
 	s.Gauge(d.subnetThreshold, float64(v.Info.SameSubnetThreshold))
+	s.Seconds(d.crossDelay, v.Info.CrossSubnetDelay)
+	s.Gauge(d.crossThreshold, float64(v.Info.CrossSubnetThreshold))
 	s.Seconds(d.resiliency, v.Info.ResiliencyDefaultPeriod)
+	s.Gauge(d.resiliencyLevel, float64(v.Info.ResiliencyLevel))
+	s.Gauge(d.balancerMode, float64(v.Info.AutoBalancerMode))
+	s.Gauge(d.balancerLevel, float64(v.Info.AutoBalancerLevel))
 	p.nodeMetrics(s, v.Nodes)
 	core := p.groupMetrics(s, v.Groups)
 	p.resourceMetrics(s, v.Resources, core)
@@ -172,40 +196,54 @@ func defaultOwner(n uint32) string {
 	return fmt.Sprint(n)
 }
 
-// resourceMetrics covers the resources of our machines and of the cluster's core. A large cluster has two for each of
-// thousands of machines, and nobody here asks about those that are not in the inventory.
+// vmResource is the type of the resource that is a virtual machine, not its configuration; it is not localised.
+const vmResource = "Virtual Machine"
+
+// resourceMetrics covers the resources of our machines and of the cluster's core one by one, and counts the others by
+// state: a large cluster has two for each of thousands of machines that are not in the inventory.
 func (p *Prober) resourceMetrics(s *probe.Set, resources []cluster.Resource, core map[string]bool) {
 	d := p.descs
-	var witness *cluster.Resource
+	others := map[string]int{}
 	for i := range resources {
 		r := &resources[i]
 		group, vm := p.names.group(r.Group)
-		own := core[strings.ToLower(r.Group)]
-		if vm == "" && !own {
+		if vm == "" && !core[strings.ToLower(r.Group)] {
+			others[resourceState(r.State)]++
 			continue
 		}
 		s.Gauge(d.resourceStateCode, float64(r.State), group, vm, r.Name)
 		s.Gauge(d.resourceInfo, 1, group, vm, r.Name, r.Type)
-		if own && isWitness(r.Type) {
-			witness = r
-		}
 		if vm == "" {
 			continue
 		}
-		s.States(d.resourceState, resourceStates, resourceState(r.State), group, vm, r.Name)
 		s.Gauge(d.resourceStatusCode, float64(r.Status), group, vm, r.Name)
 		s.Gauge(d.resourceLastStatus, float64(r.LastStatus), group, vm, r.Name)
-		if r.VMID != "" {
-			s.Gauge(d.vmInfo, 1, vm, strings.ToUpper(r.VMID), p.cluster.VirtualMachine(vm).HyperVName(), group)
+		if r.Type == vmResource {
+			p.vmResourceMetrics(s, r, group, vm)
 		}
 	}
-	if witness != nil {
-		s.Bool(d.witnessOnline, witness.State == cluster.ResourceOnline)
+	for _, state := range resourceStates {
+		s.Gauge(d.otherResources, float64(others[state]), state)
 	}
 }
 
-// isWitness reports whether a resource of the cluster's core groups is the witness: a disk or a resource of a witness
-// type. Inferred: the exact reading would be the association MSCluster_ClusterToQuorumResource.
-func isWitness(resourceType string) bool {
-	return resourceType == "Physical Disk" || strings.HasSuffix(resourceType, " Witness")
+// vmResourceMetrics covers the one resource of a group that is the virtual machine.
+func (p *Prober) vmResourceMetrics(s *probe.Set, r *cluster.Resource, group, vm string) {
+	d := p.descs
+	s.States(d.resourceState, resourceStates, resourceState(r.State), group, vm, r.Name)
+	for _, f := range resourceFlags {
+		s.Bool(d.resourceFlag, r.Status&f.bit != 0, group, vm, r.Name, f.name)
+	}
+	if r.VMID != "" {
+		s.Gauge(d.vmInfo, 1, vm, strings.ToUpper(r.VMID), p.cluster.VirtualMachine(vm).HyperVName(), group)
+	}
+	if r.PersistentState != nil {
+		s.Bool(d.resourcePersistent, *r.PersistentState, group, vm, r.Name)
+	}
+	if r.CheckHeartbeat != nil {
+		s.Bool(d.checkHeartbeat, *r.CheckHeartbeat != 0, group, vm)
+	}
+	if r.OfflineAction != nil {
+		s.Gauge(d.offlineAction, float64(*r.OfflineAction), group, vm)
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/go-kit/log"
@@ -21,48 +22,74 @@ func hasQuorum(v cluster.View) bool {
 	return current >= needed
 }
 
-// first returns the view of the first node, in this order, that answers and shows quorum. The first node is asked at
-// once, the next one when one has failed or shows no quorum, and one more in any case after each quarter of the time,
-// so that two dead nodes do not hide a cluster that lives. Where no view shows quorum, the first that came is
-// returned; where none came, the error is that of the node asked first.
+// from is what one node answered to a question, or why there is no answer.
+type from[T any] struct {
+	node  string
+	value T
+	err   error
+}
+
+// first returns the view of the first node, in this order, that answers and shows quorum, as the function first does.
 func (r *reader) first(ctx context.Context, l log.Logger, nodes []string) (answer, error) {
+	return first(ctx, l, &r.wg, nodes, func(node string) func() answer {
+		q := r.ask(ctx, node)
+		return func() answer {
+			<-q.done
+			return q.answer
+		}
+	}, hasQuorum)
+}
+
+// hedged returns what the first node, in this order, answers to a question that no other collector asks.
+func hedged[T any](ctx context.Context, l log.Logger, r *reader, nodes []string, read func(context.Context, Source) (T, error)) (from[T], error) {
+	return first(ctx, l, &r.wg, nodes, func(node string) func() from[T] {
+		return func() from[T] {
+			v, err := read(ctx, r.sources[node])
+			return from[T]{node, v, err}
+		}
+	}, func(T) bool { return true })
+}
+
+// first returns the answer of the first node, in this order, that gives a good one. The first node is asked at once,
+// the next one when one has failed or gave none that is good, and one more in any case after each quarter of the time,
+// so that two dead nodes do not hide a cluster that lives. Where no answer is good, the first that came is returned;
+// where none came, the error is that of the node asked first. ask begins to ask and returns what waits for the answer;
+// wg waits for the nodes that nobody waits for any more.
+func first[T any](ctx context.Context, l log.Logger, wg *sync.WaitGroup, nodes []string, ask func(string) func() from[T], good func(T) bool) (from[T], error) {
 	if len(nodes) == 0 {
-		return answer{}, errNoNodes
+		return from[T]{}, errNoNodes
 	}
 	hedge := time.NewTicker(quarter(ctx))
 	defer hedge.Stop()
-	answers := make(chan answer, len(nodes))
+	answers := make(chan from[T], len(nodes))
 	next, open := 0, 0
-	ask := func() {
+	begin := func() {
 		if next == len(nodes) || ctx.Err() != nil {
 			return
 		}
-		q := r.ask(ctx, nodes[next])
+		wait := ask(nodes[next])
 		next, open = next+1, open+1
-		r.wg.Go(func() {
-			<-q.done
-			answers <- q.answer
-		})
+		wg.Go(func() { answers <- wait() })
 	}
-	ask()
+	begin()
 	if open == 0 {
-		return answer{}, ctx.Err()
+		return from[T]{}, ctx.Err()
 	}
-	var fallback, failed *answer
+	var fallback, failed *from[T]
 	for open > 0 {
 		select {
 		case <-hedge.C:
 			level.Debug(l).Log("msg", "no answer yet, one more node asked", "asked", next)
-			ask()
+			begin()
 		case a := <-answers:
 			open--
 			switch {
 			case a.err != nil:
-				level.Debug(l).Log("msg", "node did not give its view", "node", a.node, "err", a.err)
+				level.Debug(l).Log("msg", "node did not answer", "node", a.node, "err", a.err)
 				if failed == nil || a.node == nodes[0] {
 					failed = &a
 				}
-			case !hasQuorum(a.view):
+			case !good(a.value):
 				level.Debug(l).Log("msg", "node's view shows no quorum", "node", a.node)
 				if fallback == nil {
 					fallback = &a
@@ -70,13 +97,13 @@ func (r *reader) first(ctx context.Context, l log.Logger, nodes []string) (answe
 			default:
 				return a, nil
 			}
-			ask()
+			begin()
 		}
 	}
 	if fallback != nil {
 		return *fallback, nil
 	}
-	return answer{}, fmt.Errorf("ask %s: %w", failed.node, failed.err)
+	return from[T]{}, fmt.Errorf("ask %s: %w", failed.node, failed.err)
 }
 
 // quarter is a quarter of the time that is left; without a deadline, one second.

@@ -17,7 +17,7 @@ var (
 )
 
 // flag is one bit of a status and its label.
-type flag[T cluster.NodeStatus | cluster.GroupStatus] struct {
+type flag[T cluster.NodeStatus | cluster.GroupStatus | cluster.ResourceStatus] struct {
 	bit  T
 	name string
 }
@@ -45,6 +45,19 @@ var groupFlags = []flag[cluster.GroupStatus]{
 	{cluster.GroupApplicationReady, "application_ready"},
 	{cluster.GroupNotLocalDiskOwner, "not_local_disk_owner"},
 	{cluster.GroupWaitingForDependencies, "waiting_for_dependencies"},
+}
+
+var resourceFlags = []flag[cluster.ResourceStatus]{
+	{cluster.ResourceLocked, "locked"},
+	{cluster.ResourceEmbeddedFailure, "embedded_failure"},
+	{cluster.ResourceInsufficientCPU, "insufficient_cpu"},
+	{cluster.ResourceInsufficientMemory, "insufficient_memory"},
+	{cluster.ResourceInsufficientGeneric, "insufficient_generic_resources"},
+	{cluster.ResourceNetworkFailure, "network_failure"},
+	{cluster.ResourceUnmonitored, "unmonitored"},
+	{cluster.ResourceOSHeartbeat, "os_heartbeat"},
+	{cluster.ResourceApplicationReady, "application_ready"},
+	{cluster.ResourceNotLocalDiskOwner, "not_local_disk_owner"},
 }
 
 func nodeState(s cluster.NodeState) string {

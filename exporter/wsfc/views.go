@@ -96,7 +96,7 @@ func (p *Prober) viewMetrics(s *probe.Set, answers []answer) error {
 		return fmt.Errorf("ask every node for its view: %s: %w", answers[0].node, answers[0].err)
 	}
 	for _, a := range read {
-		current, needed := a.view.Votes()
+		current, needed := a.value.Votes()
 		s.Bool(d.quorum, current >= needed, a.node)
 		s.Gauge(d.votesCurrent, float64(current), a.node)
 		s.Gauge(d.votesNeeded, float64(needed), a.node)
@@ -166,7 +166,7 @@ func (p *Prober) agreement(s *probe.Set, sub subject, read []answer) {
 	followers := map[string]int{}
 	most := ""
 	for i, a := range read {
-		said[i] = sub.say(p, a.view)
+		said[i] = sub.say(p, a.value)
 		followers[said[i]]++
 	}
 	for i, opinion := range said {
@@ -188,14 +188,14 @@ func (p *Prober) opinions(s *probe.Set, read []answer) {
 		counts[n.Name] = &count{}
 	}
 	for _, a := range read {
-		for i := range a.view.Nodes {
-			name := p.names.node(a.view.Nodes[i].Name)
+		for i := range a.value.Nodes {
+			name := p.names.node(a.value.Nodes[i].Name)
 			c, ok := counts[name]
 			if !ok || name == a.node {
 				continue
 			}
 			c.others++
-			switch a.view.Nodes[i].State {
+			switch a.value.Nodes[i].State {
 			case cluster.NodeUp, cluster.NodePaused:
 				c.up++
 			case cluster.NodeDown:

@@ -3,8 +3,10 @@
 //	prober := wsfc.New(wsfc.Options{Cluster: cl, Sources: hosts})
 //	session := prober.Session() // for each probe
 //
-// The cluster collector asks the last node that answered well, and a second one after a quarter of the time where the
-// first is silent; the views collector asks every node for its own view. Within one probe no node is asked twice.
+// The views collector asks every node for its own view. Every other one asks the last node that answered well, and a
+// second one after a quarter of the time where the first is silent: cluster for the view, which it shares with views,
+// networks, volumes, witness and owners for what their names say. The relation of resources to their possible owners has
+// a row for each pair of a resource and a node; owners belongs in a module of its own, which is asked seldom.
 // Names of nodes, groups and virtual machines are Windows' names and compared without case; labels spell them as the
 // inventory does.
 package wsfc
@@ -21,9 +23,13 @@ import (
 	"github.com/hypervigil/hypervigil/internal/config"
 )
 
-// Source is one node that is asked for its view.
+// Source is one node that is asked for its view, and for what the view leaves out.
 type Source interface {
 	View(ctx context.Context) (cluster.View, error)
+	networkSource
+	volumeSource
+	witnessSource
+	ownerSource
 }
 
 // Options say which cluster, and how to reach its nodes.
@@ -51,10 +57,12 @@ func New(o Options) *Prober {
 	return &Prober{cluster: o.Cluster, sources: o.Sources, names: newNames(o.Cluster), descs: newDescs(probe.NewDescs(Labels(o.Cluster.Name)))}
 }
 
-// Session returns the collectors of one probe, cluster and views, which share the nodes' answers.
+// Session returns the collectors of one probe. Cluster and views share the nodes' answers.
 func (p *Prober) Session() probe.Session {
 	r := newReader(p.sources)
-	return probe.Session{Collectors: []probe.Collector{p.clusterCollector(r), p.viewsCollector(r)}, Wait: r.wg.Wait}
+	return probe.Session{Collectors: []probe.Collector{
+		p.clusterCollector(r), p.viewsCollector(r), p.networksCollector(r), p.volumesCollector(r), p.witnessCollector(r), p.ownersCollector(r),
+	}, Wait: r.wg.Wait}
 }
 
 // order lists the nodes, the one that answered well last first.
@@ -121,11 +129,7 @@ func (n names) vm(group string) string {
 }
 
 // answer is one node's view, or why there is none.
-type answer struct {
-	node string
-	view cluster.View
-	err  error
-}
+type answer = from[cluster.View]
 
 // reader asks each node at most once within a probe, whoever wants to know. A node that nobody waits for any more is
 // left to the end of the probe's context; wg waits for all of them.
@@ -157,7 +161,7 @@ func (r *reader) ask(ctx context.Context, node string) *question {
 	r.asked[node] = q
 	r.wg.Go(func() {
 		defer close(q.done)
-		q.answer.view, q.answer.err = r.sources[node].View(ctx)
+		q.answer.value, q.answer.err = r.sources[node].View(ctx)
 	})
 	return q
 }

@@ -30,7 +30,12 @@ type fake struct {
 	err    error
 	after  time.Duration
 	silent bool
-	asked  atomic.Int32
+	asked  atomic.Int32 // for its view
+
+	networking
+	volumes []cluster.SharedVolume
+	witness *cluster.Resource
+	ownership
 }
 
 var _ Source = (*fake)(nil)
@@ -49,6 +54,54 @@ func (f *fake) View(ctx context.Context) (cluster.View, error) {
 	}
 }
 
+// answers is what a fake says to everything but View: what it has, its error, or nothing until the context ends.
+func answers[T any](ctx context.Context, f *fake, v T) (T, error) {
+	var none T
+	switch {
+	case f.silent:
+		<-ctx.Done()
+		return none, &probe.Error{Why: dial.TCPTimeout, Err: ctx.Err()}
+	case f.err != nil:
+		return none, f.err
+	}
+	return v, nil
+}
+
+func (f *fake) Networks(ctx context.Context) ([]cluster.Network, error) {
+	return answers(ctx, f, f.networks)
+}
+
+func (f *fake) NetworkInterfaces(ctx context.Context) ([]cluster.NetworkInterface, error) {
+	return answers(ctx, f, f.interfaces)
+}
+
+func (f *fake) SharedVolumes(ctx context.Context) ([]cluster.SharedVolume, error) {
+	return answers(ctx, f, f.volumes)
+}
+
+func (f *fake) Witness(ctx context.Context) (cluster.Resource, error) {
+	w, err := answers(ctx, f, f.witness)
+	if err == nil && w == nil {
+		err = fmt.Errorf("read the witness: %w", cluster.ErrNotFound)
+	}
+	if err != nil {
+		return cluster.Resource{}, err
+	}
+	return *w, nil
+}
+
+func (f *fake) PossibleOwners(ctx context.Context) (map[string][]string, error) {
+	return answers(ctx, f, f.possible)
+}
+
+func (f *fake) PreferredOwners(ctx context.Context) (map[string][]string, error) {
+	return answers(ctx, f, f.preferred)
+}
+
+func (f *fake) VMResources(ctx context.Context) ([]cluster.Resource, error) {
+	return answers(ctx, f, f.machines)
+}
+
 func inventory() *config.Cluster {
 	return &config.Cluster{
 		Name:  "hv-cl1",
@@ -60,13 +113,16 @@ func inventory() *config.Cluster {
 	}
 }
 
+func value[T any](v T) *T { return &v }
+
 // view is a cluster of three nodes and a witness, all well.
 func view(by string) cluster.View {
 	return cluster.View{
 		By: by,
 		Info: cluster.Info{
 			Name: "hv-cl1", FQDN: "hv-cl1.corp.example", FunctionalLevel: 11, SameSubnetDelay: time.Second, SameSubnetThreshold: 10,
-			ResiliencyDefaultPeriod: 240 * time.Second, QuorumType: 2, WitnessDynamicWeight: 0,
+			CrossSubnetDelay: 2 * time.Second, CrossSubnetThreshold: 20, ResiliencyDefaultPeriod: 240 * time.Second, ResiliencyLevel: 2,
+			AutoBalancerMode: 2, AutoBalancerLevel: 1, QuorumType: 2, WitnessDynamicWeight: 0,
 		},
 		Nodes: []cluster.Node{
 			{Name: "hv1", State: cluster.NodeUp, Weight: 1, DynamicWeight: 1},
@@ -86,9 +142,9 @@ func view(by string) cluster.View {
 			{Name: "Cluster Group", Type: 1, State: cluster.GroupOnline, Owner: "HV1", IsCore: true, DefaultOwner: noDefaultOwner},
 		},
 		Resources: []cluster.Resource{
-			{Name: "Virtual Machine SQL01", Type: "Virtual Machine", Group: "SCVMM SQL01 Resources", Owner: "HV1", State: cluster.ResourceOnline, Status: 0x80, VMID: "11111111-aaaa-0000-0000-000000000001"},
+			{Name: "Virtual Machine SQL01", Type: "Virtual Machine", Group: "SCVMM SQL01 Resources", Owner: "HV1", State: cluster.ResourceOnline, Status: 0x80, VMID: "11111111-aaaa-0000-0000-000000000001", PersistentState: value(true), CheckHeartbeat: value[uint32](1), OfflineAction: value[uint32](1)},
 			{Name: "Virtual Machine Configuration SQL01", Type: "Virtual Machine Configuration", Group: "SCVMM SQL01 Resources", Owner: "HV1", State: cluster.ResourceOnline},
-			{Name: "Virtual Machine SQL02", Type: "Virtual Machine", Group: "SQL02", Owner: "HV3", State: cluster.ResourceOfflinePending, LastStatus: 1460, VMID: "22222222-AAAA-0000-0000-000000000002"},
+			{Name: "Virtual Machine SQL02", Type: "Virtual Machine", Group: "SQL02", Owner: "HV3", State: cluster.ResourceOfflinePending, Status: 0x21, LastStatus: 1460, VMID: "22222222-AAAA-0000-0000-000000000002", PersistentState: value(false), CheckHeartbeat: value[uint32](0)},
 			{Name: "File Server", Type: "File Server", Group: "File Server", State: cluster.ResourceFailed},
 			{Name: "File Share Witness", Type: "File Share Witness", Group: "Cluster Group", State: cluster.ResourceOnline},
 		},
@@ -347,19 +403,32 @@ func TestLargestScrapeStaysBounded(t *testing.T) {
 		}
 		v.Groups = append(v.Groups, cluster.Group{Name: name, Type: cluster.GroupTypeVM, Owner: "N0"})
 		v.Resources = append(v.Resources,
-			cluster.Resource{Name: "Virtual Machine " + name, Type: "Virtual Machine", Group: name, VMID: name},
+			cluster.Resource{
+				Name: "Virtual Machine " + name, Type: "Virtual Machine", Group: name, VMID: name,
+				PersistentState: value(true), CheckHeartbeat: value[uint32](1), OfflineAction: value[uint32](1),
+			},
 			cluster.Resource{Name: "Virtual Machine Configuration " + name, Type: "Virtual Machine Configuration", Group: name})
 	}
 	p := New(Options{Cluster: cl})
 	var answers []answer
 	for _, n := range cl.Nodes {
-		answers = append(answers, answer{node: n.Name, view: v})
+		answers = append(answers, answer{node: n.Name, value: v})
 	}
 	var s probe.Set
 	p.clusterMetrics(&s, answers[0])
 	if err := p.viewMetrics(&s, answers); err != nil {
 		t.Fatal(err)
 	}
+	const networks = 4
+	var n networking
+	for i := range networks {
+		name := fmt.Sprintf("Network %d", i)
+		n.networks = append(n.networks, cluster.Network{Name: name})
+		for _, node := range cl.Nodes {
+			n.interfaces = append(n.interfaces, cluster.NetworkInterface{Name: node.Name + " - " + name, Node: node.Name, Network: name})
+		}
+	}
+	p.networkMetrics(&s, n)
 	if len(s) > 80_000 {
 		t.Errorf("%d series, want at most 80,000", len(s))
 	}

@@ -32,6 +32,15 @@ func must[T any](f *fields, get func(string) (T, bool, error), name string) T {
 	return v
 }
 
+// optional is a property that may be missing, NULL or not what it should be, and costs nothing but itself then.
+func optional[T any](get func(string) (T, bool, error), name string) *T {
+	v, ok, err := get(name)
+	if !ok || err != nil {
+		return nil
+	}
+	return &v
+}
+
 // text copies the string: the object's own is a part of the whole answer and would keep it in memory.
 func (f *fields) text(name string) string {
 	s, _ := read(f, f.object.Text, name)

@@ -25,33 +25,36 @@ func NewHost(o Options) (*Host, error) {
 // bindings). A name that a server does not know costs the whole answer.
 const (
 	selectCluster = "SELECT Name, Fqdn, ClusterFunctionalLevel, SameSubnetDelay, SameSubnetThreshold, CrossSubnetDelay, " +
-		"CrossSubnetThreshold, ResiliencyDefaultPeriod, QuorumTypeValue, WitnessDynamicWeight FROM MSCluster_Cluster"
+		"CrossSubnetThreshold, ResiliencyDefaultPeriod, ResiliencyLevel, AutoBalancerMode, AutoBalancerLevel, QuorumTypeValue, " +
+		"WitnessDynamicWeight FROM MSCluster_Cluster"
 	selectNodes  = "SELECT Name, State, StatusInformation, NodeDrainStatus, NodeWeight, DynamicWeight FROM MSCluster_Node"
 	selectGroups = "SELECT Name, Id, GroupType, State, OwnerNode, StatusInformation, Priority, PersistentState, DefaultOwner, " +
 		"FailoverThreshold, FailoverPeriod, ResiliencyPeriod, IsCore FROM MSCluster_ResourceGroup"
-	selectResources = "SELECT Name, Type, OwnerGroup, OwnerNode, State, StatusInformation, LastOperationStatusCode FROM MSCluster_Resource"
-	selectVMIDs     = "SELECT Name, PrivateProperties FROM MSCluster_Resource WHERE Type = 'Virtual Machine'"
+	selectResources = "SELECT Name, Type, OwnerGroup, OwnerNode, State, StatusInformation, LastOperationStatusCode, PersistentState " +
+		"FROM MSCluster_Resource"
+	selectPrivate = "SELECT Name, PrivateProperties FROM MSCluster_Resource WHERE Type = 'Virtual Machine'"
 )
 
 // View reads the cluster as this node sees it. The parts are asked at the same time, and so are at most one round
 // trip apart.
 func (h *Host) View(ctx context.Context) (View, error) {
 	v := View{By: h.name}
-	var ids map[string]string
+	var private map[string]Resource
 	err := together(
 		ctx,
 		into(&v.Info, h.info),
 		into(&v.Nodes, h.nodes),
 		into(&v.Groups, func(ctx context.Context) ([]Group, error) { return h.groups(ctx, "") }),
-		into(&v.Resources, h.resources),
-		into(&ids, h.vmIDs),
+		into(&v.Resources, func(ctx context.Context) ([]Resource, error) { return h.resources(ctx, "") }),
+		into(&private, h.privateProperties),
 	)
 	if err != nil {
 		return View{}, fmt.Errorf("read the cluster: %w", err)
 	}
 	for i := range v.Resources {
 		if r := &v.Resources[i]; r.Type == typeVM {
-			r.VMID = ids[r.Name]
+			p := private[r.Name]
+			r.VMID, r.CheckHeartbeat, r.OfflineAction = p.VMID, p.CheckHeartbeat, p.OfflineAction
 		}
 	}
 	return v, nil
@@ -83,8 +86,9 @@ func (h *Host) info(ctx context.Context) (Info, error) {
 			Name: f.mustText("Name"), FQDN: f.text("Fqdn"), FunctionalLevel: f.uint32("ClusterFunctionalLevel"),
 			SameSubnetDelay: f.mustCount("SameSubnetDelay", time.Millisecond), SameSubnetThreshold: f.mustUint32("SameSubnetThreshold"),
 			CrossSubnetDelay: f.mustCount("CrossSubnetDelay", time.Millisecond), CrossSubnetThreshold: f.mustUint32("CrossSubnetThreshold"),
-			ResiliencyDefaultPeriod: f.mustCount("ResiliencyDefaultPeriod", time.Second),
-			QuorumType:              int64(f.state("QuorumTypeValue")), WitnessDynamicWeight: f.uint32("WitnessDynamicWeight"),
+			ResiliencyDefaultPeriod: f.mustCount("ResiliencyDefaultPeriod", time.Second), ResiliencyLevel: f.uint32("ResiliencyLevel"),
+			AutoBalancerMode: f.uint32("AutoBalancerMode"), AutoBalancerLevel: f.uint32("AutoBalancerLevel"),
+			QuorumType: int64(f.state("QuorumTypeValue")), WitnessDynamicWeight: f.uint32("WitnessDynamicWeight"),
 		}
 	})
 }
@@ -116,27 +120,25 @@ func (h *Host) groups(ctx context.Context, where string) ([]Group, error) {
 const typeVM = "Virtual Machine"
 
 // resources reads MSCluster_Resource.
-func (h *Host) resources(ctx context.Context) ([]Resource, error) {
-	return all(ctx, &h.machine, nsCluster, selectResources, func(f *fields) Resource {
+func (h *Host) resources(ctx context.Context, where string) ([]Resource, error) {
+	return all(ctx, &h.machine, nsCluster, selectResources+where, func(f *fields) Resource {
 		return Resource{
 			Name: f.mustText("Name"), Type: f.text("Type"), Group: f.text("OwnerGroup"), Owner: f.text("OwnerNode"),
-			State: ResourceState(f.state("State")), Status: f.uint64("StatusInformation"), LastStatus: f.uint64("LastOperationStatusCode"),
+			State: ResourceState(f.state("State")), Status: ResourceStatus(f.uint64("StatusInformation")),
+			LastStatus: f.uint64("LastOperationStatusCode"), PersistentState: optional(f.object.Bool, "PersistentState"),
 		}
 	})
 }
 
-// vmIDs reads the private properties of the virtual machines' resources, and of no others: the cluster service asks
-// each resource for them. It returns VmID by the resource's name; one without it has none yet.
-func (h *Host) vmIDs(ctx context.Context) (map[string]string, error) {
-	ids := make(map[string]string)
-	_, err := all(ctx, &h.machine, nsCluster, selectVMIDs, func(f *fields) struct{} {
-		name := f.mustText("Name")
-		if id := f.vmID(); id != "" {
-			ids[name] = id
-		}
+// privateProperties reads those of the virtual machines' resources, and of no others: the cluster service asks each
+// resource for them. It returns them by the resource's name.
+func (h *Host) privateProperties(ctx context.Context) (map[string]Resource, error) {
+	out := make(map[string]Resource)
+	_, err := all(ctx, &h.machine, nsCluster, selectPrivate, func(f *fields) struct{} {
+		out[f.mustText("Name")] = f.private()
 		return struct{}{}
 	})
-	return ids, err
+	return out, err
 }
 
 // GroupVM reads which virtual machine a group holds (VMID) and who owns it. ErrNotFound means that the group holds
@@ -147,7 +149,8 @@ func (h *Host) GroupVM(ctx context.Context, group string) (Resource, error) {
 		r := Resource{
 			Name: f.mustText("Name"), Type: typeVM, Group: f.text("OwnerGroup"), Owner: f.text("OwnerNode"), State: ResourceState(f.state("State")),
 		}
-		r.VMID = f.vmID()
+		p := f.private()
+		r.VMID, r.CheckHeartbeat, r.OfflineAction = p.VMID, p.CheckHeartbeat, p.OfflineAction
 		return r
 	})
 	if err != nil {
@@ -156,18 +159,26 @@ func (h *Host) GroupVM(ctx context.Context, group string) (Resource, error) {
 	return r, nil
 }
 
-// vmID reads VmID of the private properties of a virtual machine's resource; empty where it has none yet.
-func (f *fields) vmID() string {
+// private reads the private properties of a virtual machine's resource. VMID is empty where it has none yet. The
+// settings beside it are for whoever reads them: what is wrong with one costs that one.
+func (f *fields) private() Resource {
 	private, ok := read(f, f.object.Object, "PrivateProperties")
 	if !ok {
-		return ""
+		return Resource{}
 	}
 	in := fields{object: private}
-	id := guid(in.text("VmID"))
+	r := Resource{
+		VMID: guid(in.text("VmID")), CheckHeartbeat: optional(private.Uint32, "CheckHeartbeat"), OfflineAction: optional(private.Uint32, "OfflineAction"),
+	}
 	if f.err == nil {
 		f.err = in.err
 	}
-	return id
+	return r
+}
+
+// VMResources reads the resources that are virtual machines, without their private properties.
+func (h *Host) VMResources(ctx context.Context) ([]Resource, error) {
+	return h.resources(ctx, " WHERE Type = "+wsman.Quote(typeVM))
 }
 
 // PossibleOwners reads which nodes may own each resource, by the resource's name.

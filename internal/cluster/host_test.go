@@ -24,7 +24,7 @@ func clusterPeer(t *testing.T) *peer {
 	p := newPeer(t)
 	p.set(nsCluster, "MSCluster_Cluster", row("MSCluster_Cluster", "Name", "Name", "hv-cl1", "Fqdn", "hv-cl1.corp.example",
 		"ClusterFunctionalLevel", uint32(11), "SameSubnetDelay", uint32(1000), "SameSubnetThreshold", uint32(10), "CrossSubnetDelay", uint32(2000),
-		"CrossSubnetThreshold", uint32(20), "ResiliencyDefaultPeriod", uint32(240), "QuorumTypeValue", int32(-1), "WitnessDynamicWeight", uint32(1)))
+		"CrossSubnetThreshold", uint32(20), "ResiliencyDefaultPeriod", uint32(240), "ResiliencyLevel", uint32(2), "AutoBalancerMode", uint32(2), "AutoBalancerLevel", uint32(1), "QuorumTypeValue", int32(-1), "WitnessDynamicWeight", uint32(1)))
 	node := func(name string, state any, status uint32) wsmanserver.Instance {
 		return row("MSCluster_Node", "Name", "Name", name, "State", state, "StatusInformation", status, "NodeDrainStatus", uint32(0),
 			"NodeWeight", uint32(1), "DynamicWeight", uint32(1))
@@ -39,14 +39,58 @@ func clusterPeer(t *testing.T) *peer {
 	p.set(nsCluster, "MSCluster_ResourceGroup", group("SQL01", "HV1", 111), group("it's a \\ group", "HV2", 111))
 	resource := func(name, typ, group string, private any) wsmanserver.Instance {
 		return row("MSCluster_Resource", "Name", "Name", name, "Type", typ, "OwnerGroup", group, "OwnerNode", "HV1", "State", uint32(2),
-			"StatusInformation", uint64(0x80), "LastOperationStatusCode", uint64(0), "PrivateProperties", private)
+			"StatusInformation", uint64(0x80), "LastOperationStatusCode", uint64(0), "PersistentState", typ == "Virtual Machine", "PrivateProperties", private)
 	}
 	p.set(nsCluster, "MSCluster_Resource",
-		resource("Virtual Machine SQL01", "Virtual Machine", "SQL01", row("MSCluster_Property", "", "VmID", vmID1, "OfflineAction", uint32(1))),
+		resource("Virtual Machine SQL01", "Virtual Machine", "SQL01", row("MSCluster_Property", "", "VmID", vmID1, "CheckHeartbeat", uint32(1), "OfflineAction", uint32(1))),
 		resource("Virtual Machine Configuration SQL01", "Virtual Machine Configuration", "SQL01", row("MSCluster_Property", "", "VmID", vmID1)),
 		resource("Virtual Machine new", "Virtual Machine", "new", nil),
 	)
 	return p
+}
+
+func is[T any](v T) *T { return &v }
+
+// TestASettingThatIsNoNumberCostsOnlyItself: the view is what decisions rest on, and a setting is not.
+func TestASettingThatIsNoNumberCostsOnlyItself(t *testing.T) {
+	t.Parallel()
+	p := clusterPeer(t)
+	p.set(nsCluster, "MSCluster_Resource", row("MSCluster_Resource", "Name", "Name", "Virtual Machine SQL01", "Type", "Virtual Machine", "OwnerGroup", "SQL01",
+		"OwnerNode", "HV1", "State", uint32(2), "StatusInformation", uint64(0), "LastOperationStatusCode", uint64(0), "PersistentState", nil,
+		"PrivateProperties", row("MSCluster_Property", "", "VmID", vmID1, "CheckHeartbeat", "yes", "OfflineAction", uint32(2))))
+	v, err := p.host(t).View(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []Resource{{Name: "Virtual Machine SQL01", Type: "Virtual Machine", Group: "SQL01", Owner: "HV1", State: ResourceOnline, VMID: vmID1, OfflineAction: is[uint32](2)}}
+	if d := cmp.Diff(want, v.Resources); d != "" {
+		t.Errorf("resources (-want +got):\n%s", d)
+	}
+}
+
+func TestWitness(t *testing.T) {
+	t.Parallel()
+	p := clusterPeer(t)
+	h := p.host(t)
+	quorum := func(part any) {
+		p.set(nsCluster, "MSCluster_ClusterToQuorumResource", row("MSCluster_ClusterToQuorumResource", "PartComponent",
+			"GroupComponent", wsmanserver.Reference{Class: "MSCluster_Cluster", Keys: wsmanserver.Selectors{{Name: "Name", Value: "hv-cl1"}}}, "PartComponent", part))
+	}
+	to := func(name string) wsmanserver.Reference {
+		return wsmanserver.Reference{Class: "MSCluster_Resource", Keys: wsmanserver.Selectors{{Name: "Name", Value: name}}}
+	}
+	quorum(to("Virtual Machine new"))
+	if r, err := h.Witness(t.Context()); err != nil || r.Name != "Virtual Machine new" || r.State != ResourceOnline {
+		t.Errorf("Witness = %+v, %v; want the resource that the association names", r, err)
+	}
+	quorum(to("gone"))
+	if r, err := h.Witness(t.Context()); err == nil || errors.Is(err, ErrNotFound) {
+		t.Errorf("Witness = %+v, %v; a witness without its resource is an error, and not a cluster without a witness", r, err)
+	}
+	p.set(nsCluster, "MSCluster_ClusterToQuorumResource")
+	if _, err := h.Witness(t.Context()); !errors.Is(err, ErrNotFound) {
+		t.Errorf("Witness of a cluster without one: %v, want ErrNotFound", err)
+	}
 }
 
 func TestView(t *testing.T) {
@@ -59,7 +103,8 @@ func TestView(t *testing.T) {
 		By: "HV1",
 		Info: Info{
 			Name: "hv-cl1", FQDN: "hv-cl1.corp.example", FunctionalLevel: 11, SameSubnetDelay: time.Second, SameSubnetThreshold: 10,
-			CrossSubnetDelay: 2 * time.Second, CrossSubnetThreshold: 20, ResiliencyDefaultPeriod: 4 * time.Minute, QuorumType: -1, WitnessDynamicWeight: 1,
+			CrossSubnetDelay: 2 * time.Second, CrossSubnetThreshold: 20, ResiliencyDefaultPeriod: 4 * time.Minute, ResiliencyLevel: 2,
+			AutoBalancerMode: 2, AutoBalancerLevel: 1, QuorumType: -1, WitnessDynamicWeight: 1,
 		},
 		Nodes: []Node{
 			{Name: "HV1", State: NodeUp, Weight: 1, DynamicWeight: 1},
@@ -78,9 +123,9 @@ func TestView(t *testing.T) {
 			},
 		},
 		Resources: []Resource{
-			{Name: "Virtual Machine SQL01", Type: "Virtual Machine", Group: "SQL01", Owner: "HV1", State: ResourceOnline, Status: 0x80, VMID: vmID1},
-			{Name: "Virtual Machine Configuration SQL01", Type: "Virtual Machine Configuration", Group: "SQL01", Owner: "HV1", State: ResourceOnline, Status: 0x80},
-			{Name: "Virtual Machine new", Type: "Virtual Machine", Group: "new", Owner: "HV1", State: ResourceOnline, Status: 0x80},
+			{Name: "Virtual Machine SQL01", Type: "Virtual Machine", Group: "SQL01", Owner: "HV1", State: ResourceOnline, Status: ResourceOSHeartbeat, VMID: vmID1, PersistentState: is(true), CheckHeartbeat: is[uint32](1), OfflineAction: is[uint32](1)},
+			{Name: "Virtual Machine Configuration SQL01", Type: "Virtual Machine Configuration", Group: "SQL01", Owner: "HV1", State: ResourceOnline, Status: ResourceOSHeartbeat, PersistentState: is(false)},
+			{Name: "Virtual Machine new", Type: "Virtual Machine", Group: "new", Owner: "HV1", State: ResourceOnline, Status: ResourceOSHeartbeat, PersistentState: is(true)},
 		},
 	}
 	if d := cmp.Diff(want, v); d != "" {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"fmt"
 	"os"
 	"runtime"
 	"strings"
@@ -148,6 +149,12 @@ func TestLabClusterAsEveryNodeSeesIt(t *testing.T) {
 		if _, err := h.PreferredOwners(t.Context()); err != nil {
 			t.Errorf("%s: PreferredOwners: %v", node, err)
 		}
+		if machines, err := h.VMResources(t.Context()); err != nil || len(machines) != 5 {
+			t.Errorf("%s: VMResources = %+v, %v, want one for each virtual machine", node, machines, err)
+		}
+		if w, err := h.Witness(t.Context()); err != nil || w.Type != "File Share Witness" || w.State != cluster.ResourceOnline {
+			t.Errorf("%s: Witness = %+v, %v", node, w, err)
+		}
 		if networks, err := h.Networks(t.Context()); err != nil || len(networks) == 0 {
 			t.Errorf("%s: Networks = %v, %v", node, networks, err)
 		}
@@ -158,6 +165,44 @@ func TestLabClusterAsEveryNodeSeesIt(t *testing.T) {
 			t.Errorf("%s: SharedVolumes = %v, %v", node, volumes, err)
 		}
 	}
+}
+
+// TestLabConditions: what takes nothing away from SQL Server shows in what the cluster says, until it is healed.
+func TestLabConditions(t *testing.T) {
+	t.Parallel()
+	s := startLab(t)
+	h := s.host(t, "HV1")
+	look := func() (string, error) {
+		w, err := h.Witness(t.Context())
+		if err != nil {
+			return "", err
+		}
+		v, err := h.SharedVolumes(t.Context())
+		if err != nil || len(v) != 1 {
+			return "", fmt.Errorf("%d volumes: %w", len(v), err)
+		}
+		return fmt.Sprintf("witness %d, volume %d", w.State, v[0].Fault), nil
+	}
+	want := func(state string) {
+		t.Helper()
+		if got, err := look(); got != state || err != nil {
+			t.Errorf("the cluster says %q, %v; want %q", got, err, state)
+		}
+	}
+	want("witness 2, volume 0")
+	var faults []string
+	for _, name := range model.ConditionNames() {
+		f, err := s.lab.Inject(model.Request{Fault: name})
+		if err != nil {
+			t.Fatal(err)
+		}
+		faults = append(faults, f.ID)
+	}
+	want("witness 4, volume 1")
+	for _, id := range faults {
+		s.lab.Heal(id)
+	}
+	want("witness 2, volume 0")
 }
 
 // TestLabBinding follows one virtual machine through every name it has.

@@ -90,8 +90,13 @@ type Info struct {
 	CrossSubnetDelay        time.Duration `json:"cross_subnet_delay"`
 	CrossSubnetThreshold    uint32        `json:"cross_subnet_threshold"`
 	ResiliencyDefaultPeriod time.Duration `json:"resiliency_default_period"`
-	QuorumType              int64         `json:"quorum_type"`
-	WitnessDynamicWeight    uint32        `json:"witness_dynamic_weight"`
+	ResiliencyLevel         uint32        `json:"resiliency_level"`
+	// AutoBalancerMode is 0 where the cluster moves no virtual machine for balance, 1 when a node joins, 2 always, and
+	// AutoBalancerLevel 1 to 3 says how readily (learn.microsoft.com, "Virtual Machine Load Balancing deep-dive").
+	AutoBalancerMode     uint32 `json:"auto_balancer_mode"`
+	AutoBalancerLevel    uint32 `json:"auto_balancer_level"`
+	QuorumType           int64  `json:"quorum_type"`
+	WitnessDynamicWeight uint32 `json:"witness_dynamic_weight"`
 }
 
 // Node is MSCluster_Node.
@@ -121,16 +126,41 @@ type Group struct {
 	IsCore            bool          `json:"is_core"`
 }
 
-// Resource is MSCluster_Resource; VMID only for Type "Virtual Machine".
+// ResourceStatus is the bit mask MSCluster_Resource.StatusInformation; its bits are not the group's for the same names.
+type ResourceStatus uint64
+
+// The resource status bits. OSHeartbeat and ApplicationReady are good signs.
+const (
+	ResourceLocked              ResourceStatus = 0x1
+	ResourceEmbeddedFailure     ResourceStatus = 0x2
+	ResourceInsufficientCPU     ResourceStatus = 0x4
+	ResourceInsufficientMemory  ResourceStatus = 0x8
+	ResourceInsufficientGeneric ResourceStatus = 0x10
+	ResourceNetworkFailure      ResourceStatus = 0x20
+	ResourceUnmonitored         ResourceStatus = 0x40
+	ResourceOSHeartbeat         ResourceStatus = 0x80
+	ResourceApplicationReady    ResourceStatus = 0x100
+	ResourceNotLocalDiskOwner   ResourceStatus = 0x200
+)
+
+// Resource is MSCluster_Resource; what follows VMID only for Type "Virtual Machine".
 type Resource struct {
-	Name       string        `json:"name"`
-	Type       string        `json:"type"`
-	Group      string        `json:"group"`
-	Owner      string        `json:"owner"`
-	State      ResourceState `json:"state"`
-	Status     uint64        `json:"status"`
-	LastStatus uint64        `json:"last_operation_status_code"`
-	VMID       string        `json:"vm_id,omitempty"`
+	Name       string         `json:"name"`
+	Type       string         `json:"type"`
+	Group      string         `json:"group"`
+	Owner      string         `json:"owner"`
+	State      ResourceState  `json:"state"`
+	Status     ResourceStatus `json:"status"`
+	LastStatus uint64         `json:"last_operation_status_code"`
+	// PersistentState is whether the cluster brings it online by itself; nil where the cluster did not say.
+	PersistentState *bool `json:"persistent_state,omitempty"`
+
+	VMID string `json:"vm_id,omitempty"`
+	// CheckHeartbeat is not 0 where the cluster watches the guest's heartbeat; OfflineAction is what taking the resource
+	// offline does to the machine: 0 turn off, 1 save, 2 shut down, 3 shut down by force (learn.microsoft.com,
+	// "Virtual Machine Private Properties", "OfflineAction"). nil where the cluster did not say.
+	CheckHeartbeat *uint32 `json:"check_heartbeat,omitempty"`
+	OfflineAction  *uint32 `json:"offline_action,omitempty"`
 }
 
 // View is the cluster as one node sees it, read in one go. Nodes disagree during a partition; that is why a view

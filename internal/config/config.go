@@ -8,7 +8,10 @@
 // Durations are Go's ("900ms", "15m"). A *Config is immutable after Load and safe for concurrent use.
 package config
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Config is one hypervigil.yml.
 type Config struct {
@@ -141,11 +144,28 @@ func (p Prober) Collectors() []string {
 	case ProberHyperV:
 		return []string{"host", "vms"}
 	case ProberWSFC:
-		return []string{"cluster", "views"}
+		return []string{"cluster", "views", "networks", "volumes", "witness", "owners"}
 	case ProberGuest:
 		return []string{"os", "services"}
 	}
 	return nil
+}
+
+// Background lists those of the prober's collectors that no decision waits for: they ask much, or what is slow to
+// answer, and so are asked seldom and in modules of their own.
+func (p Prober) Background() []string {
+	switch p {
+	case ProberWSFC:
+		return []string{"owners"}
+	case ProberMSSQL, ProberHyperV, ProberGuest:
+	}
+	return nil
+}
+
+// Background reports whether a module runs background collectors only.
+func (m *Module) Background() bool {
+	background := m.Prober.Background()
+	return len(m.Collectors) > 0 && !slices.ContainsFunc(m.Collectors, func(c string) bool { return !slices.Contains(background, c) })
 }
 
 // Module is a named way to probe a target.

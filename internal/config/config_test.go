@@ -110,6 +110,40 @@ func TestParseMinimal(t *testing.T) {
 	}
 }
 
+// TestBackgroundStandsInModulesOfItsOwn: a built-in module runs collectors of the background or those that a decision
+// may wait for, never both, and every collector is in one.
+func TestBackgroundStandsInModulesOfItsOwn(t *testing.T) {
+	t.Parallel()
+	built := map[Prober][]string{}
+	for name, m := range DefaultModules() {
+		built[m.Prober] = append(built[m.Prober], m.Collectors...)
+		if len(m.Collectors) == 0 {
+			built[m.Prober] = append(built[m.Prober], m.Prober.Collectors()...)
+		}
+		background := m.Prober.Background()
+		for _, c := range m.Collectors {
+			if slices.Contains(background, c) != m.Background() {
+				t.Errorf("the module %s mixes the background's collector %s with others", name, c)
+			}
+		}
+		if len(m.Collectors) == 0 && len(background) > 0 {
+			t.Errorf("the module %s runs all collectors, those of the background too", name)
+		}
+	}
+	for _, p := range Probers() {
+		for _, c := range p.Collectors() {
+			if !slices.Contains(built[p], c) {
+				t.Errorf("no built-in module runs the collector %s of %s", c, p)
+			}
+		}
+		for _, c := range p.Background() {
+			if !slices.Contains(p.Collectors(), c) {
+				t.Errorf("%s has no collector %s", p, c)
+			}
+		}
+	}
+}
+
 func TestModulesOverrideFieldByField(t *testing.T) {
 	t.Parallel()
 	c, err := Parse("m.yml", []byte(minimal+`exporter:
@@ -121,13 +155,14 @@ func TestModulesOverrideFieldByField(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := map[string]*Module{
-		"wsfc":               {Name: "wsfc", Prober: ProberWSFC, Timeout: 6 * time.Second},
-		"hyperv":             {Name: "hyperv", Prober: ProberHyperV, Timeout: 4 * time.Second},
-		"guest":              {Name: "guest", Prober: ProberGuest, Timeout: 4 * time.Second},
-		"mssql_availability": {Name: "mssql_availability", Prober: ProberGuest, Timeout: 4 * time.Second},
-		"slow":               {Name: "slow", Prober: ProberHyperV, Timeout: 4 * time.Second, Collectors: []string{"host"}},
+	// What is not named is as it is built in.
+	want := DefaultModules()
+	for name, m := range want {
+		m.Name = name
 	}
+	want["wsfc"].Timeout = 6 * time.Second
+	want["mssql_availability"] = &Module{Name: "mssql_availability", Prober: ProberGuest, Timeout: 4 * time.Second}
+	want["slow"] = &Module{Name: "slow", Prober: ProberHyperV, Timeout: 4 * time.Second, Collectors: []string{"host"}}
 	if diff := cmp.Diff(want, c.Exporter.Modules); diff != "" {
 		t.Errorf("modules (-want +got):\n%s", diff)
 	}

@@ -1,6 +1,9 @@
 package config
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // StandardPolicy is the policy of a virtual machine that names none. It exists, with the defaults, in every
 // configuration.
@@ -36,10 +39,20 @@ func DefaultModules() map[string]*Module {
 	return map[string]*Module{
 		"mssql_availability": {Prober: ProberMSSQL, Timeout: 900 * time.Millisecond, Collectors: []string{"availability"}},
 		"hyperv":             {Prober: ProberHyperV, Timeout: defaultTimeout(ProberHyperV)},
-		"wsfc":               {Prober: ProberWSFC, Timeout: defaultTimeout(ProberWSFC)},
+		"wsfc":               {Prober: ProberWSFC, Timeout: defaultTimeout(ProberWSFC), Collectors: foreground(ProberWSFC)},
+		"wsfc_owners":        {Prober: ProberWSFC, Timeout: backgroundTimeout, Collectors: []string{"owners"}},
 		"guest":              {Prober: ProberGuest, Timeout: defaultTimeout(ProberGuest)},
 	}
 }
+
+// foreground lists a prober's collectors without those of the background.
+func foreground(p Prober) []string {
+	background := p.Background()
+	return slices.DeleteFunc(p.Collectors(), func(c string) bool { return slices.Contains(background, c) })
+}
+
+// backgroundTimeout is that of the built-in modules of the background: nobody waits for them.
+const backgroundTimeout = 20 * time.Second
 
 // defaultTimeout is the time-out of a module of this prober that names none.
 func defaultTimeout(p Prober) time.Duration {

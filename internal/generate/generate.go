@@ -245,6 +245,9 @@ func moduleJob(c *config.Config, name string, exporter *url.URL, timing rules.Ti
 // every is how often a module is scraped. Only the availability of SQL Server is asked at SQL Server's own pace;
 // what else a prober of it asks costs more and is no faster news than the hosts'.
 func every(m *config.Module, timing rules.Timing) time.Duration {
+	if m.Background() {
+		return background
+	}
 	switch m.Prober {
 	case config.ProberMSSQL:
 		if slices.Equal(m.Collectors, []string{"availability"}) {
@@ -258,6 +261,9 @@ func every(m *config.Module, timing rules.Timing) time.Duration {
 	}
 	return timing.Host
 }
+
+// background is how often what no decision waits for is asked, at any speed.
+const background = time.Minute
 
 // timeout gives a module its own time-out and the exporter's offset, in whole seconds; it never outlasts the interval,
 // since Prometheus refuses that, and the exporter then cuts its probe short by itself.

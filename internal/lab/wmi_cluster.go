@@ -30,6 +30,7 @@ func clusterTables() map[string]table {
 		"mscluster_network":                      networkObjects,
 		"mscluster_networkinterface":             interfaceObjects,
 		"mscluster_clustersharedvolume":          volumeObjects,
+		"mscluster_clustertoquorumresource":      quorumResource,
 		"mscluster_resourcetopossibleowner":      possibleOwners,
 		"mscluster_resourcegrouptopreferrednode": preferredNodes,
 	}
@@ -128,7 +129,7 @@ func resourceObject(name, kind, group, owner string, state cluster.ResourceState
 func resourceObjects(m *model.Model) []wsmanserver.Instance {
 	list := []wsmanserver.Instance{
 		resourceObject("Cluster Name", "Network Name", coreGroup, coreOwner(m), cluster.ResourceOnline, nil),
-		resourceObject(witnessName, witnessName, coreGroup, coreOwner(m), cluster.ResourceOnline, nil),
+		resourceObject(witnessName, witnessName, coreGroup, coreOwner(m), m.Witness, nil),
 	}
 	for _, v := range m.VMs {
 		private := instance("MSCluster_Property_Virtual_Machine", nil, "VmID", v.ID, "CheckHeartbeat", 0, "OfflineAction", 1, "ShutdownAction", 0)
@@ -167,9 +168,15 @@ func interfaceObjects(m *model.Model) []wsmanserver.Instance {
 	return list
 }
 
-func volumeObjects(*model.Model) []wsmanserver.Instance {
+func volumeObjects(m *model.Model) []wsmanserver.Instance {
 	return []wsmanserver.Instance{instance("MSCluster_ClusterSharedVolume", byName, "Name", `C:\ClusterStorage\Volume1`, "Caption", volumeName, "Description", "",
-		"VolumeName", `\\?\Volume{6f0d3a2e-0000-4000-8000-000000000001}\`, "VolumeOffset", uint64(0), "FaultState", uint32(0), "BackupState", uint32(0))}
+		"VolumeName", `\\?\Volume{6f0d3a2e-0000-4000-8000-000000000001}\`, "VolumeOffset", uint64(0), "FaultState", uint32(m.Volume), "BackupState", uint32(0))}
+}
+
+// quorumResource points from the cluster to its witness.
+func quorumResource(m *model.Model) []wsmanserver.Instance {
+	return []wsmanserver.Instance{instance("MSCluster_ClusterToQuorumResource", []string{"GroupComponent", "PartComponent"},
+		"GroupComponent", reference("MSCluster_Cluster", m.Spec.Cluster), "PartComponent", reference("MSCluster_Resource", witnessName))}
 }
 
 func possibleOwners(m *model.Model) []wsmanserver.Instance {

@@ -10,16 +10,21 @@ import (
 
 // The faults.
 const (
-	ServiceCrash = "service-crash" // SQL Server's process is killed: event 7034
-	ServiceStop  = "service-stop"  // a clean stop, the white paper's own
-	SQLHang      = "sql-hang"      // accepts, never logs in
-	GuestCrash   = "guest-crash"
-	GuestHang    = "guest-hang"
-	HostPowerOff = "host-power-off"
-	LANBoard     = "lan-board"
+	ServiceCrash     = "service-crash" // SQL Server's process is killed: event 7034
+	ServiceStop      = "service-stop"  // a clean stop, the white paper's own
+	SQLHang          = "sql-hang"      // accepts, never logs in
+	GuestCrash       = "guest-crash"
+	GuestHang        = "guest-hang"
+	HostPowerOff     = "host-power-off"
+	LANBoard         = "lan-board"
+	WitnessLost      = "witness-lost"      // the witness' resource fails: one failure from losing quorum
+	VolumeRedirected = "volume-redirected" // the shared volume is reached through another node only
 )
 
-// FaultNames lists the faults.
+// ConditionNames lists the faults that take nothing away from SQL Server: what only the cluster says.
+func ConditionNames() []string { return []string{WitnessLost, VolumeRedirected} }
+
+// FaultNames lists the faults that hurt SQL Server.
 func FaultNames() []string {
 	return []string{ServiceCrash, ServiceStop, SQLHang, GuestCrash, GuestHang, HostPowerOff, LANBoard}
 }
@@ -80,6 +85,12 @@ func (m *Model) Heal(id string) bool {
 
 func (m *Model) inject(r *Request) (func(), error) {
 	switch r.Fault {
+	case WitnessLost:
+		m.Witness = cluster.ResourceFailed
+		return func() { m.Witness = cluster.ResourceOnline }, nil
+	case VolumeRedirected:
+		m.Volume = cluster.VolumeFaultRedirected
+		return func() { m.Volume = cluster.VolumeFaultNone }, nil
 	case HostPowerOff, LANBoard:
 		n, err := m.faultNode(r)
 		if err != nil {
@@ -96,7 +107,7 @@ func (m *Model) inject(r *Request) (func(), error) {
 		return func() { m.powerOn(n) }, nil
 	case ServiceCrash, ServiceStop, SQLHang, GuestCrash, GuestHang:
 	default:
-		return nil, fmt.Errorf("fault %q is not known; use %s", r.Fault, strings.Join(FaultNames(), ", "))
+		return nil, fmt.Errorf("fault %q is not known; use %s", r.Fault, strings.Join(append(FaultNames(), ConditionNames()...), ", "))
 	}
 	v := m.VM(r.VM)
 	if v == nil {

@@ -106,10 +106,12 @@ type Model struct {
 	sequence int
 	pids     uint32
 
-	Nodes  []*Node
-	VMs    []*VM
-	faults []*fault
-	nfault int
+	Nodes   []*Node
+	VMs     []*VM
+	Witness cluster.ResourceState // of the file share witness' resource
+	Volume  cluster.VolumeFault   // of the one cluster shared volume
+	faults  []*fault
+	nfault  int
 }
 
 // Node is a Hyper-V host.
@@ -126,7 +128,7 @@ type Node struct {
 
 // New builds a healthy cluster that has been running for a day.
 func New(s Spec, start time.Time, seed uint64) (*Model, error) {
-	m := &Model{Spec: s, now: start, pids: 1000 + uint32(seed%500)*4}
+	m := &Model{Spec: s, now: start, Witness: cluster.ResourceOnline, pids: 1000 + uint32(seed%500)*4}
 	for n, name := range s.Nodes {
 		m.Nodes = append(m.Nodes, &Node{Name: name, ID: n + 1, Powered: true, Board: true, Booted: start.Add(-24 * time.Hour)})
 	}

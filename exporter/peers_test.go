@@ -1,0 +1,37 @@
+package exporter
+
+import (
+	"context"
+
+	"github.com/hypervigil/hypervigil/internal/cluster"
+)
+
+// What a peer of the tests says beside its view: a cluster of one network, one volume and a witness.
+
+func (p *peer) Networks(context.Context) ([]cluster.Network, error) {
+	return []cluster.Network{{Name: "Management", Role: cluster.NetworkRoleBoth, State: cluster.NetworkUp}}, nil
+}
+
+func (p *peer) NetworkInterfaces(context.Context) ([]cluster.NetworkInterface, error) {
+	return []cluster.NetworkInterface{{Name: "HV1 - Management", Node: "HV1", Network: "Management", State: cluster.InterfaceUp}}, nil
+}
+
+func (p *peer) SharedVolumes(context.Context) ([]cluster.SharedVolume, error) {
+	return []cluster.SharedVolume{{Name: `C:\ClusterStorage\Volume1`}}, nil
+}
+
+func (p *peer) Witness(context.Context) (cluster.Resource, error) {
+	return cluster.Resource{Name: "File Share Witness", Type: "File Share Witness", State: cluster.ResourceOnline}, nil
+}
+
+func (p *peer) PossibleOwners(context.Context) (map[string][]string, error) {
+	return map[string][]string{"Virtual Machine SQL01": {"HV1", "HV2"}}, nil
+}
+
+func (p *peer) PreferredOwners(context.Context) (map[string][]string, error) {
+	return map[string][]string{}, nil
+}
+
+func (p *peer) VMResources(context.Context) ([]cluster.Resource, error) {
+	return []cluster.Resource{{Name: "Virtual Machine SQL01", Group: "SQL01"}}, nil
+}
