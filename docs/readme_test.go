@@ -13,6 +13,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/hypervigil/hypervigil/receiver/incident"
+	"github.com/hypervigil/hypervigil/rules/rulestest"
 )
 
 // TestReadmeListsEveryAlert compares its table with the rules: names, severities and fault classes, in their order.
@@ -42,6 +43,28 @@ func TestReadmeListsEveryAlert(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("alerts of README.md (-want +got):\n%s", diff)
+	}
+}
+
+// TestReadmeBeginsWithMetricsThatExist compares its short table of metrics, labels included, with what is exported.
+func TestReadmeBeginsWithMetricsThatExist(t *testing.T) {
+	t.Parallel()
+	known := rulestest.Load(t, root)
+	table := rows(section(t, read(t, filepath.Join(root, "README.md")), "## Metrics"))
+	if len(table) == 0 {
+		t.Fatal("the table is empty")
+	}
+	for _, r := range table {
+		name, labels, _ := strings.Cut(strings.Trim(r[0], "`}"), "{")
+		if _, ok := known[name]; !ok {
+			t.Errorf("README.md names %s, which nobody exports", name)
+			continue
+		}
+		for _, l := range strings.Split(labels, ",") {
+			if _, ok := known[name][l]; !ok {
+				t.Errorf("README.md gives %s the label %s, which it does not have", name, l)
+			}
+		}
 	}
 }
 
