@@ -127,6 +127,9 @@ func TestVerdicts(t *testing.T) {
 	}{
 		{"an action on the subject is in flight", past(guard.Past{Rung: remedy.RestartService, Started: now.Add(-time.Minute)}), "G5", guard.Hold, "in_flight"},
 		{"the alert is older than the last action's end", past(guard.Past{Started: now.Add(-time.Minute), Ended: now.Add(-time.Second)}), "G5", guard.Refuse, "old_alert"},
+		{"a new alert right after the last action", func(in *guard.Input) {
+			past(guard.Past{Started: now.Add(-time.Minute), Ended: in.StartsAt.Add(-time.Second)})(in)
+		}, "G5", guard.Hold, "settling"},
 		{"the alert has no start", func(in *guard.Input) { in.StartsAt = time.Time{} }, "G6", guard.Refuse, "no_start"},
 		{"the alert is 16 minutes old", func(in *guard.Input) { in.StartsAt = now.Add(-16 * time.Minute) }, "G6", guard.Propose, "too_old"},
 		{"the alert is five minutes in the future", func(in *guard.Input) { in.StartsAt = now.Add(5 * time.Minute) }, "G6", guard.Propose, "future"},

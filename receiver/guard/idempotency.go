@@ -23,5 +23,9 @@ func idempotency(in Input) Verdict {
 			in.StartsAt.Format(time.RFC3339), ended.Format(time.RFC3339)).
 			unblocked("the alert must resolve and fire anew")
 	}
+	// A new start so soon after may still be the old trouble, on its way out.
+	if over := ended.Add(in.Policy.Limits.Settle); !ended.IsZero() && in.Now.Before(over) {
+		return hold("settling", over, "the last action on it ended %s ago; it is left to settle for %s", ago(in.Now.Sub(ended)), in.Policy.Limits.Settle)
+	}
 	return pass("no earlier action on this subject is newer than the alert")
 }
