@@ -18,10 +18,14 @@ import (
 	"github.com/hypervigil/hypervigil/internal/dial"
 )
 
-// grace is what a collector gets beyond the deadline to say why it has no answer. A collector that is silent then is
-// abandoned: the HTTP answer goes out without it.
-// It is more than what sqlhealth leaves its driver, so that a driver which is slow to notice costs no reason.
-const grace = 60 * time.Millisecond
+// grace is what a collector gets after the deadline to say why it has no answer. A collector that is silent then is
+// abandoned: the HTTP answer goes out without it. It is more than what sqlhealth leaves its driver, so that a driver
+// which is slow to notice costs no reason; and it begins when this process notices the deadline, so that a machine too
+// busy to run the collectors is not taken for collectors that hang.
+const grace = 75 * time.Millisecond
+
+// leftoverGrace is what the collectors left under way gets to end before it counts as hanging. Nobody waits for it.
+const leftoverGrace = time.Second
 
 // maxAbandoned bounds how many runs of one collector may hang at one target. Beyond, it is not run again until one of
 // them returns: a driver that never comes back costs so many goroutines and no more.
@@ -116,6 +120,15 @@ func (f *flights) hangs(k hungKey) int {
 	return f.hung[k]
 }
 
+// land takes a flight that has its answer out of those that may be boarded.
+func (f *flights) land(k flightKey, landed *flight) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.open[k] == landed {
+		delete(f.open, k)
+	}
+}
+
 // board returns the flight that answers this scrape: the one under way for the same module and target, or a new one.
 // The generation is released when the flight no longer needs it.
 func (e *Exporter) board(g *generation, m *config.Module, t *target, timeout time.Duration, debug bool) *flight {
@@ -140,17 +153,16 @@ func (e *Exporter) board(g *generation, m *config.Module, t *target, timeout tim
 	e.wg.Go(func() {
 		defer g.users.Done()
 		e.fly(f, l)
-		e.flights.mu.Lock()
-		defer e.flights.mu.Unlock()
-		if e.flights.open[key] == f {
-			delete(e.flights.open, key)
-		}
+		e.metrics.probed(f)
+		// Whoever asks once the answer is out gets a new one.
+		e.flights.land(key, f)
+		close(f.done)
 	})
 	return f
 }
 
-// fly runs the collectors of a flight and closes done at the deadline and its grace at the latest. What hangs beyond
-// that is left to a goroutine of the exporter's, which counts it.
+// fly runs the collectors of a flight and returns at the deadline and its grace at the latest. What hangs beyond that is
+// left to a goroutine of the exporter's, and counted.
 func (e *Exporter) fly(f *flight, l log.Logger) {
 	inflight := e.metrics.inflight.WithLabelValues(f.target.prober.String())
 	inflight.Inc()
@@ -170,35 +182,45 @@ func (e *Exporter) fly(f *flight, l log.Logger) {
 		running.Wait()
 		close(all)
 		cancel()
-		if f.session.Wait != nil {
-			defer e.overdue(f, leftovers)()
-			f.session.Wait()
-		}
+		e.finishLeftovers(f)
 	})
-	patience := time.NewTimer(time.Until(f.deadline.Add(grace)))
-	defer patience.Stop()
 	select {
 	case <-all:
-	case <-patience.C:
+	case <-ctx.Done():
+		patience := time.NewTimer(grace)
+		defer patience.Stop()
+		select {
+		case <-all:
+		case <-patience.C:
+		}
 	}
-	f.end(l)
-	e.metrics.probed(f)
+	for _, name := range f.end() {
+		e.abandon(hungKey{f.target.name, name})
+		level.Debug(l).Log("msg", "collector abandoned", "collector", name)
+	}
 }
 
-// overdue counts what runs beyond the deadline and its grace as hanging, until ended is called.
-func (e *Exporter) overdue(f *flight, what string) (ended func()) {
-	key := hungKey{f.target.name, what}
-	late := time.AfterFunc(time.Until(f.deadline.Add(grace)), func() { e.flights.hang(key, 1); e.metrics.abandonedTotal.Inc() })
-	return func() {
-		if !late.Stop() {
-			e.flights.hang(key, -1)
-		}
+// abandon counts something that hangs.
+func (e *Exporter) abandon(k hungKey) {
+	e.flights.hang(k, 1)
+	e.metrics.abandonedTotal.Inc()
+}
+
+// finishLeftovers waits for what the collectors have left under way, and counts it while it hangs.
+func (e *Exporter) finishLeftovers(f *flight) {
+	if f.session.Wait == nil {
+		return
+	}
+	k := hungKey{f.target.name, leftovers}
+	late := time.AfterFunc(leftoverGrace, func() { e.abandon(k) })
+	f.session.Wait()
+	if !late.Stop() {
+		e.flights.hang(k, -1)
 	}
 }
 
 // collect runs one collector. A panic in one is that one's failure and not the exporter's.
 func (e *Exporter) collect(ctx context.Context, f *flight, i int, c probe.Collector, l log.Logger) {
-	ended := e.overdue(f, c.Name)
 	start := time.Now()
 	var result probe.Result
 	defer func() {
@@ -206,51 +228,53 @@ func (e *Exporter) collect(ctx context.Context, f *flight, i int, c probe.Collec
 			level.Error(e.logger).Log("msg", "collector panicked", "module", f.module.Name, "target", f.target.name, "collector", c.Name, "panic", p, "stack", string(debug.Stack()))
 			result = probe.Result{Err: &probe.Error{Why: dial.Other, Err: errors.New("the collector panicked; the exporter's log says where")}}
 		}
-		ended()
 		o := outcome{name: c.Name, result: result, duration: time.Since(start), done: true}
+		said := []any{"msg", "collector ended", "collector", c.Name, "duration", o.duration}
 		if result.Err != nil {
 			o.reason = probe.Reason(result.Err)
 			o.timeout = ctx.Err() != nil
-			l = log.With(l, "reason", string(o.reason), "err", result.Err)
+			said = append(said, "reason", string(o.reason), "err", result.Err)
 		}
-		f.finish(i, o)
-		level.Debug(l).Log("msg", "collector ended", "collector", c.Name, "duration", o.duration)
+		if !f.finish(i, o) {
+			e.flights.hang(hungKey{f.target.name, c.Name}, -1)
+		}
+		level.Debug(l).Log(said...)
 	}()
 	result = c.Collect(ctx, log.With(l, "collector", c.Name))
 }
 
-// finish notes how a collector fared, unless the answer has gone out without it.
-func (f *flight) finish(i int, o outcome) {
+// finish notes how a collector fared; false means that the answer has gone out without it.
+func (f *flight) finish(i int, o outcome) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.ended.IsZero() {
-		f.outcomes[i] = o
+	if !f.ended.IsZero() {
+		return false
 	}
+	f.outcomes[i] = o
+	return true
 }
 
-// end closes the flight: from here on its outcomes do not change.
-func (f *flight) end(l log.Logger) {
+// end closes the flight, whose outcomes do not change from here on, and returns the collectors that are abandoned.
+func (f *flight) end() (abandoned []string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.ended = time.Now()
 	for i := range f.outcomes {
-		f.giveUp(&f.outcomes[i], f.ended)
-		if errors.Is(f.outcomes[i].result.Err, errAbandoned) {
-			level.Debug(l).Log("msg", "collector abandoned", "collector", f.outcomes[i].name)
+		if o := &f.outcomes[i]; !o.done {
+			abandoned = append(abandoned, o.name)
+			f.giveUp(o, f.ended)
 		}
 	}
-	close(f.done)
+	return abandoned
 }
 
-// giveUp is what a collector without an answer looks like.
+// giveUp makes the outcome of a collector without an answer.
 func (f *flight) giveUp(o *outcome, now time.Time) {
-	if !o.done {
-		o.result = probe.Result{Err: errAbandoned}
-		o.reason, o.timeout, o.duration = dial.ProviderHung, true, now.Sub(f.start)
-	}
+	o.result = probe.Result{Err: errAbandoned}
+	o.reason, o.timeout, o.duration = dial.ProviderHung, true, now.Sub(f.start)
 }
 
-// wait returns what is known when the flight has ended, or at the caller's own deadline if that is sooner.
+// wait returns what is known when the flight has ended, or when ctx has.
 func (f *flight) wait(ctx context.Context) (outcomes []outcome, took time.Duration) {
 	select {
 	case <-f.done:
@@ -263,7 +287,9 @@ func (f *flight) wait(ctx context.Context) (outcomes []outcome, took time.Durati
 	if now.IsZero() {
 		now = time.Now()
 		for i := range outcomes {
-			f.giveUp(&outcomes[i], now)
+			if !outcomes[i].done {
+				f.giveUp(&outcomes[i], now)
+			}
 		}
 	}
 	return outcomes, now.Sub(f.start)

@@ -451,8 +451,12 @@ func (s *site) ask(t *testing.T, q question) {
 	if diff := cmp.Diff(want, deciding(t, all, "SQL01")); diff != "" {
 		t.Errorf("%s of %s (-want +got):\n%s", q.module, q.target, diff)
 	}
+	for tries := 2; late > lateness && tries > 0; tries-- {
+		// One late answer may be the machine's, which is busy; three are ours.
+		_, late = s.scrape(t, q.module, q.target, timeout)
+	}
 	if late > lateness {
-		t.Errorf("%s of %s answered %s after its deadline", q.module, q.target, late)
+		t.Errorf("%s of %s answered %s after its deadline, three times", q.module, q.target, late)
 	}
 	if !slices.ContainsFunc(all["probe_collector_success"], func(l string) bool { return strings.HasSuffix(l, " 1") }) {
 		// Nothing was seen: then there is nothing but how the attempt went.

@@ -45,10 +45,15 @@ func (e *Exporter) serveProbe(w http.ResponseWriter, r *http.Request) {
 	}
 	debug, _ := strconv.ParseBool(query.Get("debug"))
 	timeout := probeTimeout(m.Timeout, g.config.Exporter.TimeoutOffset, r.Header.Get(scrapeTimeoutHeader))
-	// A scrape that boards a flight begun by another still answers by its own deadline.
-	ctx, cancel := context.WithTimeout(r.Context(), timeout+grace+grace/2)
-	defer cancel()
+	deadline := time.Now().Add(timeout)
 	f := e.board(g, m, t, timeout, debug)
+	ctx := r.Context()
+	if f.deadline.After(deadline.Add(grace / 5)) {
+		// Another scrape's flight, which may take longer than this one has.
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, deadline)
+		defer cancel()
+	}
 	outcomes, took := f.wait(ctx)
 	gather := e.gatherer(f, outcomes, took)
 	if debug {
