@@ -45,7 +45,7 @@ func main() {
 	kingpin.MustParse(app.Parse(os.Args[1:]))
 
 	if *check {
-		if err := exporter.Check(*file); err != nil {
+		if err := errors.Join(exporter.Check(*file), web.Validate(*toolkit.WebConfigFile)); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
@@ -75,7 +75,9 @@ func serve(file string, toolkit *web.FlagConfig, logger log.Logger, slogger *slo
 	}
 	level.Info(logger).Log("msg", "exporter started", "version", version.Info(), "config", file)
 
-	server := &http.Server{Handler: e.Handler(), ReadHeaderTimeout: headerTimeout}
+	server := &http.Server{
+		Handler: e.Handler(), ReadHeaderTimeout: headerTimeout, ErrorLog: slog.NewLogLogger(slogger.Handler(), slog.LevelWarn),
+	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
 		if err := web.ListenAndServe(server, toolkit, slogger); !errors.Is(err, http.ErrServerClosed) {
@@ -91,6 +93,7 @@ func serve(file string, toolkit *web.FlagConfig, logger log.Logger, slogger *slo
 					level.Error(logger).Log("msg", "configuration refused, the former one stays in use", "err", err)
 				}
 			case <-ctx.Done():
+				stop() // a second signal ends the program at once
 				level.Info(logger).Log("msg", "exporter stops")
 				end, cancel := context.WithTimeout(context.Background(), stopTimeout)
 				defer cancel()
