@@ -228,8 +228,17 @@ func (i *Incident) hostMissing(round evidence.Round) bool {
 
 // explain lets the leading incident of a virtual machine speak for the others: the first class in the order of
 // evidence.Faults whose alert stands. What is being acted on is never put aside.
+//
+// Who leads changes only with the incidents of the same virtual machine: only those of the touched ones are asked.
 func (st *stepper) explain() {
-	open := st.open()
+	touched := map[evidence.VM]bool{}
+	for _, i := range st.work {
+		touched[i.VM] = true
+	}
+	if len(touched) == 0 {
+		return
+	}
+	open := st.open(func(i *Incident) bool { return touched[i.VM] })
 	for _, i := range open {
 		leader := st.leader(i, open)
 		switch {

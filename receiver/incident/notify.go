@@ -79,10 +79,7 @@ func (st *stepper) firing(subject evidence.Subject, a NotifiedAlert) {
 		Name: a.Labels[labelAlert], Labels: a.Labels, Fingerprint: a.Fingerprint,
 		StartsAt: a.StartsAt, Firing: true, ReceivedAt: st.now,
 	}
-	for _, i := range st.open() {
-		if i.Subject != subject {
-			continue
-		}
+	for _, i := range st.open(func(i *Incident) bool { return i.Subject == subject }) {
 		if !i.Alert.Firing {
 			st.tell(i, "alert fires again", "since "+a.StartsAt.Format(time.RFC3339Nano))
 		}
@@ -150,10 +147,7 @@ func ladder(p *config.Policy, f evidence.Fault) []remedy.Rung {
 
 // resolved notes that the alert is gone. It is no proof of health: a vanished series resolves an alert too.
 func (st *stepper) resolved(subject evidence.Subject, a NotifiedAlert) {
-	for _, i := range st.open() {
-		if i.Subject != subject || !i.Alert.Firing {
-			continue
-		}
+	for _, i := range st.open(func(i *Incident) bool { return i.Subject == subject && i.Alert.Firing }) {
 		if a.StartsAt.Before(i.Alert.StartsAt) {
 			continue // the end of an older firing, delivered late
 		}

@@ -31,8 +31,9 @@ func Restore(cfg *config.Config, records []Record, now time.Time) (State, []Effe
 			return State{}, nil, fmt.Errorf("ledger record %s: %w", r.Key, err)
 		}
 	}
+	s.opened = s.sortedOpen()
 	st := &stepper{s: s, now: now, work: map[string]*Incident{}}
-	for _, i := range st.open() {
+	for _, i := range st.open(every) {
 		st.revive(i, actions)
 	}
 	for id, i := range st.s.Incidents {
@@ -100,6 +101,8 @@ func names(key string, want int) ([]string, error) {
 	}
 	return parts[1:], nil
 }
+
+func every(*Incident) bool { return true }
 
 // revive makes an open incident of an earlier life go on.
 func (st *stepper) revive(i *Incident, actions map[string]Action) {

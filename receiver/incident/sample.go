@@ -82,11 +82,12 @@ func (st *stepper) moved(name, group string, history []guard.Ownership) {
 		return
 	}
 	from, to := history[len(history)-2].Node, history[len(history)-1].Node
-	for _, i := range st.open() {
+	of := func(i *Incident) bool {
 		vm, ok := st.s.inventory(i.VM)
-		if ok && i.Cluster == name && vm.GroupName() == group {
-			st.tell(i, "owner changed", "the cluster moved the group from "+from+" to "+to)
-		}
+		return ok && i.Cluster == name && vm.GroupName() == group
+	}
+	for _, i := range st.open(of) {
+		st.tell(i, "owner changed", "the cluster moved the group from "+from+" to "+to)
 	}
 }
 
@@ -130,11 +131,12 @@ func (st *stepper) due() {
 		st.emit(Sample{Cluster: name})
 	}
 	busy := map[evidence.VM]bool{}
-	for _, i := range st.open() {
+	due := func(i *Incident) bool {
 		busy[i.VM] = true
-		if i.Asked == "" && !i.Next.IsZero() && !st.now.Before(i.Next) {
-			st.look(i, st.purpose(i))
-		}
+		return i.Asked == "" && !i.Next.IsZero() && !st.now.Before(i.Next)
+	}
+	for _, i := range st.open(due) {
+		st.look(i, st.purpose(i))
 	}
 	for _, id := range st.s.sortedVMs() {
 		vm := st.s.VMs[id]
@@ -185,12 +187,11 @@ func (s State) next() time.Time {
 		}
 	}
 	busy := map[evidence.VM]bool{}
-	for _, i := range s.Incidents {
-		if !i.Closed() {
-			busy[i.VM] = true
-			if i.Asked == "" {
-				consider(i.Next)
-			}
+	for _, id := range s.opened {
+		i := s.Incidents[id]
+		busy[i.VM] = true
+		if i.Asked == "" {
+			consider(i.Next)
 		}
 	}
 	for id, vm := range s.VMs {

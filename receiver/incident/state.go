@@ -1,6 +1,7 @@
 package incident
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"time"
@@ -24,6 +25,8 @@ type State struct {
 	// Asks numbers the reads, so that an answer that comes late is known for what it is.
 	Asks uint64
 	wake time.Time // the newest Wake asked for
+	// opened are the ids of the open incidents, oldest first.
+	opened []string
 }
 
 // Cluster is what is known of one cluster.
@@ -147,26 +150,20 @@ func (s State) Ready(now time.Time) (missing []string) {
 
 func (s State) sortedVMs() []evidence.VM {
 	return slices.SortedFunc(maps.Keys(s.VMs), func(a, b evidence.VM) int {
-		switch {
-		case a.String() < b.String():
-			return -1
-		case a.String() > b.String():
-			return 1
-		}
-		return 0
+		return cmp.Or(cmp.Compare(a.Cluster, b.Cluster), cmp.Compare(a.Name, b.Name))
 	})
 }
 
 // sortedOpen lists the ids of the open incidents, oldest first: map order must decide nothing.
 func (s State) sortedOpen() []string {
 	var ids []string
-	for _, id := range slices.Sorted(maps.Keys(s.Incidents)) {
-		if !s.Incidents[id].Closed() {
+	for id, i := range s.Incidents {
+		if !i.Closed() {
 			ids = append(ids, id)
 		}
 	}
-	slices.SortStableFunc(ids, func(a, b string) int {
-		return s.Incidents[a].OpenedAt.Compare(s.Incidents[b].OpenedAt)
+	slices.SortFunc(ids, func(a, b string) int {
+		return cmp.Or(s.Incidents[a].OpenedAt.Compare(s.Incidents[b].OpenedAt), cmp.Compare(a, b))
 	})
 	return ids
 }

@@ -87,16 +87,26 @@ func (st *stepper) adopt(i Incident) *Incident {
 	return &i
 }
 
-// open lists working copies of the open incidents, oldest first.
-func (st *stepper) open() []*Incident {
+// open lists working copies of the open incidents that match, oldest first. What does not match is not copied: with
+// many open incidents a step costs what it touches. match may read an incident and not keep it.
+func (st *stepper) open(match func(*Incident) bool) []*Incident {
 	var open []*Incident
-	for _, id := range st.s.sortedOpen() {
-		if i, _ := st.incident(id); !i.Closed() {
+	for _, id := range st.s.opened {
+		i, touched := st.work[id]
+		if !touched {
+			old := st.s.Incidents[id]
+			i = &old
+		}
+		switch {
+		case i.Closed() || !match(i):
+		case touched:
 			open = append(open, i)
+		default:
+			open = append(open, st.adopt(*i))
 		}
 	}
 	for _, id := range slices.Sorted(maps.Keys(st.work)) {
-		if _, old := st.s.Incidents[id]; !old && !st.work[id].Closed() {
+		if _, old := st.s.Incidents[id]; !old && !st.work[id].Closed() && match(st.work[id]) {
 			open = append(open, st.work[id])
 		}
 	}
@@ -131,6 +141,7 @@ func (st *stepper) setCluster(name string, c Cluster, stored bool) {
 
 // store writes the working copies back and emits the records of what changed, and the next Wake.
 func (st *stepper) store() {
+	reopened := false
 	for _, id := range slices.Sorted(maps.Keys(st.work)) {
 		i := st.work[id]
 		if old, ok := st.s.Incidents[id]; ok && same(old, *i) {
@@ -141,9 +152,15 @@ func (st *stepper) store() {
 		}
 		old, existed := st.s.Incidents[id]
 		st.s.Incidents[id] = *i
+		if !existed || old.Closed() != i.Closed() {
+			reopened = true
+		}
 		if !existed || !sameRecord(old, *i) {
 			st.emit(Put{Key: ledger.Key("incident", id), Value: *i})
 		}
+	}
+	if reopened {
+		st.s.opened = st.s.sortedOpen()
 	}
 	for _, id := range st.s.sortedVMs() {
 		if st.vms[id] {

@@ -139,10 +139,7 @@ func (st *stepper) close(i *Incident) {
 	i.ClosedAt, i.Next = st.now, time.Time{}
 	i.HealedBy = st.healer(i)
 	st.finish(i)
-	for _, j := range st.open() {
-		if j.ExplainedBy != i.ID {
-			continue
-		}
+	for _, j := range st.open(func(j *Incident) bool { return j.ExplainedBy == i.ID }) {
 		if j.Alert.Firing {
 			continue // it has a life of its own; explain() sets it free
 		}
