@@ -1,5 +1,5 @@
-// Package mssql probes one instance of SQL Server: can a client log in and ask it something, and how long does that
-// take.
+// Package mssql probes one instance of SQL Server: can a client log in and ask it something and how long does that
+// take, and how do its databases stand.
 //
 //	collectors := mssql.Collectors(mssql.Options{Source: prober, Cluster: "hv-cl1", VM: "SQL01", Instance: "MSSQLSERVER"})
 package mssql
@@ -22,6 +22,8 @@ import (
 type Source interface {
 	// Availability logs in anew and asks one question. It returns when ctx ends.
 	Availability(ctx context.Context) sqlhealth.Availability
+	// DatabaseReport logs in anew and asks for what there is to know of the databases.
+	DatabaseReport(ctx context.Context) (sqlhealth.DatabaseReport, []*sqlhealth.Failure)
 }
 
 // Options say which instance.
@@ -35,9 +37,10 @@ func Labels(cluster, vm, instance string) prometheus.Labels {
 	return prometheus.Labels{"cluster": cluster, "vm": vm, "sql_instance": instance}
 }
 
-// Collectors returns the instance's collectors: availability.
+// Collectors returns the instance's collectors: availability and databases.
 func Collectors(o Options) []probe.Collector {
-	return []probe.Collector{availabilityCollector(o, probe.NewDescs(Labels(o.Cluster, o.VM, o.Instance)))}
+	d := probe.NewDescs(Labels(o.Cluster, o.VM, o.Instance))
+	return []probe.Collector{availabilityCollector(o, d), databasesCollector(o, d)}
 }
 
 var _ Source = (*sqlhealth.Prober)(nil)

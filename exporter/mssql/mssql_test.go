@@ -22,6 +22,10 @@ var _ Source = fake{}
 
 func (f fake) Availability(context.Context) sqlhealth.Availability { return f.a }
 
+func (fake) DatabaseReport(context.Context) (sqlhealth.DatabaseReport, []*sqlhealth.Failure) {
+	return sqlhealth.DatabaseReport{}, nil
+}
+
 func TestGolden(t *testing.T) {
 	t.Parallel()
 	durations := map[dial.Phase]time.Duration{

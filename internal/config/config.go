@@ -140,9 +140,11 @@ func Probers() []Prober { return []Prober{ProberMSSQL, ProberHyperV, ProberWSFC,
 func (p Prober) Collectors() []string {
 	switch p {
 	case ProberMSSQL:
-		return []string{"availability"}
+		return []string{"availability", "databases"}
 	case ProberHyperV:
-		return []string{"host", "vms"}
+		return []string{
+			"namespaces", "host", "services", "vms", "settings", "replication", "memory", "processors", "storage", "adapters", "events",
+		}
 	case ProberWSFC:
 		return []string{"cluster", "views", "networks", "volumes", "witness", "owners"}
 	case ProberGuest:
@@ -157,7 +159,9 @@ func (p Prober) Background() []string {
 	switch p {
 	case ProberWSFC:
 		return []string{"owners"}
-	case ProberMSSQL, ProberHyperV, ProberGuest:
+	case ProberMSSQL:
+		return []string{"databases"}
+	case ProberHyperV, ProberGuest:
 	}
 	return nil
 }

@@ -38,7 +38,10 @@ const (
 func DefaultModules() map[string]*Module {
 	return map[string]*Module{
 		"mssql_availability": {Prober: ProberMSSQL, Timeout: 900 * time.Millisecond, Collectors: []string{"availability"}},
-		"hyperv":             {Prober: ProberHyperV, Timeout: defaultTimeout(ProberHyperV)},
+		"mssql_databases":    {Prober: ProberMSSQL, Timeout: backgroundTimeout, Collectors: []string{"databases"}},
+		"hyperv":             {Prober: ProberHyperV, Timeout: defaultTimeout(ProberHyperV), Collectors: foreground(ProberHyperV)},
+		"hyperv_performance": {Prober: ProberHyperV, Timeout: backgroundTimeout, Collectors: []string{"memory", "processors", "storage", "adapters"}},
+		"hyperv_events":      {Prober: ProberHyperV, Timeout: backgroundTimeout, Collectors: []string{"events"}},
 		"wsfc":               {Prober: ProberWSFC, Timeout: defaultTimeout(ProberWSFC), Collectors: foreground(ProberWSFC)},
 		"wsfc_owners":        {Prober: ProberWSFC, Timeout: backgroundTimeout, Collectors: []string{"owners"}},
 		"guest":              {Prober: ProberGuest, Timeout: defaultTimeout(ProberGuest)},

@@ -375,9 +375,11 @@ func (s *sqlInstance) Snapshot() sqlengine.Snapshot {
 		case !server.Up:
 			phase = sqlengine.ShuttingDown
 		}
+		up, list := m.Now().Sub(server.Started), databases()
 		out = sqlengine.Snapshot{
 			Phase: phase, ServerName: serverName(s.vm, s.instance), MachineName: s.vm, InstanceName: s.instance, Version: sqlVersion,
-			Edition: "Enterprise Edition (64-bit)", StartTime: server.Started, Now: m.Now(), Databases: databases(),
+			Edition: "Enterprise Edition (64-bit)", StartTime: server.Started, Now: m.Now(), Databases: list,
+			Files: files(list, up), Backups: backups(list, m.Now()), Counters: counters(list, up), Waits: waits(up), Schedulers: schedulers(), MaxWorkers: 512,
 		}
 	})
 	return out

@@ -106,6 +106,8 @@ func (a *attempt) judge(ctx context.Context, err error) *Error {
 	switch {
 	case errors.Is(err, errPassword):
 		e.Reason = dial.Auth
+	case errors.Is(err, errUnseen):
+		e.Reason, e.State = dial.Permission, StateRunning
 	case errors.Is(err, errClearText):
 		e.Reason = dial.TLS
 	case errors.Is(err, errRouted):

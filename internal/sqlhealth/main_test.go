@@ -34,6 +34,8 @@ type model struct {
 	phase atomic.Int32
 	zone  *time.Location
 	now   func() time.Time
+	// more changes what the model shows.
+	more func(*sqlengine.Snapshot)
 }
 
 func (m *model) Authenticate(user, pw string) bool { return user == "hypervigil" && pw == password }
@@ -49,7 +51,7 @@ func (m *model) Snapshot() sqlengine.Snapshot {
 	if m.now != nil {
 		now = m.now()
 	}
-	return sqlengine.Snapshot{
+	s := sqlengine.Snapshot{
 		Phase: sqlengine.Phase(m.phase.Load()), ServerName: "SQL01", MachineName: "SQL01", InstanceName: "MSSQLSERVER",
 		Version: "16.0.4135.4", Edition: "Enterprise Edition (64-bit)", StartTime: started().In(zone), Now: now.In(zone),
 		Databases: []sqlengine.Database{
@@ -58,6 +60,10 @@ func (m *model) Snapshot() sqlengine.Snapshot {
 			{ID: 5, Name: "Shop", State: sqlengine.RecoveryPending, UserAccess: sqlengine.SingleUserOnly, ReadOnly: true, InStandby: true},
 		},
 	}
+	if m.more != nil {
+		m.more(&s)
+	}
+	return s
 }
 
 // handler is an engine whose answers a test can replace.

@@ -1,0 +1,58 @@
+package exporter_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/hypervigil/hypervigil/internal/lab"
+	"github.com/hypervigil/hypervigil/internal/lab/model"
+)
+
+// wantSeries looks for each line among the series of an answer, whose labels cluster, vm and sql_instance are cut off.
+func wantSeries(t *testing.T, all map[string][]string, want ...string) {
+	t.Helper()
+	for _, w := range want {
+		name, rest, _ := strings.Cut(w, "{")
+		if !slices.ContainsFunc(all[name], func(line string) bool {
+			for _, l := range []string{`cluster="hv-lab",`, `sql_instance="MSSQLSERVER",`, `sql_instance="MSSQLSERVER"`, `,vm="SQL01"`, `vm="SQL01"`} {
+				line = strings.Replace(line, l, "", 1)
+			}
+			return strings.ReplaceAll(line, ",}", "}") == "{"+rest
+		}) {
+			t.Errorf("no series %s among %q", w, all[name])
+		}
+	}
+}
+
+// TestDatabasesOfTheLab asks an instance of the lab over the wire, and again when it is dead: nothing is told then.
+func TestDatabasesOfTheLab(t *testing.T) {
+	t.Parallel()
+	s := serve(t, still(nil), lab.ConfigOptions{})
+	const module, target = "mssql_databases", "hv-lab/SQL01/MSSQLSERVER"
+	all, _ := s.scrape(t, module, target, 30)
+	wantSeries(t, all,
+		`probe_success{} 1`,
+		`mssql_database_state{database="sales",state="online"} 1`,
+		`mssql_database_state{database="archive",state="offline"} 1`,
+		`mssql_database_file_size_bytes{database="sales",file="sales_log",type="log"} 6.7108864e+07`,
+		`mssql_database_file_used_bytes{database="sales",file="sales",type="rows"} 3.3554432e+07`,
+		`mssql_database_log_used_ratio{database="sales"} 0.0625`,
+		`mssql_backup_or_restore_running{operation="backup"} 0`,
+	)
+	for _, name := range []string{"mssql_backup_last_full_timestamp_seconds", "mssql_backup_last_log_timestamp_seconds"} {
+		if len(all[name]) == 0 {
+			t.Errorf("no %s", name)
+		}
+	}
+	if _, err := s.lab.Inject(model.Request{Fault: model.ServiceCrash, VM: "SQL01"}); err != nil {
+		t.Fatal(err)
+	}
+	all, _ = s.scrape(t, module, target, 30)
+	wantSeries(t, all, `probe_success{} 0`, `probe_failure_reason{collector="databases",reason="tcp_refused"} 1`)
+	for name := range all {
+		if strings.HasPrefix(name, "mssql_") {
+			t.Errorf("%s is told of an instance that is dead", name)
+		}
+	}
+}
