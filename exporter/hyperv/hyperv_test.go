@@ -80,6 +80,10 @@ func TestGolden(t *testing.T) {
 	t.Parallel()
 	refused := fake{err: &probe.Error{Why: dial.Refused, Err: errors.New("refused")}}
 	silent := fake{err: &probe.Error{Why: dial.TCPTimeout, Err: errors.New("silent")}}
+	// One whose guest has no heartbeat service, one of which the host told no summary.
+	blind := healthy()
+	blind.vms[0].Heartbeat = cluster.HeartbeatAbsent
+	blind.vms[1] = cluster.VirtualMachine{ID: blind.vms[1].ID, Name: blind.vms[1].Name, Host: "HV1", State: cluster.VMRunning, HealthState: 5}
 	twins := healthy()
 	twins.vms[2].Name = "SQL02"
 	for _, tc := range []struct {
@@ -93,6 +97,7 @@ func TestGolden(t *testing.T) {
 		{"vms", "vms", healthy(), false},
 		{"vms_refused", "vms", refused, true},
 		{"vms_twins", "vms", twins, false},
+		{"vms_blind", "vms", blind, false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()

@@ -93,7 +93,7 @@ func newVMDescs(d probe.Descs) vmDescs {
 	return vmDescs{
 		state:         vm("hyperv_vm_state", "1 for the state that the host sees the virtual machine in. Only for those of the inventory.", "state"),
 		stateCode:     vm("hyperv_vm_state_code", "Hyper-V's number for the state: "+codes+"."),
-		heartbeat:     vm("hyperv_vm_heartbeat", "1 for the state of the guest's heartbeat; absent is that of a machine that is off. Only for those of the inventory.", "state"),
+		heartbeat:     vm("hyperv_vm_heartbeat", "1 for the state of the guest's heartbeat; absent is that of a machine that does not run. None for a running machine whose guest has no heartbeat service. Only for those of the inventory.", "state"),
 		heartbeatCode: vm("hyperv_vm_heartbeat_code", "Hyper-V's number for the heartbeat: 0 absent, 2 ok, 6 error, 12 no_contact, 13 lost_communication."),
 		health:        vm("hyperv_vm_health_state_code", "Hyper-V's number for the health of the virtual machine: 5 well, 20 major failure, 25 critical."),
 		operational:   vm("hyperv_vm_operational_status_code", "Hyper-V's numbers for what the virtual machine is in. Slot 0: 2 well, 3 degraded, 5 failure predicted; slot 1: 32768 to 32774 a checkpoint, merge, export or migration is under way.", "slot"),
@@ -158,7 +158,9 @@ func vmMetrics(s *probe.Set, d vmDescs, vms []cluster.VirtualMachine, names map[
 			labels = []string{"", strings.ToUpper(vm.ID)}
 		}
 		s.Gauge(d.stateCode, float64(vm.State), labels...)
-		s.Gauge(d.heartbeatCode, float64(vm.Heartbeat), labels...)
+		if heartbeatKnown(vm) {
+			s.Gauge(d.heartbeatCode, float64(vm.Heartbeat), labels...)
+		}
 		s.Gauge(d.health, float64(vm.HealthState), labels...)
 		for slot, status := range vm.OperationalStatus {
 			if slot > 1 {
@@ -170,12 +172,17 @@ func vmMetrics(s *probe.Set, d vmDescs, vms []cluster.VirtualMachine, names map[
 			continue
 		}
 		s.States(d.state, vmStates, vmState(vm.State), labels...)
-		s.States(d.heartbeat, heartbeats, heartbeat(vm.Heartbeat), labels...)
+		if heartbeatKnown(vm) {
+			s.States(d.heartbeat, heartbeats, heartbeat(vm.Heartbeat), labels...)
+		}
 		if vm.ApplicationHealth != 0 {
 			s.Gauge(d.application, float64(vm.ApplicationHealth), labels...)
 		}
 		s.Seconds(d.uptime, vm.Uptime, labels...)
 		s.Time(d.stateChange, vm.LastStateChange, labels...)
+		if !summaryKnown(vm) {
+			continue
+		}
 		s.Gauge(d.memory, float64(vm.MemoryUsage), labels...)
 		s.Gauge(d.cpu, float64(vm.ProcessorLoad)/100, labels...)
 	}
