@@ -126,8 +126,9 @@ func (st *stepper) revalidated(i *Incident, round evidence.Round, lab evidence.R
 	case guard.Refuse, guard.Propose:
 		st.emit(Refusal{Guard: v.Guard, Outcome: string(v.Outcome), Reason: v.Reason})
 		st.tell(i, "not sent", v.Detail)
-		if v.Reason == "not_stopped" {
-			// Somebody started it meanwhile: the work is done, by whomever.
+		if v.Reason == "not_stopped" || v.Reason == "login" {
+			// Somebody started it meanwhile, or the hang is over: the work is done, by whomever. What follows brings
+			// back what was stopped for it.
 			a.State, a.Ended, a.Why = Verified, st.now, "not sent: "+v.Detail
 			st.emit(Put{Key: actionKey(i, a), Value: *a})
 			st.proceed(i)

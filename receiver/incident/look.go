@@ -75,7 +75,8 @@ func (st *stepper) look(i *Incident, p Purpose) {
 			ask.Owner = a.Owner
 			switch a.Command.Method {
 			case remedy.TerminateProcess:
-				ask.Parts, ask.PID = append(ask.Parts, evidence.PartProcess), a.Command.PID
+				// Nothing but a login shows that a hang is over and that a SQL Server that serves would be killed.
+				ask.Parts, ask.PID = append(ask.Parts, evidence.PartProcess, evidence.PartLogin), a.Command.PID
 			case remedy.StartService, remedy.StopService:
 				ask.Parts = append(ask.Parts, evidence.PartDependents)
 			}
@@ -137,10 +138,8 @@ func (st *stepper) looked(e Looked) {
 		st.revalidated(i, round, e.Lab)
 		return
 	}
-	i.Rounds = append(i.Rounds, round)
-	if len(i.Rounds) > keepRounds {
-		i.Rounds = slices.Clone(i.Rounds[len(i.Rounds)-keepRounds:])
-	}
+	kept := i.Rounds[max(0, len(i.Rounds)+1-keepRounds):]
+	i.Rounds = append(slices.Clip(kept), round)
 	switch purpose {
 	case Confirm:
 		st.confirm(i, round)

@@ -77,12 +77,13 @@ func (st *stepper) incident(id string) (*Incident, bool) {
 	return st.adopt(i), true
 }
 
-// adopt makes a copy that shares no slice which could be written through.
+// adopt makes a copy that shares no slice which could be written through: actions are changed where they are, the
+// others are only appended to or replaced.
 func (st *stepper) adopt(i Incident) *Incident {
 	i.Actions = slices.Clone(i.Actions)
 	i.Timeline = slices.Clip(i.Timeline)
-	i.Rounds = slices.Clone(i.Rounds)
-	i.Verdicts = slices.Clone(i.Verdicts)
+	i.Rounds = slices.Clip(i.Rounds)
+	i.Verdicts = slices.Clip(i.Verdicts)
 	st.work[i.ID] = &i
 	return &i
 }
