@@ -132,11 +132,13 @@ type Incident struct {
 	Healthy int `json:"healthy,omitempty"`
 	// Deliberate remembers that G31 saw a clean stop: whoever brings it back then is a person.
 	Deliberate bool `json:"deliberate,omitempty"`
-	// HeldBy is the guard and reason of the present hold. HeldSince bounds it; StalledSince a recovery that does not end.
-	HeldBy       string    `json:"held_by,omitempty"`
-	HeldSince    time.Time `json:"held_since,omitzero"`
-	StalledSince time.Time `json:"stalled_since,omitzero"`
-	Acked        bool      `json:"acked,omitempty"`
+	// HeldBy is the guard and reason of the present hold. HeldSince bounds it; StalledSince a recovery that does not end;
+	// UnprovenSince a SQL Server that logs in and is not as it was.
+	HeldBy        string    `json:"held_by,omitempty"`
+	HeldSince     time.Time `json:"held_since,omitzero"`
+	StalledSince  time.Time `json:"stalled_since,omitzero"`
+	UnprovenSince time.Time `json:"unproven_since,omitzero"`
+	Acked         bool      `json:"acked,omitempty"`
 }
 
 // Closed reports whether the incident is over.
@@ -152,12 +154,4 @@ func (i *Incident) current() *Action {
 		}
 	}
 	return nil
-}
-
-// lastAction is the newest action; nil before there is one.
-func (i *Incident) lastAction() *Action {
-	if len(i.Actions) == 0 {
-		return nil
-	}
-	return &i.Actions[len(i.Actions)-1]
 }

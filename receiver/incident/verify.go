@@ -36,9 +36,10 @@ func (st *stepper) verify(i *Incident, round evidence.Round) {
 		switch {
 		case up:
 			st.enter(i, Verifying, "SQL Server logs in; not proven healthy yet: "+why)
+			st.unproven(i, why)
 		case starting(round):
 			st.enter(i, Recovering, "SQL Server is starting or recovering; nothing may follow. "+why)
-			st.stall(i, why)
+			st.stall(i, "SQL Server has been starting or recovering for "+stallBound.String()+". "+why)
 		case len(i.Actions) > 0:
 			st.relapse(i, why)
 		default:
@@ -70,23 +71,44 @@ func (st *stepper) relapse(i *Incident, why string) {
 	if st.now.Sub(i.StalledSince) < relapseBound {
 		return
 	}
-	st.endPast(i, false)
-	vm := st.s.VMs[i.VM]
-	vm.Latched = i.ID
-	st.setVM(i.VM, vm, true)
-	st.escalate(i, "SQL Server did not stay up after the commands. "+why)
+	st.giveUp(i, "SQL Server did not stay up after the commands. "+why)
+}
+
+// giveUp leaves an incident to a person. A rung of it is over and has failed: the virtual machine is latched, and
+// nothing else in the cluster waits for it any longer.
+func (st *stepper) giveUp(i *Incident, why string) {
+	if len(i.Actions) > 0 {
+		st.endPast(i, false)
+		vm := st.s.VMs[i.VM]
+		vm.Latched = i.ID
+		st.setVM(i.VM, vm, true)
+	}
+	st.escalate(i, why)
+}
+
+// unproven calls a person where SQL Server logs in and something else is not as it was. An alert that is still active
+// is waited for as long as nothing waits for this incident: the exporter may see what the receiver does not.
+func (st *stepper) unproven(i *Incident, why string) {
+	i.StalledSince = time.Time{}
+	if i.UnprovenSince.IsZero() {
+		i.UnprovenSince = st.now
+	}
+	if st.now.Sub(i.UnprovenSince) > stallBound && (len(i.Actions) > 0 || !i.stands()) {
+		st.giveUp(i, "SQL Server logs in and has not been proven healthy for "+stallBound.String()+": "+why)
+	}
 }
 
 // relapseBound is how long SQL Server may be away again after our commands before a person is called: a dropped
 // login is no relapse.
 const relapseBound = 15 * time.Second
 
+// stall calls a person where what has come so far comes no further.
 func (st *stepper) stall(i *Incident, why string) {
 	if i.StalledSince.IsZero() {
 		i.StalledSince = st.now
 	}
 	if st.now.Sub(i.StalledSince) > stallBound {
-		st.escalate(i, "SQL Server has been starting or recovering for "+stallBound.String()+". "+why)
+		st.giveUp(i, why)
 	}
 }
 
@@ -109,7 +131,7 @@ func starting(r evidence.Round) bool {
 // healthy counts a healthy round, and ends the incident after the hold.
 func (st *stepper) healthy(i *Incident) {
 	i.Healthy++
-	i.StalledSince = time.Time{}
+	i.StalledSince, i.UnprovenSince = time.Time{}, time.Time{}
 	i.Next = st.now.Add(roundEvery)
 	if i.Phase != Escalated && i.Phase != Verifying {
 		st.enter(i, Verifying, "SQL Server logs in; its health is being proven.")
@@ -286,7 +308,7 @@ func loggedIn(l evidence.Reading[evidence.Login]) (string, bool) {
 	return "the login fails: " + string(l.Value.Reason), false
 }
 
-// groupWell: the group is online, on the node we expect, and will be started by the cluster again (PersistentState).
+// groupWell: the group is online and will be started by the cluster again (PersistentState).
 func (st *stepper) groupWell(i *Incident, r evidence.Round) (string, bool) {
 	vm, ok := st.s.inventory(i.VM)
 	if !ok {
@@ -302,9 +324,7 @@ func (st *stepper) groupWell(i *Incident, r evidence.Round) (string, bool) {
 		case !g.PersistentState:
 			return fmt.Sprintf("group %q would not be started again by the cluster (PersistentState false)", g.Name), false
 		}
-		if a := i.lastAction(); a != nil && a.Owner != "" && g.Owner != a.Owner {
-			return fmt.Sprintf("group %q is on %s; the commands went to %s", g.Name, g.Owner, a.Owner), false
-		}
+		// No command of this release moves a group: where it is, the cluster or a person put it, and that is well.
 		return "", true
 	}
 	return "no node shows the group", false
