@@ -23,6 +23,7 @@ import (
 	prom "github.com/prometheus/common/model"
 
 	"github.com/hypervigil/hypervigil/exporter"
+	"github.com/hypervigil/hypervigil/internal/config"
 	"github.com/hypervigil/hypervigil/internal/lab"
 	"github.com/hypervigil/hypervigil/internal/lab/model"
 )
@@ -304,11 +305,19 @@ func hostSees(heartbeat string) question {
 }
 
 // hostSilent is the owner without power.
-var hostSilent = question{"hyperv", "hv-lab/HV1", true, []string{
-	`probe_failure_reason{collector="host",node="HV1",reason="tcp_timeout"} 1`,
-	`probe_failure_reason{collector="vms",node="HV1",reason="tcp_timeout"} 1`,
-	`probe_success{node="HV1"} 0`,
-}}
+var hostSilent = question{"hyperv", "hv-lab/HV1", true, unseen("hyperv", "tcp_timeout", `node="HV1"`)}
+
+// unseen is a target about which no collector of a built-in module could learn anything, all for one reason.
+func unseen(module, reason, target string) []string {
+	want := []string{"probe_success{" + target + "} 0"}
+	for _, c := range config.DefaultModules()[module].Collectors {
+		labels := []string{`collector="` + c + `"`, `reason="` + reason + `"`, target}
+		slices.Sort(labels)
+		want = append(want, "probe_failure_reason{"+strings.Join(labels, ",")+"} 1")
+	}
+	slices.Sort(want)
+	return want
+}
 
 // clusterSays is the cluster's word: who owns SQL01, and what HV1 is; the other nodes are up. Whether HV1 answers is
 // another matter.

@@ -35,3 +35,25 @@ func (p *peer) PreferredOwners(context.Context) (map[string][]string, error) {
 func (p *peer) VMResources(context.Context) ([]cluster.Resource, error) {
 	return []cluster.Resource{{Name: "Virtual Machine SQL01", Group: "SQL01"}}, nil
 }
+
+// What a peer of the tests says as a host.
+
+func (p *peer) Namespace(context.Context, string) error { return nil }
+
+func (p *peer) Settings(context.Context) ([]cluster.VMSettings, error) { return nil, nil }
+
+func (p *peer) Replications(context.Context) ([]cluster.Replication, error) { return nil, nil }
+
+func (p *peer) MemoryBalance(context.Context) (cluster.MemoryBalance, error) {
+	return cluster.MemoryBalance{}, nil
+}
+
+func (p *peer) ProcessorTime(context.Context) (cluster.ProcessorTime, error) {
+	return cluster.ProcessorTime{}, nil
+}
+
+func (p *peer) StorageDevices(context.Context) ([]cluster.StorageDevice, error) { return nil, nil }
+
+func (p *peer) NetworkAdapters(context.Context) ([]cluster.NetworkAdapter, error) { return nil, nil }
+
+func (p *peer) Events(context.Context, cluster.EventQuery) ([]cluster.Event, error) { return nil, nil }

@@ -3,7 +3,6 @@ package hyperv
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
@@ -16,7 +15,7 @@ import (
 type hostDescs struct{ up, info, boot, memoryTotal, memoryFree *prometheus.Desc }
 
 // hostCollector reads the host's operating system.
-func hostCollector(o Options, d probe.Descs, n namespaceDescs) probe.Collector {
+func hostCollector(o Options, d probe.Descs) probe.Collector {
 	descs := hostDescs{
 		up:          d.New("hyperv_up", "1 means that the host answered a question about its operating system; absent where nothing could be learnt about the host."),
 		info:        d.New("hyperv_host_info", "1 always; the labels say which version and build of Windows the host runs and which name it has.", "version", "build", "computer_name"),
@@ -26,9 +25,7 @@ func hostCollector(o Options, d probe.Descs, n namespaceDescs) probe.Collector {
 	}
 	return probe.Collector{Name: "host", Collect: func(ctx context.Context, l log.Logger) probe.Result {
 		var s probe.Set
-		start := time.Now()
 		os, err := o.Source.OperatingSystem(ctx)
-		n.add(&s, "root/cimv2", err, time.Since(start))
 		if probe.Verdict(probe.Reason(err)) {
 			s.Bool(descs.up, err == nil)
 		}

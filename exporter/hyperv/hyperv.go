@@ -5,14 +5,19 @@
 // A virtual machine of the inventory is recognised by Hyper-V's name of it and carries the label vm; every other is
 // known by its vm_id, and of its states only the codes are exported. Where two machines on the host bear an inventory
 // name, neither is taken for it. Two hosts report the same virtual machine during a migration.
+//
+// The collectors namespaces, host, services, vms, settings and replication are what decisions rest on. Performance
+// counters (memory, processors, storage, adapters) and the event log (events) may take seconds, and stand in modules of
+// their own. The events that were counted stay in the collectors that Collectors returned.
 package hyperv
 
 import (
 	"context"
-	"time"
+	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/hypervigil/hypervigil/exporter/eventlog"
 	"github.com/hypervigil/hypervigil/exporter/probe"
 	"github.com/hypervigil/hypervigil/internal/cluster"
 	"github.com/hypervigil/hypervigil/internal/config"
@@ -22,6 +27,12 @@ import (
 type Source interface {
 	OperatingSystem(ctx context.Context) (cluster.OperatingSystem, error)
 	VirtualMachines(ctx context.Context) ([]cluster.VirtualMachine, error)
+	namespaceSource
+	serviceSource
+	settingsSource
+	replicationSource
+	counterSource
+	eventlog.Source
 }
 
 // Options say which host, and which of its machines are ours.
@@ -36,27 +47,21 @@ func Labels(cluster, node string) prometheus.Labels {
 	return prometheus.Labels{"cluster": cluster, "node": node}
 }
 
-// Collectors returns the host's collectors: host and vms.
+// Collectors returns the host's collectors.
 func Collectors(o Options) []probe.Collector {
 	d := probe.NewDescs(Labels(o.Cluster.Name, o.Node))
-	n := newNamespaceDescs(d)
-	return []probe.Collector{hostCollector(o, d, n), vmsCollector(o, d, n)}
-}
-
-// namespaceDescs describe how the host's WMI namespaces answer: on cluster nodes one may hang while others work.
-type namespaceDescs struct{ up, duration *prometheus.Desc }
-
-func newNamespaceDescs(d probe.Descs) namespaceDescs {
-	return namespaceDescs{
-		up:       d.New("hyperv_wmi_namespace_up", "1 means that the WMI namespace of the host answered.", "namespace"),
-		duration: d.New("hyperv_wmi_namespace_duration_seconds", "How long the questions to the WMI namespace of the host took, answered or not.", "namespace"),
+	c := newCounters(o, d)
+	return []probe.Collector{
+		namespacesCollector(o, d), hostCollector(o, d), servicesCollector(o, d), vmsCollector(o, d), settingsCollector(o, d), replicationCollector(o, d),
+		c.memory(), c.processors(), c.storage(), c.adapters(), eventsCollector(o, d),
 	}
 }
 
-// add notes how a namespace answered. What says nothing about the namespace leaves its up gauge out.
-func (n namespaceDescs) add(s *probe.Set, namespace string, err error, took time.Duration) {
-	if probe.Verdict(probe.Reason(err)) {
-		s.Bool(n.up, err == nil, namespace)
+// vmLabels are the values of vm and vm_id: one label set for all, since an empty label is no label to Prometheus.
+func vmLabels(names map[string]string, id string) (labels []string, ours bool) {
+	name, ours := names[id]
+	if ours {
+		return []string{name, ""}, true
 	}
-	s.Seconds(n.duration, took, namespace)
+	return []string{"", strings.ToUpper(id)}, false
 }

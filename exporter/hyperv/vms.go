@@ -3,9 +3,9 @@ package hyperv
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
@@ -82,7 +82,7 @@ func heartbeat(h cluster.Heartbeat) string {
 type vmDescs struct {
 	state, stateCode, heartbeat, heartbeatCode            *prometheus.Desc
 	health, operational, application, uptime, stateChange *prometheus.Desc
-	memory, cpu, present                                  *prometheus.Desc
+	memory, demand, paging, cpu, merge, present           *prometheus.Desc
 }
 
 func newVMDescs(d probe.Descs) vmDescs {
@@ -102,37 +102,49 @@ func newVMDescs(d probe.Descs) vmDescs {
 		stateChange:   vm("hyperv_vm_last_state_change_timestamp_seconds", "When the state last changed, in seconds since 1970. Only for those of the inventory."),
 		memory:        vm("hyperv_vm_memory_assigned_bytes", "Memory that the host has given the virtual machine. Only for those of the inventory."),
 		cpu:           vm("hyperv_vm_cpu_ratio", "Share of its virtual processors' time that the virtual machine uses, 1 is all of it. Only for those of the inventory."),
+		demand:        vm("hyperv_vm_memory_demand_ratio", "Share of the memory it was given that the virtual machine wants; more than 1 is a starved one. Only for those of the inventory that have dynamic memory."),
+		paging:        vm("hyperv_vm_smart_paging_active", "1 means that the host keeps some of the virtual machine's memory in a file, because it has too little. Only for those of the inventory."),
+		merge:         vm("hyperv_vm_merge_running", "1 means that disks of the virtual machine are being merged. Only for those of the inventory."),
 		present:       d.New("hyperv_host_vms", "How many virtual machines the host has, in any state."),
 	}
 }
 
+// merging is OperationalStatus' number for disks that are being merged (learn.microsoft.com, "Msvm_ComputerSystem
+// class").
+const merging = 32772
+
 // vmsCollector reads the virtual machines of the host.
-func vmsCollector(o Options, d probe.Descs, n namespaceDescs) probe.Collector {
+func vmsCollector(o Options, d probe.Descs) probe.Collector {
 	descs := newVMDescs(d)
 	return probe.Collector{Name: "vms", Collect: func(ctx context.Context, l log.Logger) probe.Result {
 		var s probe.Set
-		start := time.Now()
 		vms, err := o.Source.VirtualMachines(ctx)
-		n.add(&s, "root/virtualization/v2", err, time.Since(start))
 		if err != nil {
 			return probe.Result{Metrics: s, Err: fmt.Errorf("read the host's virtual machines: %w", err)}
 		}
 		level.Debug(l).Log("msg", "virtual machines read", "count", len(vms))
-		vmMetrics(&s, descs, vms, inventoryNames(l, o.Cluster, vms))
+		machines := make([]machine, len(vms))
+		for i := range vms {
+			machines[i] = machine{vms[i].ID, vms[i].Name}
+		}
+		vmMetrics(&s, descs, vms, inventoryNames(l, o.Cluster, machines))
 		return probe.Result{Metrics: s}
 	}}
 }
 
+// machine is what a virtual machine is known by: Hyper-V's id and name of it.
+type machine struct{ id, name string }
+
 // inventoryNames maps the ids of the machines that are in the inventory to their inventory names.
-func inventoryNames(l log.Logger, cl *config.Cluster, vms []cluster.VirtualMachine) map[string]string {
+func inventoryNames(l log.Logger, cl *config.Cluster, machines []machine) map[string]string {
 	ours := make(map[string]string, len(cl.VirtualMachines))
 	for _, vm := range cl.VirtualMachines {
 		ours[strings.ToLower(vm.HyperVName())] = vm.Name
 	}
 	byName := map[string][]string{} // inventory name to ids
-	for _, vm := range vms {
-		if name, ok := ours[strings.ToLower(vm.Name)]; ok {
-			byName[name] = append(byName[name], vm.ID)
+	for _, m := range machines {
+		if name, ok := ours[strings.ToLower(m.name)]; ok && !slices.Contains(byName[name], m.id) {
+			byName[name] = append(byName[name], m.id)
 		}
 	}
 	names := make(map[string]string, len(byName))
@@ -151,12 +163,7 @@ func vmMetrics(s *probe.Set, d vmDescs, vms []cluster.VirtualMachine, names map[
 	s.Gauge(d.present, float64(len(vms)))
 	for i := range vms {
 		vm := &vms[i]
-		name, ours := names[vm.ID]
-		// One label set for all: an empty label is no label to Prometheus.
-		labels := []string{name, ""}
-		if !ours {
-			labels = []string{"", strings.ToUpper(vm.ID)}
-		}
+		labels, ours := vmLabels(names, vm.ID)
 		s.Gauge(d.stateCode, float64(vm.State), labels...)
 		if heartbeatKnown(vm) {
 			s.Gauge(d.heartbeatCode, float64(vm.Heartbeat), labels...)
@@ -180,10 +187,15 @@ func vmMetrics(s *probe.Set, d vmDescs, vms []cluster.VirtualMachine, names map[
 		}
 		s.Seconds(d.uptime, vm.Uptime, labels...)
 		s.Time(d.stateChange, vm.LastStateChange, labels...)
+		s.Bool(d.merge, slices.Contains(vm.OperationalStatus, merging), labels...)
 		if !summaryKnown(vm) {
 			continue
 		}
 		s.Gauge(d.memory, float64(vm.MemoryUsage), labels...)
+		if vm.MemoryAvailable != nil {
+			s.Gauge(d.demand, 1-float64(*vm.MemoryAvailable)/100, labels...)
+		}
+		s.Bool(d.paging, vm.SmartPaging, labels...)
 		s.Gauge(d.cpu, float64(vm.ProcessorLoad)/100, labels...)
 	}
 }

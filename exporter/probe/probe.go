@@ -93,6 +93,11 @@ func (s *Set) Gauge(d *prometheus.Desc, v float64, labels ...string) {
 	*s = append(*s, prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...))
 }
 
+// Counter adds a counter.
+func (s *Set) Counter(d *prometheus.Desc, v float64, labels ...string) {
+	*s = append(*s, prometheus.MustNewConstMetric(d, prometheus.CounterValue, v, labels...))
+}
+
 // Bool adds a gauge of 1 or 0.
 func (s *Set) Bool(d *prometheus.Desc, v bool, labels ...string) {
 	s.Gauge(d, Float(v), labels...)

@@ -99,11 +99,12 @@ func (m *machine) Identify(ctx context.Context) (Identity, error) {
 // OperatingSystem reads Win32_OperatingSystem.
 func (m *machine) OperatingSystem(ctx context.Context) (OperatingSystem, error) {
 	return one(ctx, m, nsWindows, "SELECT CSName, Version, BuildNumber, LastBootUpTime, LocalDateTime, "+
-		"TotalVisibleMemorySize, FreePhysicalMemory FROM Win32_OperatingSystem", func(f *fields) OperatingSystem {
+		"TotalVisibleMemorySize, FreePhysicalMemory, TotalVirtualMemorySize, FreeVirtualMemory FROM Win32_OperatingSystem", func(f *fields) OperatingSystem {
 		return OperatingSystem{
 			ComputerName: f.text("CSName"), Version: f.text("Version"), Build: f.text("BuildNumber"),
 			LastBoot: f.time("LastBootUpTime"), LocalTime: f.time("LocalDateTime"),
 			MemoryTotal: f.uint64("TotalVisibleMemorySize") * kilobyte, MemoryFree: f.uint64("FreePhysicalMemory") * kilobyte,
+			CommitLimit: f.uint64("TotalVirtualMemorySize") * kilobyte, CommitFree: f.uint64("FreeVirtualMemory") * kilobyte,
 		}
 	})
 }
@@ -116,6 +117,13 @@ const (
 
 // ErrNotFound says that the machine answered and has nothing of that name.
 var ErrNotFound = errors.New("not found")
+
+// Unsupported reports whether the machine answered that it has no such class at all: an optional part of Windows that is
+// not there, and not a failure. It means something only where another class of the namespace answers.
+func Unsupported(err error) bool {
+	var f *wsman.Fault
+	return errors.As(err, &f) && f.InvalidClass()
+}
 
 // Reason classifies an error of this package, nil included.
 func Reason(err error) dial.Reason { return wsman.Reason(err) }

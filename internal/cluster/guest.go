@@ -23,9 +23,6 @@ func NewGuest(o Options) (*Guest, error) {
 	return &Guest{m}, nil
 }
 
-// selectServices is the projection of Win32_Service.
-const selectServices = "SELECT Name, State, StartMode, ProcessId, ExitCode, ServiceSpecificExitCode FROM Win32_Service"
-
 // Service reads one service. ErrNotFound means that there is none of that name.
 func (g *Guest) Service(ctx context.Context, name string) (Service, error) {
 	s, err := g.services(ctx, " WHERE Name = "+wsman.Quote(name))
@@ -36,45 +33,6 @@ func (g *Guest) Service(ctx context.Context, name string) (Service, error) {
 		return Service{}, fmt.Errorf("read service %s: %w", name, err)
 	}
 	return s[0], nil
-}
-
-// Services reads those of the named services that exist, in the order of names.
-func (g *Guest) Services(ctx context.Context, names []string) ([]Service, error) {
-	where := ""
-	switch len(names) {
-	case 0:
-		return nil, nil
-	case 1:
-		where = " WHERE Name = " + wsman.Quote(names[0])
-	}
-	// Of several, all services are read at once: two round trips, where one query for each would cost as many.
-	found, err := g.services(ctx, where)
-	if err != nil {
-		return nil, fmt.Errorf("read services: %w", err)
-	}
-	return pick(found, names), nil
-}
-
-// pick returns the services of these names, in their order.
-func pick(services []Service, names []string) []Service {
-	var out []Service
-	for _, name := range names {
-		i := slices.IndexFunc(services, func(s Service) bool { return strings.EqualFold(s.Name, name) })
-		if i >= 0 {
-			out = append(out, services[i])
-		}
-	}
-	return out
-}
-
-// services reads Win32_Service. The exit code may not be NULL: zero means a clean stop.
-func (g *Guest) services(ctx context.Context, where string) ([]Service, error) {
-	return all(ctx, &g.machine, nsWindows, selectServices+where, func(f *fields) Service {
-		return Service{
-			Name: f.mustText("Name"), State: ServiceState(f.mustText("State")), StartMode: f.text("StartMode"),
-			ProcessID: f.uint32("ProcessId"), ExitCode: f.mustUint32("ExitCode"), SpecificCode: f.uint32("ServiceSpecificExitCode"),
-		}
-	})
 }
 
 // dependency is one row of Win32_DependentService: dependent needs antecedent.

@@ -131,9 +131,9 @@ func TestServiceEvents(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []Event{
-		{"System", 7031, "Service Control Manager", at.Add(time.Second), []string{"mssqlserver", "1", "60000", "1", "Restart the service"}},
-		{"System", 7034, "Service Control Manager", at.Add(time.Second), []string{display, "1"}},
-		{"System", 7036, "Service Control Manager", at, []string{display, "stopped"}},
+		{Log: "System", ID: 7031, Source: "Service Control Manager", At: at.Add(time.Second), Strings: []string{"mssqlserver", "1", "60000", "1", "Restart the service"}},
+		{Log: "System", ID: 7034, Source: "Service Control Manager", At: at.Add(time.Second), Strings: []string{display, "1"}},
+		{Log: "System", ID: 7036, Source: "Service Control Manager", At: at, Strings: []string{display, "stopped"}},
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("ServiceEvents (-want +got):\n%s", d)

@@ -203,8 +203,12 @@ func hyperVPeer(t *testing.T) *peer {
 		system(vmID1, "SQL01", 2, []uint16{2, 32774}, uint64(61000), since),
 		system(vmID2, "SQL02", 3, []uint16{2}, uint64(0), time.Time{}))
 	summary := func(name, element string, heartbeat, load any, up, memory uint64) wsmanserver.Instance {
+		var available any
+		if up > 0 {
+			available = int32(-5)
+		}
 		return row("Msvm_SummaryInformation", "Name", "Name", name, "ElementName", element, "Heartbeat", heartbeat, "ApplicationHealth", uint16(2),
-			"ProcessorLoad", load, "MemoryUsage", memory, "UpTime", up, "ThumbnailImage", []uint8{1, 2, 3})
+			"ProcessorLoad", load, "MemoryUsage", memory, "MemoryAvailable", available, "SwapFilesInUse", up > 0, "UpTime", up, "ThumbnailImage", []uint8{1, 2, 3})
 	}
 	p.set(nsHyperV, "Msvm_SummaryInformation",
 		summary(strings.ToLower(vmID1), "SQL01", uint16(2), uint16(7), 60000, 4096),
@@ -231,7 +235,7 @@ func TestVirtualMachines(t *testing.T) {
 	want := []VirtualMachine{
 		{
 			ID: vmID1, Name: "SQL01", Host: "HV1", State: VMRunning, HealthState: 5, OperationalStatus: []uint16{2, 32774}, Heartbeat: HeartbeatOK,
-			ApplicationHealth: 2, ProcessorLoad: 7, MemoryUsage: 4 << 30, Uptime: time.Minute,
+			ApplicationHealth: 2, ProcessorLoad: 7, MemoryUsage: 4 << 30, MemoryAvailable: is[int32](-5), SmartPaging: true, Uptime: time.Minute,
 			LastStateChange: time.Date(2026, 7, 29, 14, 11, 0, 19976000, time.UTC), BIOSGUID: "FF19966F-868B-11D0-B42D-00C04FC964FF",
 		},
 		{
@@ -316,7 +320,8 @@ func TestIdentifyAndOperatingSystem(t *testing.T) {
 	p := newPeer(t)
 	boot := time.Date(2026, 4, 15, 16, 28, 43, 488171000, time.UTC)
 	p.set(nsWindows, "Win32_OperatingSystem", row("Win32_OperatingSystem", "", "CSName", "HV1", "Version", "10.0.20348", "BuildNumber", "20348",
-		"LastBootUpTime", boot, "LocalDateTime", boot.Add(time.Hour), "TotalVisibleMemorySize", uint64(1024), "FreePhysicalMemory", uint64(512)))
+		"LastBootUpTime", boot, "LocalDateTime", boot.Add(time.Hour), "TotalVisibleMemorySize", uint64(1024), "FreePhysicalMemory", uint64(512),
+		"TotalVirtualMemorySize", uint64(2048), "FreeVirtualMemory", uint64(256)))
 	h := p.host(t)
 	id, err := h.Identify(t.Context())
 	if err != nil || !id.Lab() {
@@ -326,7 +331,7 @@ func TestIdentifyAndOperatingSystem(t *testing.T) {
 		t.Error("Windows is taken for the lab")
 	}
 	os, err := h.OperatingSystem(t.Context())
-	want := OperatingSystem{"HV1", "10.0.20348", "20348", boot, boot.Add(time.Hour), 1 << 20, 1 << 19}
+	want := OperatingSystem{"HV1", "10.0.20348", "20348", boot, boot.Add(time.Hour), 1 << 20, 1 << 19, 1 << 21, 1 << 18}
 	if d := cmp.Diff(want, os); err != nil || d != "" {
 		t.Errorf("OperatingSystem, %v (-want +got):\n%s", err, d)
 	}

@@ -192,7 +192,7 @@ func TestLabConditions(t *testing.T) {
 	want("witness 2, volume 0")
 	var faults []string
 	for _, name := range model.ConditionNames() {
-		f, err := s.lab.Inject(model.Request{Fault: name})
+		f, err := s.lab.Inject(model.Request{Fault: name, VM: "SQL01"})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -238,19 +238,23 @@ const (
 // VirtualMachine is a VM as one Hyper-V host sees it (Msvm_SummaryInformation joined with Msvm_ComputerSystem and
 // the realised Msvm_VirtualSystemSettingData).
 type VirtualMachine struct {
-	ID                string        `json:"id"` // Msvm_ComputerSystem.Name
-	Name              string        `json:"name"`
-	Host              string        `json:"host"` // the node that was asked
-	State             VMState       `json:"state"`
-	HealthState       uint16        `json:"health_state"`
-	OperationalStatus []uint16      `json:"operational_status"`
-	Heartbeat         Heartbeat     `json:"heartbeat"`
-	ApplicationHealth uint16        `json:"application_health"`
-	ProcessorLoad     uint16        `json:"processor_load"` // percent
-	MemoryUsage       uint64        `json:"memory_usage"`   // bytes
-	Uptime            time.Duration `json:"uptime"`
-	LastStateChange   time.Time     `json:"last_state_change,omitzero"`
-	BIOSGUID          string        `json:"bios_guid,omitempty"`
+	ID                string    `json:"id"` // Msvm_ComputerSystem.Name
+	Name              string    `json:"name"`
+	Host              string    `json:"host"` // the node that was asked
+	State             VMState   `json:"state"`
+	HealthState       uint16    `json:"health_state"`
+	OperationalStatus []uint16  `json:"operational_status"`
+	Heartbeat         Heartbeat `json:"heartbeat"`
+	ApplicationHealth uint16    `json:"application_health"`
+	ProcessorLoad     uint16    `json:"processor_load"` // percent
+	MemoryUsage       uint64    `json:"memory_usage"`   // bytes
+	// MemoryAvailable is the share of its memory, in percent, that the guest has left over; less than 0 where it wants more
+	// than it has. nil where Hyper-V does not say, as it does not without dynamic memory.
+	MemoryAvailable *int32        `json:"memory_available,omitempty"`
+	SmartPaging     bool          `json:"smart_paging"` // SwapFilesInUse: the host pages the guest's memory to a file of its own
+	Uptime          time.Duration `json:"uptime"`
+	LastStateChange time.Time     `json:"last_state_change,omitzero"`
+	BIOSGUID        string        `json:"bios_guid,omitempty"`
 }
 
 // OperatingSystem is Win32_OperatingSystem.
@@ -262,6 +266,10 @@ type OperatingSystem struct {
 	LocalTime    time.Time `json:"local_time"`
 	MemoryTotal  uint64    `json:"memory_total"` // bytes
 	MemoryFree   uint64    `json:"memory_free"`  // bytes
+	// CommitLimit is the memory and page files together, CommitFree what of it is not promised to anybody yet, in bytes
+	// (TotalVirtualMemorySize, FreeVirtualMemory).
+	CommitLimit uint64 `json:"commit_limit"`
+	CommitFree  uint64 `json:"commit_free"`
 }
 
 // ServiceState is Win32_Service.State: Windows' own words, which are not localised.
@@ -303,6 +311,8 @@ type Event struct {
 	Source  string    `json:"source"`
 	At      time.Time `json:"at"`
 	Strings []string  `json:"strings,omitempty"` // InsertionStrings; the message itself is localised
+	Record  uint32    `json:"record,omitempty"`  // its number in the log, where it was asked for
+	Data    []byte    `json:"data,omitempty"`    // what the source wrote beside the message, where it was asked for
 }
 
 // GuestIdentity is who a guest says it is.

@@ -161,7 +161,9 @@ func (p Prober) Background() []string {
 		return []string{"owners"}
 	case ProberMSSQL:
 		return []string{"databases"}
-	case ProberHyperV, ProberGuest:
+	case ProberHyperV:
+		return []string{"memory", "processors", "storage", "adapters", "events"}
+	case ProberGuest:
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/hypervigil/hypervigil/internal/cluster"
@@ -28,7 +29,25 @@ func hypervTables(node string) map[string]table {
 		},
 		"msvm_summaryinformation":       own(summary),
 		"msvm_virtualsystemsettingdata": own(settings),
+		"msvm_virtualsystemmanagementservice": func(*model.Model) []wsmanserver.Instance {
+			return []wsmanserver.Instance{instance("Msvm_VirtualSystemManagementService", []string{"CreationClassName", "Name"},
+				"Name", "vmms", "CreationClassName", "Msvm_VirtualSystemManagementService", "SystemName", node, "Started", true, "Status", "OK")}
+		},
+		"msvm_syntheticethernetportsettingdata": own(adapter),
+		"msvm_replicationrelationship":          func(*model.Model) []wsmanserver.Instance { return nil }, // nothing is replicated
 	}
+}
+
+// adapter is a virtual machine's one network adapter. It is monitored where the lab has Protected Network.
+func adapter(m *model.Model, v *model.VM) wsmanserver.Instance {
+	return instance("Msvm_SyntheticEthernetPortSettingData", []string{"InstanceID"}, "InstanceID", "Microsoft:"+v.ID+`\`+adapterID(v),
+		"ElementName", "Network Adapter", "Caption", "Netzwerkkarte", "Address", "00155D010001", "ResourceSubType", "Microsoft:Hyper-V:Synthetic Ethernet Port",
+		"StaticMacAddress", false, "ClusterMonitored", m.Spec.ProtectedNetwork)
+}
+
+// adapterID is the device's part of the adapter's InstanceID.
+func adapterID(v *model.VM) string {
+	return fmt.Sprintf("%08X-0000-4000-D000-%012X", sum(v.Name), sum(v.ID))
 }
 
 // systemObject has every property of Msvm_ComputerSystem that the lab knows; the captions are a German host's, so that

@@ -31,8 +31,15 @@ func hostTables(node string) map[string]table {
 		"win32_process": func(*model.Model) []wsmanserver.Instance {
 			return []wsmanserver.Instance{processObject(400, "vmms.exe", time.Time{})}
 		},
-		"win32_ntlogevent":       func(*model.Model) []wsmanserver.Instance { return nil },
+		"win32_ntlogevent":       func(m *model.Model) []wsmanserver.Instance { return eventObjects(node, m.Node(node).Events) },
 		"win32_dependentservice": func(*model.Model) []wsmanserver.Instance { return nil },
+
+		"win32_perfrawdata_balancerstats_hypervdynamicmemorybalancer": memoryBalancer,
+		"win32_perfrawdata_hvstats_hypervhypervisorlogicalprocessor": func(m *model.Model) []wsmanserver.Instance {
+			return []wsmanserver.Instance{processorTime(m, m.Node(node))}
+		},
+		"win32_perfrawdata_counters_hypervvirtualstoragedevice":      running(node, storageDevice),
+		"win32_perfrawdata_nvspnicstats_hypervvirtualnetworkadapter": running(node, adapterCounters),
 	}
 }
 
@@ -55,14 +62,20 @@ func guestTables(vm string) map[string]table {
 			return list
 		},
 		"win32_process":          func(m *model.Model) []wsmanserver.Instance { return processObjects(m.VM(vm)) },
-		"win32_ntlogevent":       func(m *model.Model) []wsmanserver.Instance { return eventObjects(m.VM(vm)) },
+		"win32_ntlogevent":       func(m *model.Model) []wsmanserver.Instance { return eventObjects(vm, m.VM(vm).Events) },
 		"win32_dependentservice": func(m *model.Model) []wsmanserver.Instance { return dependencies(m.VM(vm)) },
+
+		"win32_perfrawdata_perfos_processor": func(m *model.Model) []wsmanserver.Instance { return guestProcessors(m, m.VM(vm)) },
+		"win32_perfrawdata_perfos_system": one(func(*model.Model, *model.VM) wsmanserver.Instance {
+			return instance("Win32_PerfRawData_PerfOS_System", byName, "Name", "", "ProcessorQueueLength", uint32(0))
+		}),
 	}
 }
 
 func operatingSystem(m *model.Model, name string, booted any, total, free uint64) wsmanserver.Instance {
 	return instance("Win32_OperatingSystem", nil, "CSName", name, "Caption", "Microsoft Windows Server 2022 Datacenter", "Version", "10.0.20348", "BuildNumber", "20348",
-		"LastBootUpTime", booted, "LocalDateTime", m.Now(), "TotalVisibleMemorySize", total, "FreePhysicalMemory", free, "Name", "Windows", "Status", "OK")
+		"LastBootUpTime", booted, "LocalDateTime", m.Now(), "TotalVisibleMemorySize", total, "FreePhysicalMemory", free,
+		"TotalVirtualMemorySize", total+total/4, "FreeVirtualMemory", free+total/4, "Name", "Windows", "Status", "OK")
 }
 
 func computer(name string) wsmanserver.Instance {
@@ -96,12 +109,12 @@ func processObjects(v *model.VM) []wsmanserver.Instance {
 	return list
 }
 
-func eventObjects(v *model.VM) []wsmanserver.Instance {
+func eventObjects(machine string, events []model.Event) []wsmanserver.Instance {
 	var list []wsmanserver.Instance
-	for _, e := range v.Events {
-		list = append(list, instance("Win32_NTLogEvent", []string{"Logfile", "RecordNumber"}, "Logfile", "System", "RecordNumber", e.Number, "EventCode", uint16(e.ID),
+	for _, e := range events {
+		list = append(list, instance("Win32_NTLogEvent", []string{"Logfile", "RecordNumber"}, "Logfile", e.Log, "RecordNumber", e.Number, "EventCode", uint16(e.ID),
 			"EventIdentifier", 0x40000000|e.ID, "EventType", uint8(1), "SourceName", e.Source, "TimeGenerated", e.At, "TimeWritten", e.At, "InsertionStrings", e.Strings,
-			"Message", nil, "ComputerName", v.Name, "Type", nil, "User", nil, "Category", uint16(0)))
+			"Data", e.Data, "Message", nil, "ComputerName", machine, "Type", nil, "User", nil, "Category", uint16(0)))
 	}
 	return list
 }

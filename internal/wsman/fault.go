@@ -122,6 +122,14 @@ func (f *Fault) NotFound() bool {
 	return f.Has(codeWMINotFound) || f.Has(codeResourceNotFound) || f.Has(win32NotFound)
 }
 
+// InvalidClass reports whether the class that was asked for does not exist there. A class that does not exist was
+// captured as a filter that cannot be processed, which a property that does not exist is too: this is for questions
+// whose properties every version of the class has.
+func (f *Fault) InvalidClass() bool {
+	const cimInvalidClass = 5 // CIM_ERR_INVALID_CLASS (DSP0200, 5.2.6)
+	return f.Has(codeWMIInvalidClass) || f.Has(codeEnumFilter) || f.CIMStatus == cimInvalidClass
+}
+
 // Reason is what the fault means for whoever asked. The innermost code that is known decides: the provider knows
 // more than the service in front of it.
 func (f *Fault) Reason() dial.Reason {

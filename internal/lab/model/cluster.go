@@ -24,6 +24,9 @@ func (m *Model) powerOff(n *Node) {
 			return
 		}
 		n.State, n.Status = cluster.NodeDown, cluster.NodeIsolated
+		for _, other := range m.up() {
+			m.clusterLog(other, EventNodeRemoved, n.Name)
+		}
 		for _, v := range m.VMs {
 			if v.Owner == n.Name {
 				v.GroupStatus |= cluster.GroupUnmonitored
@@ -68,6 +71,20 @@ func (m *Model) powerOn(n *Node) {
 	})
 }
 
+// The events of the failover cluster that the model writes (learn.microsoft.com, "Failover Clustering system log
+// events").
+const (
+	EventResourceFailed = 1069
+	EventNodeRemoved    = 1135 // written by each of the others
+	EventGroupFailed    = 1205 // a group did not come completely online
+	EventGroupGivenUp   = 1254 // a group has failed too often: it stays as it is
+)
+
+// clusterLog writes into a node's System log.
+func (m *Model) clusterLog(n *Node, id uint32, strings ...string) {
+	m.record(&n.Events, Event{Log: "System", ID: id, Source: cluster.EventSourceCluster, Strings: strings})
+}
+
 // threshold is how many failovers a group may have within failoverPeriod: the default, nodes - 1 (learn.microsoft.com,
 // MSCluster_ResourceGroup, FailoverThreshold).
 func (m *Model) threshold() int { return len(m.Nodes) - 1 }
@@ -85,6 +102,10 @@ func (m *Model) failOver(v *VM) {
 	to := m.target(v.Owner)
 	if to == nil || len(recent) >= m.threshold() {
 		v.GroupState = cluster.GroupFailed
+		if up := m.up(); len(up) > 0 {
+			m.clusterLog(up[0], EventGroupFailed, v.Group)
+			m.clusterLog(up[0], EventGroupGivenUp, v.Group)
+		}
 		return
 	}
 	v.failovers = append(v.failovers, m.now)

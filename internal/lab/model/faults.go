@@ -1,9 +1,11 @@
 package model
 
 import (
+	"encoding/binary"
 	"fmt"
 	"strings"
 	"time"
+	"unicode/utf16"
 
 	"github.com/hypervigil/hypervigil/internal/cluster"
 )
@@ -19,10 +21,11 @@ const (
 	LANBoard         = "lan-board"
 	WitnessLost      = "witness-lost"      // the witness' resource fails: one failure from losing quorum
 	VolumeRedirected = "volume-redirected" // the shared volume is reached through another node only
+	SQLError824      = "sql-error-824"     // SQL Server writes error 824, severity 24, into the guest's Application log, once
 )
 
-// ConditionNames lists the faults that take nothing away from SQL Server: what only the cluster says.
-func ConditionNames() []string { return []string{WitnessLost, VolumeRedirected} }
+// ConditionNames lists the faults that take nothing away from SQL Server: what only the cluster and the logs say.
+func ConditionNames() []string { return []string{WitnessLost, VolumeRedirected, SQLError824} }
 
 // FaultNames lists the faults that hurt SQL Server.
 func FaultNames() []string {
@@ -87,6 +90,9 @@ func (m *Model) inject(r *Request) (func(), error) {
 	switch r.Fault {
 	case WitnessLost:
 		m.Witness = cluster.ResourceFailed
+		if up := m.up(); len(up) > 0 {
+			m.clusterLog(up[0], EventResourceFailed, "File Share Witness", "Cluster Group", "File Share Witness")
+		}
 		return func() { m.Witness = cluster.ResourceOnline }, nil
 	case VolumeRedirected:
 		m.Volume = cluster.VolumeFaultRedirected
@@ -105,7 +111,7 @@ func (m *Model) inject(r *Request) (func(), error) {
 		}
 		m.powerOff(n)
 		return func() { m.powerOn(n) }, nil
-	case ServiceCrash, ServiceStop, SQLHang, GuestCrash, GuestHang:
+	case ServiceCrash, ServiceStop, SQLHang, GuestCrash, GuestHang, SQLError824:
 	default:
 		return nil, fmt.Errorf("fault %q is not known; use %s", r.Fault, strings.Join(append(FaultNames(), ConditionNames()...), ", "))
 	}
@@ -148,6 +154,9 @@ func (m *Model) inject(r *Request) (func(), error) {
 		}
 	}
 	switch r.Fault {
+	case SQLError824:
+		m.sqlError(v, s, 824, 24, "SQL Server detected a logical consistency-based I/O error")
+		return func() {}, nil
 	case ServiceCrash:
 		m.kill(v, s.service)
 		return byHand, nil
@@ -169,6 +178,19 @@ func (m *Model) inject(r *Request) (func(), error) {
 			m.serve(s, true)
 		}
 	}, nil
+}
+
+// sqlError writes what SQL Server writes into the Application log: the error's number is the event's, and beside the
+// message stand number, severity and the server's name as little-endian numbers and UTF-16 (captured, public).
+func (m *Model) sqlError(v *VM, s *Server, number, severity uint32, message string) {
+	name := utf16.Encode([]rune(v.Name + "\x00"))
+	data := binary.LittleEndian.AppendUint32(nil, number)
+	data = binary.LittleEndian.AppendUint32(data, severity)
+	data = binary.LittleEndian.AppendUint32(data, uint32(len(name)))
+	for _, unit := range name {
+		data = binary.LittleEndian.AppendUint16(data, unit)
+	}
+	m.record(&v.Events, Event{Log: "Application", ID: number, Source: s.service.Name, Strings: []string{message}, Data: data})
 }
 
 func (m *Model) faultNode(r *Request) (*Node, error) {

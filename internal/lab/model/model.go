@@ -112,6 +112,7 @@ type Model struct {
 	Volume  cluster.VolumeFault   // of the one cluster shared volume
 	faults  []*fault
 	nfault  int
+	records uint32 // numbers of events given out
 }
 
 // Node is a Hyper-V host.
@@ -123,6 +124,7 @@ type Node struct {
 	Booted  time.Time
 	State   cluster.NodeState
 	Status  cluster.NodeStatus
+	Events  []Event
 	life    int // distinguishes this life's scheduled events from an earlier one's
 }
 

@@ -78,13 +78,15 @@ type Server struct {
 // Service is the instance's service.
 func (s *Server) Service() *Service { return s.service }
 
-// Event is one record of the guest's System log.
+// Event is one record of a machine's System or Application log.
 type Event struct {
+	Log     string
 	Number  uint32
 	ID      uint32
 	At      time.Time
 	Source  string
 	Strings []string
+	Data    []uint8
 }
 
 // Counts is what was done to a virtual machine. It is the judge of every trial.
@@ -175,12 +177,17 @@ func (m *Model) Reachable(v *VM) bool {
 
 // log writes into the guest's System log.
 func (m *Model) log(v *VM, id uint32, strings ...string) {
+	m.record(&v.Events, Event{Log: "System", ID: id, Source: "Service Control Manager", Strings: strings})
+}
+
+// record adds an event to a machine's, the oldest of which are lost where there are many. Numbers never repeat.
+func (m *Model) record(events *[]Event, e Event) {
 	const keep = 500
-	v.Events = append(v.Events, Event{
-		Number: uint32(len(v.Events) + 1), ID: id, At: m.now, Source: "Service Control Manager", Strings: strings,
-	})
-	if len(v.Events) > keep {
-		v.Events = v.Events[len(v.Events)-keep:]
+	m.records++
+	e.Number, e.At = m.records, m.now
+	*events = append(*events, e)
+	if n := len(*events) - keep; n > 0 {
+		*events = (*events)[n:]
 	}
 }
 

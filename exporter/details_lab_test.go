@@ -1,0 +1,84 @@
+package exporter_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/hypervigil/hypervigil/internal/config"
+	"github.com/hypervigil/hypervigil/internal/lab"
+	"github.com/hypervigil/hypervigil/internal/lab/model"
+)
+
+// labTargets has a target in the lab for each prober.
+var labTargets = map[config.Prober]string{
+	config.ProberMSSQL: "hv-lab/SQL01/MSSQLSERVER", config.ProberHyperV: "hv-lab/HV1", config.ProberWSFC: "hv-lab", config.ProberGuest: "hv-lab/SQL01",
+}
+
+// TestEveryModuleSeesTheLab: each built-in module's collectors can all see what they are there for.
+func TestEveryModuleSeesTheLab(t *testing.T) {
+	t.Parallel()
+	s := serve(t, still(nil), lab.ConfigOptions{})
+	for name, m := range config.DefaultModules() {
+		target, ok := labTargets[m.Prober]
+		if !ok {
+			t.Errorf("there is no target for the module %s", name)
+			continue
+		}
+		all, _ := s.scrape(t, name, target, 60)
+		if got := all["probe_success"]; len(got) != 1 || !strings.HasSuffix(got[0], " 1") {
+			t.Errorf("%s: probe_success = %q, failed: %q", name, got, present(all, "probe_failure_reason"))
+		}
+	}
+}
+
+// present are the series of a metric that are not 0, without the cluster.
+func present(all map[string][]string, metrics ...string) []string {
+	var out []string
+	for _, m := range metrics {
+		for _, line := range all[m] {
+			if !strings.HasSuffix(line, " 0") {
+				line = strings.Replace(line, `cluster="hv-lab",`, "", 1)
+				out = append(out, m+strings.Replace(line, `cluster="hv-lab"`, "", 1))
+			}
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// TestConditions: what takes nothing away from SQL Server shows in the modules that are there for it.
+func TestConditions(t *testing.T) {
+	t.Parallel()
+	s := serve(t, still(nil), lab.ConfigOptions{})
+	look := func(module, target string, metrics ...string) []string {
+		t.Helper()
+		all, _ := s.scrape(t, module, target, 60)
+		return present(all, metrics...)
+	}
+	want := func(what string, got []string, want ...string) {
+		t.Helper()
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", what, diff)
+		}
+	}
+	want("a healthy cluster", look("wsfc", "hv-lab", "wsfc_witness_online", "wsfc_csv_fault_state", "wsfc_network_state"),
+		`wsfc_csv_fault_state{state="none",volume="C:\\ClusterStorage\\Volume1"} 1`,
+		`wsfc_network_state{network="Management",state="up"} 1`, `wsfc_network_state{network="Virtual Machines",state="up"} 1`,
+		`wsfc_witness_online{} 1`)
+	want("no event before the first look", look("hyperv_events", "hv-lab/HV1", "hyperv_host_cluster_events_total"))
+	for _, fault := range []string{model.WitnessLost, model.VolumeRedirected} {
+		if _, err := s.lab.Inject(model.Request{Fault: fault}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want("a cluster without its witness", look("wsfc", "hv-lab", "wsfc_witness_online", "wsfc_csv_fault_state"),
+		`wsfc_csv_fault_state{state="redirected_access",volume="C:\\ClusterStorage\\Volume1"} 1`)
+	want("the witness' event", look("hyperv_events", "hv-lab/HV1", "hyperv_host_cluster_events_total"),
+		`hyperv_host_cluster_events_total{event="1069",node="HV1"} 1`)
+	want("owners", look("wsfc_owners", "hv-lab", "wsfc_group_preferred_owner"),
+		`wsfc_group_preferred_owner{group="SQL01",node="HV1",order="1",vm="SQL01"} 1`,
+		`wsfc_group_preferred_owner{group="SQL01",node="HV2",order="2",vm="SQL01"} 1`)
+}

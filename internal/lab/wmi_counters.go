@@ -1,0 +1,66 @@
+package lab
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/hypervigil/hypervigil/internal/cluster"
+	"github.com/hypervigil/hypervigil/internal/lab/model"
+	"github.com/hypervigil/hypervigil/internal/lab/wsmanserver"
+)
+
+// The lab has no load: its counters say what an idle machine's would, and grow with its time.
+
+// hundredNanoseconds is the unit of Windows' 100 ns timers.
+func hundredNanoseconds(d time.Duration) uint64 { return uint64(max(0, d)) / 100 }
+
+// memoryBalancer is the host's: half of its memory is nobody's.
+func memoryBalancer(*model.Model) []wsmanserver.Instance {
+	return []wsmanserver.Instance{instance("Win32_PerfRawData_BalancerStats_HyperVDynamicMemoryBalancer", byName,
+		"Name", "System Balancer", "AvailableMemory", uint32(65536), "AvailableMemoryForBalancing", uint32(65536), "AveragePressure", uint32(60), "SystemCurrentPressure", uint32(60))}
+}
+
+// processorTime is a host whose guests use a tenth of it since its start.
+func processorTime(m *model.Model, n *model.Node) wsmanserver.Instance {
+	up := hundredNanoseconds(m.Now().Sub(n.Booted))
+	return instance("Win32_PerfRawData_HvStats_HyperVHypervisorLogicalProcessor", byName, "Name", "_Total",
+		"PercentGuestRunTime", up/10, "PercentGuestRunTime_Base", up, "PercentHypervisorRunTime", up/100, "PercentHypervisorRunTime_Base", up,
+		"PercentIdleTime", up-up/10-up/100, "PercentIdleTime_Base", up, "PercentTotalRunTime", up/10+up/100, "PercentTotalRunTime_Base", up)
+}
+
+// running makes an instance for each running virtual machine of a node.
+func running(node string, of func(*model.VM) wsmanserver.Instance) table {
+	return func(m *model.Model) []wsmanserver.Instance {
+		var list []wsmanserver.Instance
+		for _, v := range m.VMs {
+			if v.Owner == node && v.State == cluster.VMRunning {
+				list = append(list, of(v))
+			}
+		}
+		return list
+	}
+}
+
+// storageDevice is a virtual machine's one disk. Windows names it by its file, with hyphens for backslashes.
+func storageDevice(v *model.VM) wsmanserver.Instance {
+	name := strings.ReplaceAll(`C:\ClusterStorage\Volume1\`+v.Name+`\`+v.Name+".vhdx", `\`, "-")
+	return instance("Win32_PerfRawData_Counters_HyperVVirtualStorageDevice", byName, "Name", name, "ErrorCount", uint32(0), "QueueLength", uint64(0))
+}
+
+// adapterCounters are those of a virtual machine's one network adapter.
+func adapterCounters(v *model.VM) wsmanserver.Instance {
+	return instance("Win32_PerfRawData_NvspNicStats_HyperVVirtualNetworkAdapter", byName, "Name", v.Name+"_Network Adapter_"+v.ID+"--"+adapterID(v),
+		"DroppedPacketsIncomingPersec", uint64(0), "DroppedPacketsOutgoingPersec", uint64(0))
+}
+
+// guestProcessors are four of an idle guest, and their sum.
+func guestProcessors(m *model.Model, v *model.VM) []wsmanserver.Instance {
+	const processors = 4
+	idle := hundredNanoseconds(m.Now().Sub(v.Booted))
+	var list []wsmanserver.Instance
+	for n := range processors {
+		list = append(list, instance("Win32_PerfRawData_PerfOS_Processor", byName, "Name", fmt.Sprint(n), "PercentIdleTime", idle, "PercentProcessorTime", idle))
+	}
+	return append(list, instance("Win32_PerfRawData_PerfOS_Processor", byName, "Name", "_Total", "PercentIdleTime", processors*idle, "PercentProcessorTime", processors*idle))
+}
