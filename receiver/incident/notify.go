@@ -83,6 +83,11 @@ func (st *stepper) firing(subject evidence.Subject, a NotifiedAlert) {
 		if !i.Alert.Firing {
 			st.tell(i, "alert fires again", "since "+a.StartsAt.Format(time.RFC3339Nano))
 		}
+		if !i.HealthyAt.IsZero() && a.StartsAt.After(i.HealthyAt) {
+			// New trouble while the old one's end is being held: nothing that was read before counts any more.
+			st.tell(i, "not healthy any more", "the alert began anew")
+			i.HealthyAt, i.Healthy = time.Time{}, 0
+		}
 		i.Alert = alert
 		return
 	}
@@ -99,15 +104,17 @@ func (st *stepper) firing(subject evidence.Subject, a NotifiedAlert) {
 	st.begin(subject, alert)
 }
 
-// lastEnd is when the incident's last action ended, or, without one, when it closed: an alert that began before
-// that belongs to the old story.
+// lastEnd is when the incident's last action ended, or, later, when SQL Server was seen to be healthy: an alert that
+// began before that belongs to the old story. What begins after it, be it during the hold, is a new one.
 func (i Incident) lastEnd() time.Time {
-	if len(i.Actions) == 0 {
-		return i.ClosedAt
+	end := i.HealthyAt
+	if len(i.Actions) > 0 {
+		if last := i.Actions[len(i.Actions)-1].Ended; last.After(end) {
+			end = last
+		}
 	}
-	end := i.Actions[len(i.Actions)-1].Ended
-	if i.HealthyAt.After(end) {
-		end = i.HealthyAt
+	if end.IsZero() {
+		return i.ClosedAt
 	}
 	return end
 }

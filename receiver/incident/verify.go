@@ -42,6 +42,8 @@ func (st *stepper) verify(i *Incident, round evidence.Round) {
 			st.stall(i, "SQL Server has been starting or recovering for "+stallBound.String()+". "+why)
 		case len(i.Actions) > 0:
 			st.relapse(i, why)
+		case i.ExplainedBy != "":
+			st.enter(i, Waiting, "SQL Server does not log in any more. Explained by "+i.ExplainedBy+": that one leads.")
 		default:
 			st.enter(i, Confirming, "SQL Server does not log in any more. "+why)
 		}
@@ -165,7 +167,7 @@ func (st *stepper) close(i *Incident) {
 		if j.Alert.Firing {
 			continue // it has a life of its own; explain() sets it free
 		}
-		j.ClosedAt, j.Next, j.HealedBy = st.now, time.Time{}, i.HealedBy
+		j.ClosedAt, j.HealthyAt, j.Next, j.HealedBy = st.now, i.HealthyAt, time.Time{}, i.HealedBy
 		st.enter(j, Healed, "Closed with the "+string(i.Fault)+" fault that explained it, "+i.ID+".")
 	}
 	// What was proven is proven anew: PIDs and start times have changed.
