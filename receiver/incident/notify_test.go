@@ -55,8 +55,9 @@ func TestExplainedIncidentSaysSoAgain(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, actPolicy)
 	w.warm()
+	w.alert("SQL01", true)
+	w.notify("SQL01", evidence.Service, "MSSQLSERVER", true, w.now) // is being asked when the other one begins to lead
 	w.fire("SQL01", evidence.Guest)
-	w.notify("SQL01", evidence.Service, "MSSQLSERVER", true, w.now)
 	w.advance(20 * time.Second)
 	if i := w.only("SQL01", evidence.Service); i.Phase != incident.Verifying {
 		t.Fatalf("phase = %s while SQL Server logs in and the alert is active, want verifying: %s", i.Phase, i.Summary)
