@@ -78,6 +78,21 @@ func TestConditions(t *testing.T) {
 		`wsfc_csv_fault_state{state="redirected_access",volume="C:\\ClusterStorage\\Volume1"} 1`)
 	want("the witness' event", look("hyperv_events", "hv-lab/HV1", "hyperv_host_cluster_events_total"),
 		`hyperv_host_cluster_events_total{event="1069",node="HV1"} 1`)
+	want("no error before the first look", look("guest_events", "hv-lab/SQL01", "hyperv_guest_sql_errors_total"))
+	if _, err := s.lab.Inject(model.Request{Fault: model.SQLError824, VM: "SQL01"}); err != nil {
+		t.Fatal(err)
+	}
+	want("SQL Server's error", look("guest_events", "hv-lab/SQL01", "hyperv_guest_sql_errors_total", "hyperv_guest_sql_events_unread_total"),
+		`hyperv_guest_sql_errors_total{severity="24",sql_instance="MSSQLSERVER",vm="SQL01"} 1`)
+	want("the way to the guest", look("guest", "hv-lab/SQL01", "hyperv_guest_tcp_state"),
+		`hyperv_guest_tcp_state{endpoint="sql",sql_instance="MSSQLSERVER",state="connected",vm="SQL01"} 1`,
+		`hyperv_guest_tcp_state{endpoint="winrm",state="connected",vm="SQL01"} 1`)
+	if _, err := s.lab.Inject(model.Request{Fault: model.ServiceCrash, VM: "SQL01"}); err != nil {
+		t.Fatal(err)
+	}
+	want("the way to a dead service", look("guest", "hv-lab/SQL01", "hyperv_guest_tcp_state"),
+		`hyperv_guest_tcp_state{endpoint="sql",sql_instance="MSSQLSERVER",state="refused",vm="SQL01"} 1`,
+		`hyperv_guest_tcp_state{endpoint="winrm",state="connected",vm="SQL01"} 1`)
 	want("owners", look("wsfc_owners", "hv-lab", "wsfc_group_preferred_owner"),
 		`wsfc_group_preferred_owner{group="SQL01",node="HV1",order="1",vm="SQL01"} 1`,
 		`wsfc_group_preferred_owner{group="SQL01",node="HV2",order="2",vm="SQL01"} 1`)

@@ -99,6 +99,7 @@ func (w *world) open(c *config.Config, _ log.Logger) (*sources, error) {
 	w.opened.Add(1)
 	s := &sources{
 		hosts: map[[2]string]host{}, guests: map[[2]string]guest.Source{}, instances: map[[3]string]mssql.Source{},
+		reach: func(context.Context, string) (time.Duration, error) { return time.Millisecond, nil },
 		close: func() error { w.closed.Add(1); return nil },
 	}
 	for _, cl := range c.Clusters {
@@ -319,7 +320,7 @@ func TestProbeRefusesWhatIsNotInTheInventory(t *testing.T) {
 		says string
 	}{
 		{"/probe", 400, "module is missing; use one of"},
-		{"/probe?module=snmp&target=hv-cl1", 400, `unknown module "snmp"; use one of ["guest" "hyperv"`},
+		{"/probe?module=snmp&target=hv-cl1", 400, `unknown module "snmp"; use one of ["guest"`},
 		// The design's module that this release does not have is none.
 		{"/probe?module=application&target=hv-cl1/SQL01", 400, `unknown module "application"; use one of`},
 		{"/probe?module=wsfc", 404, "target is missing; the module wsfc takes cluster"},

@@ -14,6 +14,7 @@ import (
 	"github.com/hypervigil/hypervigil/exporter/hyperv"
 	"github.com/hypervigil/hypervigil/exporter/mssql"
 	"github.com/hypervigil/hypervigil/exporter/probe"
+	"github.com/hypervigil/hypervigil/exporter/reach"
 	"github.com/hypervigil/hypervigil/exporter/wsfc"
 	"github.com/hypervigil/hypervigil/internal/config"
 )
@@ -25,6 +26,8 @@ type sources struct {
 	hosts     map[[2]string]host
 	guests    map[[2]string]guest.Source
 	instances map[[3]string]mssql.Source
+	// reach connects to an address as a client would.
+	reach reach.Dialer
 	// close ends every connection.
 	close func() error
 }
@@ -103,7 +106,7 @@ func (g *generation) addCluster(cl *config.Cluster) {
 		if source, ok := g.sources.guests[[2]string{cl.Name, vm.Name}]; ok {
 			g.order = append(g.order, &target{
 				prober: config.ProberGuest, name: cl.Name + "/" + vm.Name, labels: guest.Labels(cl.Name, vm.Name), entry: vm,
-				session: fixed(guest.Collectors(guest.Options{Source: source, Cluster: cl.Name, VM: vm})),
+				session: fixed(guest.Collectors(guest.Options{Source: source, Reach: g.sources.reach, Cluster: cl.Name, VM: vm})),
 			})
 		}
 		for _, s := range vm.SQLServers {

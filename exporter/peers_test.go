@@ -57,3 +57,7 @@ func (p *peer) StorageDevices(context.Context) ([]cluster.StorageDevice, error) 
 func (p *peer) NetworkAdapters(context.Context) ([]cluster.NetworkAdapter, error) { return nil, nil }
 
 func (p *peer) Events(context.Context, cluster.EventQuery) ([]cluster.Event, error) { return nil, nil }
+
+func (p *peer) Load(context.Context) (cluster.GuestLoad, error) {
+	return cluster.GuestLoad{Processors: 4}, nil
+}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/hypervigil/hypervigil/exporter/guest"
 	"github.com/hypervigil/hypervigil/exporter/mssql"
+	"github.com/hypervigil/hypervigil/exporter/reach"
 	"github.com/hypervigil/hypervigil/internal/cluster"
 	"github.com/hypervigil/hypervigil/internal/config"
 	"github.com/hypervigil/hypervigil/internal/targets"
@@ -17,7 +18,7 @@ import (
 // for SQL Server: a fresh login is the question there.
 func openSources(c *config.Config, l log.Logger) (*sources, error) {
 	o := &opening{logger: l, sources: sources{
-		hosts: map[[2]string]host{}, guests: map[[2]string]guest.Source{}, instances: map[[3]string]mssql.Source{},
+		hosts: map[[2]string]host{}, guests: map[[2]string]guest.Source{}, instances: map[[3]string]mssql.Source{}, reach: reach.TCP,
 	}}
 	o.sources.close = o.close
 	for _, cl := range c.Clusters {

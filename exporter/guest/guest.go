@@ -1,5 +1,6 @@
-// Package guest probes the operating system inside one virtual machine: whether it answers, since when it runs, and
-// how Windows sees the services of SQL Server and its Agent.
+// Package guest probes the operating system inside one virtual machine: whether it answers and can be reached, since
+// when it runs, whether it is starved, how Windows sees the services of SQL Server and its Agent, and which errors SQL
+// Server wrote into its log.
 //
 //	collectors := guest.Collectors(guest.Options{Source: guest, Cluster: "hv-cl1", VM: vm})
 //
@@ -15,7 +16,9 @@ import (
 	"github.com/go-kit/log/level"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/hypervigil/hypervigil/exporter/eventlog"
 	"github.com/hypervigil/hypervigil/exporter/probe"
+	"github.com/hypervigil/hypervigil/exporter/reach"
 	"github.com/hypervigil/hypervigil/internal/cluster"
 	"github.com/hypervigil/hypervigil/internal/config"
 )
@@ -25,11 +28,14 @@ type Source interface {
 	OperatingSystem(ctx context.Context) (cluster.OperatingSystem, error)
 	// Services returns those of the named services that exist.
 	Services(ctx context.Context, names []string) ([]cluster.Service, error)
+	Load(ctx context.Context) (cluster.GuestLoad, error)
+	eventlog.Source
 }
 
 // Options say which guest, and which instances of SQL Server it has.
 type Options struct {
 	Source  Source
+	Reach   reach.Dialer
 	Cluster string
 	VM      *config.VirtualMachine
 }
@@ -39,13 +45,13 @@ func Labels(cluster, vm string) prometheus.Labels {
 	return prometheus.Labels{"cluster": cluster, "vm": vm}
 }
 
-// Collectors returns the guest's collectors: os and services.
+// Collectors returns the guest's collectors. The events that were counted stay in them.
 func Collectors(o Options) []probe.Collector {
 	d := probe.NewDescs(Labels(o.Cluster, o.VM.Name))
-	return []probe.Collector{osCollector(o, d), servicesCollector(o, d)}
+	return []probe.Collector{osCollector(o, d), servicesCollector(o, d), tcpCollector(o, d), loadCollector(o, d), eventsCollector(o, d)}
 }
 
-type osDescs struct{ up, info, boot, memoryTotal, memoryFree *prometheus.Desc }
+type osDescs struct{ up, info, boot, memoryTotal, memoryFree, commitLimit, commitFree *prometheus.Desc }
 
 func osCollector(o Options, d probe.Descs) probe.Collector {
 	descs := osDescs{
@@ -54,6 +60,8 @@ func osCollector(o Options, d probe.Descs) probe.Collector {
 		boot:        d.New("hyperv_guest_boot_time_seconds", "When the guest was started, in seconds since 1970."),
 		memoryTotal: d.New("hyperv_guest_memory_total_bytes", "Memory that the guest's operating system can use."),
 		memoryFree:  d.New("hyperv_guest_memory_free_bytes", "Memory of the guest that nobody uses."),
+		commitLimit: d.New("hyperv_guest_commit_limit_bytes", "Memory and page files of the guest together: what it can promise to its programs."),
+		commitFree:  d.New("hyperv_guest_commit_free_bytes", "What of it is not promised yet; near 0 the guest is starved."),
 	}
 	return probe.Collector{Name: "os", Collect: func(ctx context.Context, l log.Logger) probe.Result {
 		var s probe.Set
@@ -69,6 +77,10 @@ func osCollector(o Options, d probe.Descs) probe.Collector {
 		s.Time(descs.boot, os.LastBoot)
 		s.Gauge(descs.memoryTotal, float64(os.MemoryTotal))
 		s.Gauge(descs.memoryFree, float64(os.MemoryFree))
+		if os.CommitLimit > 0 {
+			s.Gauge(descs.commitLimit, float64(os.CommitLimit))
+			s.Gauge(descs.commitFree, float64(os.CommitFree))
+		}
 		return probe.Result{Metrics: s}
 	}}
 }
@@ -80,6 +92,9 @@ var (
 	}
 	startModes = []string{"boot", "system", "auto", "manual", "disabled", probe.Other}
 )
+
+// fold is a name of Windows' to compare, which knows no case.
+func fold(name string) string { return strings.ToLower(name) }
 
 func label[T ~string](word T) string {
 	return strings.ReplaceAll(strings.ToLower(string(word)), " ", "_")

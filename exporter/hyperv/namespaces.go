@@ -30,7 +30,7 @@ func namespacesCollector(o Options, d probe.Descs) probe.Collector {
 		var wg sync.WaitGroup
 		for i, name := range names {
 			wg.Go(func() {
-				ctx, cancel := half(ctx)
+				ctx, cancel := probe.Half(ctx)
 				defer cancel()
 				start := time.Now()
 				errs[i] = o.Source.Namespace(ctx, name)
@@ -52,13 +52,4 @@ func namespacesCollector(o Options, d probe.Descs) probe.Collector {
 		}
 		return probe.Result{Metrics: s, Err: failed}
 	}}
-}
-
-// half is a context with half of the time that is left.
-func half(ctx context.Context) (context.Context, context.CancelFunc) {
-	deadline, ok := ctx.Deadline()
-	if !ok {
-		return context.WithCancel(ctx)
-	}
-	return context.WithTimeout(ctx, time.Until(deadline)/2)
 }

@@ -148,7 +148,7 @@ func (p Prober) Collectors() []string {
 	case ProberWSFC:
 		return []string{"cluster", "views", "networks", "volumes", "witness", "owners"}
 	case ProberGuest:
-		return []string{"os", "services"}
+		return []string{"os", "services", "tcp", "load", "events"}
 	}
 	return nil
 }
@@ -164,6 +164,7 @@ func (p Prober) Background() []string {
 	case ProberHyperV:
 		return []string{"memory", "processors", "storage", "adapters", "events"}
 	case ProberGuest:
+		return []string{"load", "events"}
 	}
 	return nil
 }

@@ -237,7 +237,7 @@ func TestParseRefuses(t *testing.T) {
 			`f.yml:17: exporter.modules.b.prober: "snmp" is not allowed; use mssql, hyperv, wsfc or guest`,
 			"f.yml:18: exporter.modules.c.timeout: 0s is not allowed; use more than 0s",
 			`f.yml:18: exporter.modules.c.collectors[1]: "os" stands in the list twice`,
-			`f.yml:18: exporter.modules.c.collectors[2]: "cpu" is not a collector of the prober guest; use os or services`,
+			`f.yml:18: exporter.modules.c.collectors[2]: "cpu" is not a collector of the prober guest; use os, services, tcp, load or events`,
 			`f.yml:19: exporter.modules.d.timeout: "4" is not a duration; use for example 900ms, 30s or 15m`,
 		}},
 		{"a receiver without anything", minimal + "receiver: {ledger: {path: ''}, hold_off: -1s, sample_interval: 0s}\n", []string{

@@ -44,7 +44,9 @@ func DefaultModules() map[string]*Module {
 		"hyperv_events":      {Prober: ProberHyperV, Timeout: backgroundTimeout, Collectors: []string{"events"}},
 		"wsfc":               {Prober: ProberWSFC, Timeout: defaultTimeout(ProberWSFC), Collectors: foreground(ProberWSFC)},
 		"wsfc_owners":        {Prober: ProberWSFC, Timeout: backgroundTimeout, Collectors: []string{"owners"}},
-		"guest":              {Prober: ProberGuest, Timeout: defaultTimeout(ProberGuest)},
+		"guest":              {Prober: ProberGuest, Timeout: defaultTimeout(ProberGuest), Collectors: foreground(ProberGuest)},
+		"guest_performance":  {Prober: ProberGuest, Timeout: backgroundTimeout, Collectors: []string{"load"}},
+		"guest_events":       {Prober: ProberGuest, Timeout: backgroundTimeout, Collectors: []string{"events"}},
 	}
 }
 
