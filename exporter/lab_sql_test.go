@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hypervigil/hypervigil/internal/lab"
 	"github.com/hypervigil/hypervigil/internal/lab/model"
@@ -55,4 +56,50 @@ func TestDatabasesOfTheLab(t *testing.T) {
 			t.Errorf("%s is told of an instance that is dead", name)
 		}
 	}
+}
+
+// TestDiagnosticsOfTheLab streams sp_server_diagnostics of an instance of the lab: well, with a component in error
+// before the stream begins, killed, and started again.
+func TestDiagnosticsOfTheLab(t *testing.T) {
+	t.Parallel()
+	s := serve(t, still(func(p *model.Profile) { p.ServiceStart = 0 }), lab.ConfigOptions{})
+	const module, target = "mssql_diagnostics", "hv-lab/SQL01/MSSQLSERVER"
+	inject := func(r model.Request) string {
+		t.Helper()
+		r.VM = "SQL01"
+		in, err := s.lab.Inject(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return in.ID
+	}
+	inject(model.Request{Fault: model.SQLInternal, Component: "query_processing"})
+	all, _ := s.scrape(t, module, target, 30)
+	wantSeries(t, all,
+		`probe_success{} 1`, `mssql_health_known{} 1`, `mssql_health_level{} 5`,
+		`mssql_server_diagnostics_state{component="system",state="clean"} 1`,
+		`mssql_server_diagnostics_state{component="query_processing",state="error"} 1`,
+		`mssql_server_diagnostics_state_code{component="events"} 0`,
+		`mssql_workers_max{} 512`, `mssql_deadlocked_schedulers{} 1`,
+	)
+	crash := inject(model.Request{Fault: model.ServiceCrash})
+	until := func(want string) map[string][]string {
+		t.Helper()
+		name, rest, _ := strings.Cut(want, "{} ")
+		for end := time.Now().Add(time.Minute); time.Now().Before(end); {
+			all, _ := s.scrape(t, module, target, 30)
+			if lines := all[name]; len(lines) == 1 && strings.HasSuffix(lines[0], "} "+rest) {
+				return all
+			}
+		}
+		t.Fatalf("never %s", want)
+		return nil
+	}
+	all = until(`mssql_health_level{} 1`)
+	wantSeries(t, all, `probe_success{} 0`, `probe_failure_reason{collector="diagnostics",reason="tcp_refused"} 1`, `mssql_health_known{} 1`)
+	if !s.lab.Heal(crash) {
+		t.Fatal("not healed")
+	}
+	all = until(`mssql_health_level{} 0`)
+	wantSeries(t, all, `probe_success{} 1`, `mssql_server_diagnostics_state{component="query_processing",state="clean"} 1`)
 }

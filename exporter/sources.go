@@ -11,11 +11,12 @@ import (
 	"github.com/hypervigil/hypervigil/exporter/reach"
 	"github.com/hypervigil/hypervigil/internal/cluster"
 	"github.com/hypervigil/hypervigil/internal/config"
+	"github.com/hypervigil/hypervigil/internal/sqlhealth"
 	"github.com/hypervigil/hypervigil/internal/targets"
 )
 
 // openSources makes a client for every host, guest and instance. They keep their connections from probe to probe, but
-// for SQL Server: a fresh login is the question there.
+// for SQL Server: a fresh login is the question there, besides the stream of its diagnostics.
 func openSources(c *config.Config, l log.Logger) (*sources, error) {
 	o := &opening{logger: l, sources: sources{
 		hosts: map[[2]string]host{}, guests: map[[2]string]guest.Source{}, instances: map[[3]string]mssql.Source{}, reach: reach.TCP,
@@ -73,7 +74,10 @@ func (o *opening) cluster(c *config.Config, cl *config.Cluster) error {
 			if err != nil {
 				return fmt.Errorf("SQL Server %s/%s: %w", vm.Name, s.Instance, err)
 			}
-			o.sources.instances[[3]string{cl.Name, vm.Name, s.Instance}] = p
+			// The receiver judges a hang by the same time-out.
+			stream := sqlhealth.NewStream(p, c.Receiver.Policies[vm.Policy].HealthCheckTimeout)
+			o.closers = append(o.closers, stream.Close)
+			o.sources.instances[[3]string{cl.Name, vm.Name, s.Instance}] = mssql.Instance{Prober: p, Stream: stream}
 		}
 	}
 	return nil

@@ -10,3 +10,8 @@ import (
 func (p *peer) DatabaseReport(context.Context) (sqlhealth.DatabaseReport, []*sqlhealth.Failure) {
 	return sqlhealth.DatabaseReport{Databases: []sqlhealth.Database{{ID: 1, Name: "master"}}}, nil
 }
+
+// Health is of an instance that is well.
+func (p *peer) Health(context.Context) sqlhealth.Health {
+	return sqlhealth.Health{Known: true}
+}

@@ -30,6 +30,7 @@ type reports struct {
 	fake
 	databases sqlhealth.DatabaseReport
 	failures  []*sqlhealth.Failure
+	health    sqlhealth.Health
 }
 
 var _ Source = reports{}
@@ -37,6 +38,8 @@ var _ Source = reports{}
 func (r reports) DatabaseReport(context.Context) (sqlhealth.DatabaseReport, []*sqlhealth.Failure) {
 	return r.databases, r.failures
 }
+
+func (r reports) Health(context.Context) sqlhealth.Health { return r.health }
 
 // failure is a part that is missing.
 func failure(part string, why dial.Reason) *sqlhealth.Failure {

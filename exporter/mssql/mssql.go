@@ -1,5 +1,5 @@
 // Package mssql probes one instance of SQL Server: can a client log in and ask it something and how long does that
-// take, and how do its databases stand.
+// take, what does it say of its own health, and how do its databases stand.
 //
 //	collectors := mssql.Collectors(mssql.Options{Source: prober, Cluster: "hv-cl1", VM: "SQL01", Instance: "MSSQLSERVER"})
 package mssql
@@ -24,6 +24,8 @@ type Source interface {
 	Availability(ctx context.Context) sqlhealth.Availability
 	// DatabaseReport logs in anew and asks for what there is to know of the databases.
 	DatabaseReport(ctx context.Context) (sqlhealth.DatabaseReport, []*sqlhealth.Failure)
+	// Health says how the instance does by its own word, which it gives all the time.
+	Health(ctx context.Context) sqlhealth.Health
 }
 
 // Options say which instance.
@@ -37,13 +39,19 @@ func Labels(cluster, vm, instance string) prometheus.Labels {
 	return prometheus.Labels{"cluster": cluster, "vm": vm, "sql_instance": instance}
 }
 
-// Collectors returns the instance's collectors: availability and databases.
+// Collectors returns the instance's collectors.
 func Collectors(o Options) []probe.Collector {
 	d := probe.NewDescs(Labels(o.Cluster, o.VM, o.Instance))
-	return []probe.Collector{availabilityCollector(o, d), databasesCollector(o, d)}
+	return []probe.Collector{availabilityCollector(o, d), diagnosticsCollector(o, d), databasesCollector(o, d)}
 }
 
-var _ Source = (*sqlhealth.Prober)(nil)
+// Instance is a Source: a prober and a stream of one instance.
+type Instance struct {
+	*sqlhealth.Prober
+	*sqlhealth.Stream
+}
+
+var _ Source = Instance{}
 
 type availabilityDescs struct{ up, connect, info, start, state *prometheus.Desc }
 

@@ -26,6 +26,8 @@ func (fake) DatabaseReport(context.Context) (sqlhealth.DatabaseReport, []*sqlhea
 	return sqlhealth.DatabaseReport{}, nil
 }
 
+func (fake) Health(context.Context) sqlhealth.Health { return sqlhealth.Health{} }
+
 func TestGolden(t *testing.T) {
 	t.Parallel()
 	durations := map[dial.Phase]time.Duration{

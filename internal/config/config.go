@@ -140,7 +140,7 @@ func Probers() []Prober { return []Prober{ProberMSSQL, ProberHyperV, ProberWSFC,
 func (p Prober) Collectors() []string {
 	switch p {
 	case ProberMSSQL:
-		return []string{"availability", "databases"}
+		return []string{"availability", "diagnostics", "databases"}
 	case ProberHyperV:
 		return []string{
 			"namespaces", "host", "services", "vms", "settings", "replication", "memory", "processors", "storage", "adapters", "events",

@@ -38,6 +38,7 @@ const (
 func DefaultModules() map[string]*Module {
 	return map[string]*Module{
 		"mssql_availability": {Prober: ProberMSSQL, Timeout: 900 * time.Millisecond, Collectors: []string{"availability"}},
+		"mssql_diagnostics":  {Prober: ProberMSSQL, Timeout: diagnosticsTimeout, Collectors: []string{"diagnostics"}},
 		"mssql_databases":    {Prober: ProberMSSQL, Timeout: backgroundTimeout, Collectors: []string{"databases"}},
 		"hyperv":             {Prober: ProberHyperV, Timeout: defaultTimeout(ProberHyperV), Collectors: foreground(ProberHyperV)},
 		"hyperv_performance": {Prober: ProberHyperV, Timeout: backgroundTimeout, Collectors: []string{"memory", "processors", "storage", "adapters"}},
@@ -55,6 +56,9 @@ func foreground(p Prober) []string {
 	background := p.Background()
 	return slices.DeleteFunc(p.Collectors(), func(c string) bool { return slices.Contains(background, c) })
 }
+
+// diagnosticsTimeout lets the first scrape of sp_server_diagnostics see how the login went.
+const diagnosticsTimeout = 4 * time.Second
 
 // backgroundTimeout is that of the built-in modules of the background: nobody waits for them.
 const backgroundTimeout = 20 * time.Second

@@ -3,6 +3,7 @@ package lab
 import (
 	"time"
 
+	"github.com/hypervigil/hypervigil/internal/lab/model"
 	"github.com/hypervigil/hypervigil/internal/lab/sqlengine"
 )
 
@@ -108,4 +109,16 @@ func waits(up time.Duration) []sqlengine.Wait {
 func schedulers() []sqlengine.Scheduler {
 	one := sqlengine.Scheduler{Tasks: 8, Workers: 12, Active: 9}
 	return []sqlengine.Scheduler{one, one, one, one}
+}
+
+// diagnostics are clean but for the component that a fault hurts.
+func diagnostics(failing string) sqlengine.Diagnostics {
+	state := func(component string) sqlengine.ComponentState {
+		if component == failing {
+			return sqlengine.ComponentError
+		}
+		return sqlengine.ComponentClean
+	}
+	names := model.Components()
+	return sqlengine.Diagnostics{System: state(names[0]), Resource: state(names[1]), QueryProcessing: state(names[2])}
 }

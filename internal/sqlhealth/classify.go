@@ -62,8 +62,9 @@ type Error struct {
 	State  ServerState
 	Number int32 // SQL Server's, 0 where it sent none
 
-	text  string
-	ended error // the context's, where it ended
+	text    string
+	ended   error // the context's, where it ended
+	waiting bool  // nothing has failed yet
 }
 
 // Error names the target, the phase and the cause; never a password.
@@ -80,6 +81,8 @@ var (
 	errRouted = errors.New("the server asks to be routed to another one, which is not followed")
 	// errClearText stops a login from going out without encryption.
 	errClearText = errors.New("the server offers no encryption; a password is not sent in clear")
+	// errTooLarge stops an answer that no SQL Server gives.
+	errTooLarge = fmt.Errorf("an answer of more than %d MiB, which is the limit", maxAnswer>>20)
 	// errPassword says that there is no password to log in with.
 	errPassword = errors.New("password not available")
 )
@@ -110,8 +113,10 @@ func (a *attempt) judge(ctx context.Context, err error) *Error {
 		e.Reason, e.State = dial.Permission, StateRunning
 	case errors.Is(err, errClearText):
 		e.Reason = dial.TLS
-	case errors.Is(err, errRouted):
+	case errors.Is(err, errRouted), errors.Is(err, errTooLarge):
 		e.Reason = dial.Protocol
+	case errors.Is(a.progress.lastError(), errTooLarge):
+		e.Reason, e.text = dial.Protocol, errTooLarge.Error()
 	default:
 		// The driver makes text of some errors; the connection remembers the one it gave.
 		e.Reason = a.progress.refine(dial.Classify(ctx, a.tracker, errors.Join(err, a.progress.lastError())))

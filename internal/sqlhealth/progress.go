@@ -25,6 +25,7 @@ type progress struct {
 	firstByte byte // that the peer sent; 0 where it sent none
 	heard     bool // since the last write
 	lastErr   error
+	got       int64 // bytes since the last answer
 	// TDS 8.0 hides packets inside TLS: after the certificate has been verified, the turns to speak are counted.
 	verified bool
 	turns    int
@@ -147,10 +148,25 @@ func (p *progress) turn() {
 	}
 }
 
-// read looks at what has been read.
-func (p *progress) read(b []byte, err error) {
+// maxAnswer bounds what is read for one report or one set of a stream, in bytes on the wire. What the largest instances
+// say is a tenth of it; the driver itself has no limit.
+const maxAnswer = 64 << 20
+
+// answered begins a new answer.
+func (p *progress) answered() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.got = 0
+}
+
+// read looks at what has been read. It returns the error of an answer that is too large.
+func (p *progress) read(b []byte, err error) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.got += int64(len(b)); p.got > maxAnswer {
+		p.lastErr = errTooLarge
+		return errTooLarge
+	}
 	if len(b) > 0 {
 		p.heard = true
 		if p.firstByte == 0 {
@@ -160,6 +176,7 @@ func (p *progress) read(b []byte, err error) {
 	if err != nil && !errors.Is(err, net.ErrClosed) {
 		p.lastErr = err
 	}
+	return err
 }
 
 // lastError is what the connection failed with, unless we closed it.
@@ -195,8 +212,7 @@ type conn struct {
 // Read reads and is noted.
 func (c *conn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
-	c.progress.read(b[:n], err)
-	return n, err
+	return n, c.progress.read(b[:n], err)
 }
 
 // Write is noted and writes.

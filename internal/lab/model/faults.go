@@ -3,6 +3,7 @@ package model
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf16"
@@ -22,22 +23,31 @@ const (
 	WitnessLost      = "witness-lost"      // the witness' resource fails: one failure from losing quorum
 	VolumeRedirected = "volume-redirected" // the shared volume is reached through another node only
 	SQLError824      = "sql-error-824"     // SQL Server writes error 824, severity 24, into the guest's Application log, once
+	SQLInternal      = "sql-internal"      // a component of sp_server_diagnostics goes into error, until the service is started again
 )
 
-// ConditionNames lists the faults that take nothing away from SQL Server: what only the cluster and the logs say.
-func ConditionNames() []string { return []string{WitnessLost, VolumeRedirected, SQLError824} }
+// Components lists what SQLInternal can hurt: the components that the health levels 3, 4 and 5 are about. The first is
+// meant where a request names none.
+func Components() []string { return []string{"system", "resource", "query_processing"} }
+
+// ConditionNames lists the faults that take no login away: what only the cluster, the logs and SQL Server itself say.
+func ConditionNames() []string {
+	return []string{WitnessLost, VolumeRedirected, SQLError824, SQLInternal}
+}
 
 // FaultNames lists the faults that hurt SQL Server.
 func FaultNames() []string {
 	return []string{ServiceCrash, ServiceStop, SQLHang, GuestCrash, GuestHang, HostPowerOff, LANBoard}
 }
 
-// Request is a fault to inject. A VM given to a host fault means its owner; an empty Instance the first one.
+// Request is a fault to inject. A VM given to a host fault means its owner; an empty Instance the first one. Component
+// is SQLInternal's.
 type Request struct {
-	Fault    string `json:"fault"`
-	VM       string `json:"vm,omitempty"`
-	Node     string `json:"node,omitempty"`
-	Instance string `json:"instance,omitempty"`
+	Fault     string `json:"fault"`
+	VM        string `json:"vm,omitempty"`
+	Node      string `json:"node,omitempty"`
+	Instance  string `json:"instance,omitempty"`
+	Component string `json:"component,omitempty"`
 }
 
 // Injected is a fault that was injected.
@@ -111,7 +121,7 @@ func (m *Model) inject(r *Request) (func(), error) {
 		}
 		m.powerOff(n)
 		return func() { m.powerOn(n) }, nil
-	case ServiceCrash, ServiceStop, SQLHang, GuestCrash, GuestHang, SQLError824:
+	case ServiceCrash, ServiceStop, SQLHang, GuestCrash, GuestHang, SQLError824, SQLInternal:
 	default:
 		return nil, fmt.Errorf("fault %q is not known; use %s", r.Fault, strings.Join(append(FaultNames(), ConditionNames()...), ", "))
 	}
@@ -157,6 +167,15 @@ func (m *Model) inject(r *Request) (func(), error) {
 	case SQLError824:
 		m.sqlError(v, s, 824, 24, "SQL Server detected a logical consistency-based I/O error")
 		return func() {}, nil
+	case SQLInternal:
+		if r.Component == "" {
+			r.Component = Components()[0]
+		}
+		if !slices.Contains(Components(), r.Component) {
+			return nil, fmt.Errorf("component %q cannot fail; use %s", r.Component, strings.Join(Components(), ", "))
+		}
+		s.Failing = r.Component
+		return func() { s.Failing = "" }, nil
 	case ServiceCrash:
 		m.kill(v, s.service)
 		return byHand, nil

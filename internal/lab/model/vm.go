@@ -69,6 +69,7 @@ type Service struct {
 type Server struct {
 	Instance string
 	Hung     bool
+	Failing  string    // the component of sp_server_diagnostics that is in error, if one is
 	Since    time.Time // up or down since
 	Up       bool      // serves logins to who reaches it
 	Started  time.Time
@@ -208,7 +209,7 @@ func (m *Model) start(v *VM, s *Service, who string) {
 	turn := s.turn
 	s.State, s.PID, s.Created, s.ExitCode = cluster.ServiceStartPending, m.pid(), m.now, 0
 	if s.Server != nil {
-		s.Server.Hung = false
+		s.Server.Hung, s.Server.Failing = false, ""
 		v.Counts.ServiceStarts = append(v.Counts.ServiceStarts, Count{m.now, "start of " + s.Name, who})
 	}
 	m.after(m.Spec.Profile.ServiceStart, func() {

@@ -1,0 +1,432 @@
+package sqlhealth
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/hypervigil/hypervigil/internal/config"
+	"github.com/hypervigil/hypervigil/internal/dial"
+	"github.com/hypervigil/hypervigil/internal/lab/sqlengine"
+	"github.com/hypervigil/hypervigil/internal/lab/tdsserver"
+	"github.com/hypervigil/hypervigil/internal/lab/wire"
+)
+
+// stream is one whose health check's time-out is short enough for a test; it is closed at the end.
+func stream(t *testing.T, p *Prober, timeout time.Duration) *Stream {
+	t.Helper()
+	s := NewStream(p, 0)
+	s.timeout, s.every, s.least = timeout, timeout/3, time.Millisecond
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+		if h := s.Health(t.Context()); h.Err == nil || h.Known {
+			t.Errorf("after Close: %+v", h)
+		}
+	})
+	return s
+}
+
+// verdict is a Health on one line.
+func verdict(h Health) string {
+	level, reason := "unknown", ""
+	if h.Known {
+		level = fmt.Sprintf("level %d", h.Level)
+	}
+	if h.Err != nil {
+		reason = ", " + string(h.Err.Reason)
+	}
+	return fmt.Sprintf("%s, fresh %t%s", level, h.Fresh, reason)
+}
+
+// eventually asks until the verdict is the one wanted.
+func eventually(t *testing.T, s *Stream, want string) Health {
+	t.Helper()
+	for end := time.Now().Add(30 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		h := s.Health(within(t, 2*time.Second))
+		if got := verdict(h); got == want {
+			return h
+		} else if time.Now().After(end) {
+			t.Fatalf("verdict = %q (%v), want %q", got, h.Err, want)
+		}
+	}
+}
+
+// set is one of sp_server_diagnostics, with the states of system, resource and query_processing, and behind the
+// instance's components those of an availability group of a misleading name.
+func set(states ...int64) tdsserver.Result {
+	text := tdsserver.Type{Kind: tdsserver.NVarChar, Length: tdsserver.Max}
+	out := tdsserver.Result{Columns: []tdsserver.Column{
+		{Name: "creation_time", Type: tdsserver.Type{Kind: tdsserver.DateTime}},
+		{Name: "component_type", Type: text},
+		{Name: "component_name", Type: text},
+		{Name: "state", Type: tdsserver.Type{Kind: tdsserver.Int}},
+		{Name: "state_desc", Type: text},
+		{Name: "data", Type: text},
+		{Name: "one more", Type: text},
+	}}
+	row := func(kind, name string, state int64, data any) {
+		out.Rows = append(out.Rows, []any{started(), kind, name, state, "", data, nil})
+	}
+	row("Always On:AvailabilityGroup", "system", 3, "<x/>")
+	for i, name := range []string{"system", "resource", "query_processing"} {
+		row("instance", name, states[i], `<d maxWorkers="512"/>`)
+	}
+	row("instance", "io_subsystem", 1, nil)
+	row("instance", "events", 0, nil)
+	return out
+}
+
+// sets gives what a test sends.
+func sets(first tdsserver.Result, rest <-chan tdsserver.Result) tdsserver.Response {
+	first.More = func(ctx context.Context) (tdsserver.Result, bool) {
+		select {
+		case r, ok := <-rest:
+			return r, ok
+		case <-ctx.Done():
+			return tdsserver.Result{}, false
+		}
+	}
+	return tdsserver.Response{Results: []tdsserver.Result{first}}
+}
+
+// TestStream shows set after set of one connection, at once and not only when the next one comes.
+func TestStream(t *testing.T) {
+	t.Parallel()
+	rest := make(chan tdsserver.Result)
+	texts := make(chan string, 10)
+	h := handler{query: func(_ context.Context, _ *tdsserver.Session, r tdsserver.Request) tdsserver.Response {
+		texts <- r.Text
+		return sets(set(1, 2, 1), rest)
+	}}
+	s := stream(t, start(t, server{handler: h}).prober(t, config.Strict), time.Minute)
+	got := s.Health(within(t, 10*time.Second))
+	if v := verdict(got); v != "level 0, fresh true" {
+		t.Fatalf("verdict = %q (%v)", v, got.Err)
+	}
+	want := []Component{
+		{"system", ComponentClean, map[string]float64{"maxworkers": 512}},
+		{"resource", ComponentWarning, map[string]float64{"maxworkers": 512}},
+		{"query_processing", ComponentClean, map[string]float64{"maxworkers": 512}},
+		{"io_subsystem", ComponentClean, map[string]float64{}},
+		{"events", ComponentUnknown, nil},
+	}
+	if diff := cmp.Diff(want, got.Set.Components); diff != "" {
+		t.Errorf("set (-want +got)\n%s", diff)
+	}
+	if age := time.Since(got.Set.Received); age < 0 || age > time.Minute {
+		t.Errorf("received %v ago", age)
+	}
+	for _, tt := range []struct {
+		set  tdsserver.Result
+		want string
+	}{
+		{set(1, 1, 3), "level 5, fresh true"},
+		{set(1, 3, 3), "level 4, fresh true"},
+		{set(3, 3, 1), "level 3, fresh true"},
+		{set(0, 3, 1), "unknown, fresh true"},
+		{set(1, 1, 7), "unknown, fresh true"},
+		{set(1, 1, 1), "level 0, fresh true"},
+	} {
+		rest <- tt.set
+		eventually(t, s, tt.want)
+	}
+	if text := <-texts; text != "EXEC sys.sp_server_diagnostics @repeat_interval = 20" || len(texts) > 0 {
+		t.Errorf("asked %q and %d more", text, len(texts))
+	}
+}
+
+// TestStreamOfTheEngine runs the stream against the simulated instance.
+func TestStreamOfTheEngine(t *testing.T) {
+	t.Parallel()
+	m := &model{more: func(s *sqlengine.Snapshot) { s.Diagnostics.Resource = sqlengine.ComponentError }}
+	s := NewStream(start(t, server{model: m}).prober(t, config.Mandatory), 20*time.Second)
+	defer s.Close()
+	if s.every != 6*time.Second {
+		t.Errorf("a set every %v, want a third of the time-out in whole seconds", s.every)
+	}
+	h := s.Health(within(t, 10*time.Second))
+	if v := verdict(h); v != "level 4, fresh true" {
+		t.Fatalf("verdict = %q (%v)", v, h.Err)
+	}
+	for _, c := range h.Set.Components {
+		if c.Name == ComponentResource && (c.Values["Available Physical Memory"] != 4<<30 || c.Values["outofmemoryexceptions"] != 1) {
+			t.Errorf("figures of resource = %v", c.Values)
+		}
+	}
+}
+
+// kept is a listener that keeps what it accepts, so that a test can kill it.
+type kept struct {
+	net.Listener
+	mu    sync.Mutex
+	conns []net.Conn
+}
+
+func (k *kept) Accept() (net.Conn, error) {
+	c, err := k.Listener.Accept()
+	if err == nil {
+		k.mu.Lock()
+		k.conns = append(k.conns, c)
+		k.mu.Unlock()
+	}
+	return c, err
+}
+
+// kill closes the connections there are and returns how many there ever were.
+func (k *kept) kill() int {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, c := range k.conns {
+		c.Close()
+	}
+	return len(k.conns)
+}
+
+// TestStreamSurvivesAKilledConnection: the last set stands meanwhile, and the next call opens another connection.
+func TestStreamSurvivesAKilledConnection(t *testing.T) {
+	t.Parallel()
+	l := &kept{Listener: listen(t)}
+	h := handler{query: func(context.Context, *tdsserver.Session, tdsserver.Request) tdsserver.Response {
+		return sets(set(1, 3, 1), nil)
+	}}
+	s := stream(t, start(t, server{handler: h, listener: l}).prober(t, config.Strict), time.Minute)
+	first := eventually(t, s, "level 4, fresh true")
+	for want := 1; want < 4; want++ {
+		if n := l.kill(); n != want {
+			t.Errorf("%d connections, want %d", n, want)
+		}
+		s.mu.Lock()
+		r := s.run
+		s.mu.Unlock()
+		for end := false; !end; time.Sleep(time.Millisecond) { // the reader notices on its own
+			s.mu.Lock()
+			end = r.ended
+			s.mu.Unlock()
+		}
+		if r.err.Reason != dial.Protocol || r.err.Phase != dial.PhaseQuery {
+			t.Errorf("ended with %v (%s)", r.err, r.err.Reason)
+		}
+		next := eventually(t, s, "level 4, fresh true")
+		if !next.Set.Received.After(first.Set.Received) {
+			t.Error("no new set of the new connection")
+		}
+		first = next
+	}
+}
+
+// TestStreamOpensNoSecondConnection for callers that come at once.
+func TestStreamOpensNoSecondConnection(t *testing.T) {
+	t.Parallel()
+	l := &kept{Listener: listen(t)}
+	s := stream(t, start(t, server{listener: l}).prober(t, config.Strict), time.Minute)
+	var all sync.WaitGroup
+	for range 20 {
+		all.Go(func() { s.Health(within(t, 10*time.Second)) })
+	}
+	all.Wait()
+	if n := l.kill(); n != 1 {
+		t.Errorf("%d connections, want 1", n)
+	}
+}
+
+// TestStreamIsClosedWhenNobodyAsks after five missed calls, and opened again.
+func TestStreamIsClosedWhenNobodyAsks(t *testing.T) {
+	t.Parallel()
+	over := make(chan struct{}, 10)
+	h := handler{query: func(ctx context.Context, _ *tdsserver.Session, _ tdsserver.Request) tdsserver.Response {
+		first := set(1, 1, 1)
+		first.More = func(ctx context.Context) (tdsserver.Result, bool) {
+			<-ctx.Done()
+			over <- struct{}{}
+			return tdsserver.Result{}, false
+		}
+		return tdsserver.Response{Results: []tdsserver.Result{first}}
+	}}
+	s := stream(t, start(t, server{handler: h}).prober(t, config.Strict), time.Minute)
+	const gap = 40 * time.Millisecond
+	for range 2 {
+		for range 4 {
+			if v := verdict(s.Health(within(t, 10*time.Second))); v != "level 0, fresh true" {
+				t.Errorf("verdict = %q", v)
+			}
+			time.Sleep(gap)
+		}
+		last := time.Now().Add(-gap)
+		<-over
+		if after := time.Since(last); after < missed*gap {
+			t.Errorf("closed %v after the last call, want %v at least", after, missed*gap)
+		}
+	}
+}
+
+// TestStreamLevels of an instance that gives no sets: which level, or none, each kind of trouble is.
+func TestStreamLevels(t *testing.T) {
+	t.Parallel()
+	const timeout = 300 * time.Millisecond
+	refuse := func(number int32) server {
+		return server{handler: handler{login: func(context.Context, tdsserver.Login) *tdsserver.Error {
+			return &tdsserver.Error{Number: number, Class: 16, State: 1, Message: "No."}
+		}}}
+	}
+	hang := func(ctx context.Context) { <-ctx.Done() }
+	for _, tt := range []struct {
+		name   string
+		server server
+		want   string
+		forbid string // must never be the verdict, for four times the time-out
+	}{
+		{"wrong password", refuse(18456), "unknown, fresh false, auth", "level"},
+		{"paused", refuse(17142), "unknown, fresh false, other", "level"},
+		{"starting", refuse(17187), "unknown, fresh false, other", "level"},
+		{"being stopped", refuse(17188), "unknown, fresh false, other", "level"},
+		{"no thread left", refuse(17189), "level 2, fresh false, other", ""},
+		{"login hangs", server{handler: handler{login: func(ctx context.Context, _ tdsserver.Login) *tdsserver.Error { hang(ctx); return nil }}}, "level 2, fresh false, login_timeout", ""},
+		{"hangs at accept", server{stage: func(ctx context.Context, s tdsserver.Stage) error {
+			if s == tdsserver.Accepted {
+				hang(ctx)
+			}
+			return ctx.Err()
+		}}, "level 2, fresh false, tls_timeout", ""},
+		{"no set", server{handler: handler{query: func(ctx context.Context, _ *tdsserver.Session, _ tdsserver.Request) tdsserver.Response {
+			hang(ctx)
+			return tdsserver.Response{}
+		}}}, "level 2, fresh false, query_timeout", ""},
+		{"not granted", server{model: &model{more: func(s *sqlengine.Snapshot) { s.Lacks = sqlengine.ServerState }}}, "unknown, fresh false, permission", "level"},
+		{"no procedure", server{handler: handler{query: func(context.Context, *tdsserver.Session, tdsserver.Request) tdsserver.Response {
+			return tdsserver.Fail(&tdsserver.Error{Number: 2812, Class: 16, State: 62, Message: "Could not find stored procedure."})
+		}}}, "unknown, fresh false, other", "level"},
+		{"of another shape", server{handler: handler{query: func(context.Context, *tdsserver.Session, tdsserver.Request) tdsserver.Response {
+			r := set(1, 1, 1)
+			for i := range r.Rows {
+				r.Rows[i] = r.Rows[i][:3]
+			}
+			r.Columns = r.Columns[:3]
+			return sets(r, nil)
+		}}}, "level 2, fresh false, protocol", ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			s := stream(t, start(t, tt.server).prober(t, config.Strict), timeout)
+			eventually(t, s, tt.want)
+			for end := time.Now().Add(4 * timeout); tt.forbid != "" && time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+				if v := verdict(s.Health(within(t, time.Second))); strings.HasPrefix(v, tt.forbid) {
+					t.Fatalf("verdict = %q", v)
+				}
+			}
+		})
+	}
+}
+
+// TestStreamAndTheNetwork: a port that refuses is level 1, at once and also while the last set is fresh. A machine that
+// does not answer is no level however long it lasts, nor is the moment in which it answers again.
+func TestStreamAndTheNetwork(t *testing.T) {
+	t.Parallel()
+	port, err := wire.Listen("127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { port.Close() })
+	const timeout = 600 * time.Millisecond
+	answers := make(chan struct{}, 1)
+	h := handler{query: func(ctx context.Context, _ *tdsserver.Session, _ tdsserver.Request) tdsserver.Response {
+		select {
+		case <-answers:
+			return sets(set(1, 1, 1), nil)
+		case <-ctx.Done():
+			return tdsserver.Response{}
+		}
+	}}
+	answers <- struct{}{}
+	f := start(t, server{handler: h, listener: port})
+	s := stream(t, f.prober(t, config.Strict), timeout)
+	eventually(t, s, "level 0, fresh true")
+	behave := func(b wire.Behaviour) {
+		t.Helper()
+		if err := port.Set(b); err != nil {
+			t.Skip(err)
+		}
+	}
+	behave(wire.Refusing)
+	if got := verdict(s.Health(within(t, 5*time.Second))); !strings.HasPrefix(got, "level 1") {
+		// The reader may not have noticed yet; then the next call asks again.
+		eventually(t, s, "level 1, fresh true, tcp_refused")
+	}
+	eventually(t, s, "level 1, fresh false, tcp_refused")
+	behave(wire.Unanswered)
+	for end := time.Now().Add(3 * timeout); time.Now().Before(end); {
+		if v := verdict(s.Health(within(t, 100*time.Millisecond))); strings.HasPrefix(v, "level 2") {
+			t.Fatalf("verdict = %q of a machine that does not answer", v)
+		}
+	}
+	back := time.Now()
+	behave(wire.Answering)
+	for {
+		v := verdict(s.Health(within(t, 50*time.Millisecond)))
+		if strings.HasPrefix(v, "level 2") {
+			if after := time.Since(back); after < timeout {
+				t.Errorf("verdict = %q %v after the machine came back, want none before %v", v, after, timeout)
+			}
+			break
+		}
+		if time.Since(back) > 20*timeout {
+			t.Fatalf("verdict = %q, want level 2 of one that gives no set", v)
+		}
+	}
+	behave(wire.Hung)
+	eventually(t, s, "level 2, fresh false, tls_timeout")
+}
+
+// TestFigures reads what SQL Server sends, and bears what it does not.
+func TestFigures(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		data string
+		want map[string]float64
+	}{
+		{`<system systemCpuUtilization="11" BadPagesDetected="2" sickSpinlockType="none" LastBadPageAddress="0x0"><x systemCpuUtilization="99"/></system>`, map[string]float64{"systemcpuutilization": 11, "badpagesdetected": 2}},
+		{`<?xml version="1.0" encoding="utf-16"?><r a="1"/>`, map[string]float64{"a": 1}},
+		{`<resource a="1"><memoryReport><entry description="Working Set" value="7"/><entry description="x" value="y"/><entry value="3`, map[string]float64{"a": 1, "Working Set": 7}},
+		{`<q a="1"` + strings.Repeat(" ", maxData) + `b="2"/>`, map[string]float64{}},
+		{"", map[string]float64{}},
+		{"no xml", map[string]float64{}},
+		{`<a b="1"><c></a>`, map[string]float64{"b": 1}},
+	} {
+		if diff := cmp.Diff(tt.want, figures(tt.data)); diff != "" {
+			t.Errorf("figures(%.80q) (-want +got)\n%s", tt.data, diff)
+		}
+	}
+}
+
+func FuzzFigures(f *testing.F) {
+	f.Add(`<system systemCpuUtilization="11"><entry description="Working Set" value="7"/></system>`)
+	f.Add(`<?xml version="1.0" encoding="utf-16"?><!DOCTYPE x [<!ENTITY a "b">]><r a="&a;"/>`)
+	f.Fuzz(func(_ *testing.T, data string) { figures(data) })
+}
+
+// TestTooLargeAnAnswer shows that an answer without an end is cut off, by the limit's name.
+func TestTooLargeAnAnswer(t *testing.T) {
+	t.Parallel()
+	big := tdsserver.Result{
+		Columns: []tdsserver.Column{{Name: "x", Type: tdsserver.Type{Kind: tdsserver.NVarChar, Length: tdsserver.Max}}},
+		Rows:    [][]any{{strings.Repeat("x", 1<<20)}},
+	}
+	h := handler{query: func(context.Context, *tdsserver.Session, tdsserver.Request) tdsserver.Response {
+		first := big
+		first.More = func(ctx context.Context) (tdsserver.Result, bool) { return big, ctx.Err() == nil }
+		return tdsserver.Response{Results: []tdsserver.Result{first}}
+	}}
+	p := start(t, server{handler: h}).prober(t, config.Strict)
+	_, failures := p.DatabaseReport(within(t, time.Minute))
+	if diff := cmp.Diff([]string{"read the databases: protocol"}, parts(failures)); diff != "" || !strings.Contains(failures[0].Error(), "64 MiB") {
+		t.Errorf("missing (-want +got)\n%s\n%v", diff, failures)
+	}
+	wantNothingLeft(t, p)
+}
