@@ -79,7 +79,8 @@ func (st *stepper) firing(subject evidence.Subject, a NotifiedAlert) {
 		Name: a.Labels[labelAlert], Labels: a.Labels, Fingerprint: a.Fingerprint,
 		StartsAt: a.StartsAt, Firing: true, ReceivedAt: st.now,
 	}
-	for _, i := range st.open(func(i *Incident) bool { return i.Subject == subject }) {
+	if open := st.open(func(i *Incident) bool { return i.Subject == subject }); len(open) > 0 {
+		i := open[0] // there is one at most
 		if !i.Alert.Firing {
 			st.tell(i, "alert fires again", "since "+a.StartsAt.Format(time.RFC3339Nano))
 		}
