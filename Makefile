@@ -45,6 +45,17 @@ fuzz: ## Each fuzz target for FUZZTIME (1m).
 bench: ## Every benchmark, with allocations.
 	@internal/tools/progress 'benchmarks' go test -run '^$$' -bench . -benchmem ./...
 
+# SCHEDULES, SEED and MUTANT: how many, which (a fresh seed unless given), and one guard that says yes to everything.
+# Mutants are compiled into a program of their own; none that is shipped has them.
+.PHONY: simulate
+simulate: ## The receiver against 100,000 random schedules; SEED=…, SCHEDULES=…, MUTANT=G10.
+	@internal/tools/progress 'building the simulation' go build $(if $(MUTANT),-tags mutate) -trimpath -o build/simulate/ ./cmd/hypervigil-lab
+	@build/simulate/hypervigil-lab simulate --schedules=$(or $(SCHEDULES),100000) --seed=$(or $(SEED),0) $(if $(MUTANT),--mutant=$(MUTANT))
+
+.PHONY: mutate
+mutate: ## Each guard made to say yes: the simulation must fail for every one.
+	@$(MAKE) --no-print-directory simulate MUTANT=all
+
 .PHONY: release
 release: ## Programs for Linux and Windows, and their checksums, into build/release.
 	@set -e; rm -rf build/release; mkdir -p build/release; \

@@ -1,4 +1,5 @@
-// Command hypervigil-lab is the simulated cluster as a program: alone (serve), or with everything around it (demo).
+// Command hypervigil-lab is the simulated cluster as a program: alone (serve), or with everything around it (demo); and
+// as a game of the receiver's mind against it, without a clock (simulate).
 package main
 
 import (
@@ -13,6 +14,7 @@ import (
 	"github.com/go-kit/log"
 	"github.com/prometheus/common/version"
 
+	"github.com/hypervigil/hypervigil/internal/drill/simulate"
 	"github.com/hypervigil/hypervigil/internal/drill/stage"
 	"github.com/hypervigil/hypervigil/internal/lab"
 	"github.com/hypervigil/hypervigil/internal/lab/model"
@@ -33,6 +35,9 @@ func main() {
 	demo := app.Command("demo", "Start everything, kill SQL Server, and show how it heals.")
 	options := stage.DemoFlags(demo)
 
+	play := app.Command("simulate", "Play the receiver's mind through random schedules, in virtual time, and judge every step.")
+	simulation := simulate.Flags(play)
+
 	command := kingpin.MustParse(app.Parse(os.Args[1:]))
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -43,6 +48,9 @@ func main() {
 		err = serveLab(ctx, *profile, *dir, *listen, logger)
 	case demo.FullCommand():
 		err = stage.Demo(ctx, *options, os.Stdout)
+	case play.FullCommand():
+		stop() // nothing in it listens to ctx; a signal ends it
+		err = simulation.Run(os.Stdout)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "hypervigil-lab:", err)

@@ -145,7 +145,7 @@ func Evaluate(in Input) []Verdict {
 	for i, g := range guards {
 		v := g.Check(in)
 		v.Guard, v.Name = g.ID, g.Name
-		verdicts[i] = v
+		verdicts[i] = mutated(v)
 	}
 	return verdicts
 }

@@ -16,7 +16,7 @@ const MaxReadAge = 500 * time.Millisecond
 func Revalidate(in Input, cmd remedy.Command, owner string) Verdict {
 	v := in.revalidate(cmd, owner)
 	v.Guard, v.Name = "G9", "re-validation"
-	return v
+	return mutated(v)
 }
 
 func (in Input) revalidate(cmd remedy.Command, owner string) Verdict {

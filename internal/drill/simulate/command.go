@@ -1,0 +1,102 @@
+package simulate
+
+import (
+	"fmt"
+
+	"github.com/hypervigil/hypervigil/internal/cluster"
+	"github.com/hypervigil/hypervigil/internal/dial"
+	"github.com/hypervigil/hypervigil/receiver/incident"
+	"github.com/hypervigil/hypervigil/receiver/ledger"
+	"github.com/hypervigil/hypervigil/receiver/remedy"
+)
+
+// actionOf finds the action that a Send effect belongs to, and its key in the ledger.
+func (j *judge) actionOf(e incident.Send) (incident.Action, string, bool) {
+	i := j.w.state.Incidents[e.Incident]
+	for _, a := range i.Actions {
+		if a.Number == e.Number {
+			return a, ledger.Key("action", i.ID, string(a.Rung), fmt.Sprintf("%03d", a.Number)), true
+		}
+	}
+	return incident.Action{}, "", false
+}
+
+// sending judges a Send effect, whatever becomes of it.
+func (j *judge) sending(e incident.Send) {
+	w := j.w
+	a, key, ok := j.actionOf(e)
+	if !ok {
+		w.breaks(onDisk, "%s/%d: the incident has no such action", e.Incident, e.Number)
+		return
+	}
+	if stored, ok := w.disk.action(key); !ok || stored.State != incident.Issued {
+		w.breaks(onDisk, "%s: the ledger says %q", key, stored.State)
+	}
+	if n := j.flying[e.Command.VM]; n > 0 {
+		w.breaks(onePerVM, "%s: %d in flight already", key, n)
+	}
+	if j.keys[key] {
+		w.breaks(sentOnce, "%s", key)
+	}
+	switch e.Command.Method {
+	case remedy.StartService, remedy.StopService, remedy.TerminateProcess:
+	default:
+		w.breaks(noFailover, "%s: %s", key, e.Command.Method)
+	}
+	if w.config.NeverTouch(e.Command.VM.Cluster, e.Command.VM.Name) {
+		w.breaks(neverTouched, "%s", key)
+	}
+	j.unchanged(e, a, key)
+}
+
+// unchanged judges a command by the truth of its re-validation (G9).
+func (j *judge) unchanged(e incident.Send, a incident.Action, key string) {
+	w := j.w
+	s := j.checked[e.Incident]
+	delete(j.checked, e.Incident)
+	if s == nil {
+		w.breaks(asPlanned, "%s: nothing was read right before it", key)
+		return
+	}
+	const busy = cluster.GroupLocked | cluster.GroupWaitingInQueueForMove | cluster.GroupWaitingToStart | cluster.GroupUnmonitored
+	switch {
+	case w.now.Sub(s.asked) > freshRead && !w.now.After(e.NotAfter):
+		w.breaks(asPlanned, "%s: the read is %s old", key, w.now.Sub(s.asked))
+	case s.owner != a.Owner:
+		w.breaks(asPlanned, "%s: the owner is %s, the plan was made for %s", key, s.owner, a.Owner)
+	case s.group != cluster.GroupOnline || s.status&busy != 0:
+		w.breaks(asPlanned, "%s: group state %d, status %#x", key, s.group, uint64(s.status))
+	case s.node != cluster.NodeUp || s.nodeStatus != 0:
+		w.breaks(asPlanned, "%s: owner's state %d, status %#x", key, s.node, uint32(s.nodeStatus))
+	case s.vm != cluster.VMRunning:
+		w.breaks(asPlanned, "%s: VM state %d", key, s.vm)
+	case !s.lab:
+		w.breaks(inMode, "%s: the cluster does not say that it is the lab", key)
+	case e.Command.Method == remedy.StartService && s.service != nil && e.Command.Service == s.service.Name && s.state != cluster.ServiceStopped:
+		w.breaks(asPlanned, "%s: the service is %q", key, s.state)
+	case e.Command.Method == remedy.TerminateProcess && s.pid != e.Command.PID:
+		w.breaks(asPlanned, "%s: the process is %d, the plan's %d", key, s.pid, e.Command.PID)
+	case e.Command.Method == remedy.TerminateProcess && s.login == dial.Answered && s.loginKnown:
+		w.breaks(veto, "%s", key)
+	}
+}
+
+// left notes a command that may have left the receiver.
+func (j *judge) left(e incident.Send) {
+	w := j.w
+	a, key, _ := j.actionOf(e)
+	j.keys[key] = true
+	j.flying[e.Command.VM]++
+	j.sent = append(j.sent, sent{
+		vm: e.Command.VM, instance: e.Command.Instance, incident: e.Incident, rung: a.Rung, plan: a.Planned, at: w.now,
+	})
+	w.result.commands[string(a.Rung)+" "+string(e.Command.Method)]++
+	w.result.reached[string(a.Rung)+", sent"] = true
+}
+
+// answered notes that nobody waits for a command any more.
+func (j *judge) answered(e incident.Send) {
+	if j.flying[e.Command.VM] > 0 {
+		j.flying[e.Command.VM]--
+	}
+}

@@ -1,0 +1,354 @@
+package simulate
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/hypervigil/hypervigil/internal/cluster"
+	"github.com/hypervigil/hypervigil/internal/config"
+	"github.com/hypervigil/hypervigil/internal/dial"
+	"github.com/hypervigil/hypervigil/internal/lab/model"
+	"github.com/hypervigil/hypervigil/receiver/evidence"
+	"github.com/hypervigil/hypervigil/receiver/guard"
+	"github.com/hypervigil/hypervigil/receiver/incident"
+	"github.com/hypervigil/hypervigil/receiver/ledger"
+	"github.com/hypervigil/hypervigil/receiver/remedy"
+)
+
+// Invariant names what must always hold. The number in parentheses is the guard that sees to it, where it is one.
+type Invariant string
+
+// The invariants.
+const (
+	noPanic       Invariant = "the receiver does not panic"
+	restores      Invariant = "the ledger is taken up again after a crash"
+	onePerVM      Invariant = "one command in flight for one VM"
+	onDisk        Invariant = "ISSUED is on disk before a command leaves"
+	sentOnce      Invariant = "no command is sent twice"
+	noFailover    Invariant = "the receiver commands no failover"
+	oneFailover   Invariant = "no two failovers for one fault"
+	persistent    Invariant = "the cluster would start every group again"
+	oldStory      Invariant = "nothing is decided on an alert from before the last rung (G5)"
+	ageLimit      Invariant = "nothing is decided on an old alert or one from the future (G6)"
+	stillActive   Invariant = "nothing is decided unless Alertmanager holds the alert active (G7)"
+	trueOutage    Invariant = "nothing is decided unless the fault is there, for as long as its class needs (G8)"
+	notBlind      Invariant = "no rung begins blind (G8)"
+	asPlanned     Invariant = "no command leaves into a world that changed since the plan (G9)"
+	veto          Invariant = "no command leaves where the re-validation could have seen that SQL Server serves (G9)"
+	notMoved      Invariant = "a group that moved is left to settle (G10)"
+	oneController Invariant = "what another controller looks after is left to it (G11)"
+	clusterFirst  Invariant = "a lost host is left to the cluster (G12)"
+	holdOff       Invariant = "nothing is decided right after a start (G13)"
+	coolDown      Invariant = "nothing is decided within the cool-down (G14)"
+	latched       Invariant = "nothing is decided on a VM whose failure nobody saw to (G14)"
+	budget        Invariant = "nothing is decided past the budget of a VM (G15)"
+	rate          Invariant = "nothing is decided past the rates of a cluster (G16)"
+	noStorm       Invariant = "nothing is decided in a storm (G17)"
+	neverTouched  Invariant = "what is never to be touched is not decided on (G18)"
+	clusterWhole  Invariant = "nothing is decided in a cluster that is split, moves or waits (G19)"
+	notPaused     Invariant = "no rung begins while paused (G21)"
+	maintenance   Invariant = "no rung begins in maintenance (G21)"
+	inMode        Invariant = "no rung begins but in mode act, on the lab (G22)"
+	deliberate    Invariant = "a deliberate stop is left alone (G31)"
+	rightMachine  Invariant = "nothing is decided on a wrongly bound VM (G33)"
+	calmIsCured   Invariant = "a plain fault is cured at once"
+	comesToAnEnd  Invariant = "nothing waits for ever"
+	outageIsKnown Invariant = "every outage has an incident"
+)
+
+// Violation is an invariant that did not hold.
+type Violation struct {
+	Invariant Invariant
+	At        time.Duration
+	Detail    string
+}
+
+func (v Violation) String() string { return string(v.Invariant) + ": " + v.Detail }
+
+// snapshot is the truth at the moment at which a read was answered, as far as the read could have shown it.
+type snapshot struct {
+	purpose incident.Purpose
+	asked   time.Time
+
+	alertKnown, alertActive bool
+	login                   dial.Reason
+	loginKnown, guestKnown  bool
+	ownerAnswers            bool
+	service                 *model.Service // at the address
+	state                   cluster.ServiceState
+	pid                     uint32
+	exit                    uint32
+	startMode               string
+	stoppedAt               time.Time // by a person; zero: not
+	hungSince               time.Time
+
+	owner                     string
+	group                     cluster.GroupState
+	status                    cluster.GroupStatus
+	node                      cluster.NodeState
+	nodeStatus                cluster.NodeStatus
+	vm                        cluster.VMState
+	split, shortOfVotes, seen bool
+	lab                       bool
+	storm                     bool
+	bound                     bool
+}
+
+// snapshot takes down the truth for a read.
+func (w *world) snapshot(e incident.Look) *snapshot {
+	vm := w.config.Cluster(e.Ask.VM.Cluster).VirtualMachine(e.Ask.VM.Name)
+	v, at := w.model.VM(vm.Name), w.leads(vm.Name)
+	n := w.model.Node(v.Owner)
+	s := &snapshot{
+		purpose: e.Purpose, asked: w.now, guestKnown: w.deaf(vm.Name) == dial.Answered, ownerAnswers: !w.silent(v.Owner),
+		owner: v.Owner, group: v.GroupState, status: w.groupStatus(v), node: w.nodeState(n.Name, n), nodeStatus: w.nodeStatus(n), vm: v.State,
+		bound: at == v, loginKnown: !w.is(opBlindSQL, vm.Name),
+	}
+	if e.Ask.Instance != evidence.NoInstance {
+		s.login = w.refusal(vm.Name, e.Ask.Instance)
+		if s.service = at.Service(vm.SQLServer(e.Ask.Instance).ServiceName()); s.service != nil {
+			s.state, s.pid, s.exit, s.startMode = s.service.State, s.service.PID, s.service.ExitCode, s.service.StartMode
+			s.stoppedAt = w.judge.byPerson[s.service]
+			if q := s.service.Server; q.Hung {
+				s.hungSince = q.Since
+			}
+		}
+	}
+	if e.Purpose == incident.Revalidate {
+		l := w.lab()
+		s.lab = l.Known() && l.Value
+		return s
+	}
+	if e.Purpose != incident.Confirm {
+		return s
+	}
+	a := w.alerts.ask(e.Ask.AlertLabels, w.now)
+	s.alertKnown, s.alertActive = a.Known(), a.Value.Active
+	w.seeViews(s, vm)
+	s.storm = w.stormy(vm, s.owner)
+	return s
+}
+
+// seeViews compares what the nodes that answer show.
+func (w *world) seeViews(s *snapshot, vm *config.VirtualMachine) {
+	var first cluster.View
+	for _, by := range w.spec.Nodes {
+		if w.silent(by) {
+			continue
+		}
+		v := w.view(by, vm.GroupName())
+		if !s.seen {
+			first, s.seen = v, true
+			current, needed := v.Votes()
+			s.shortOfVotes = current < needed
+			continue
+		}
+		for n := range v.Nodes {
+			s.split = s.split || v.Nodes[n].State != first.Nodes[n].State
+		}
+	}
+}
+
+// stormy reports what G17's definition calls a storm: three sick virtual machines that are more than 30 % of the watched
+// ones or all of one host, the subject counting as one, or a control that fails.
+func (w *world) stormy(vm *config.VirtualMachine, owner string) bool {
+	if w.is(opControls, "") || w.is(opCut, "") {
+		return true
+	}
+	sick, watched := 0, 0
+	for _, o := range w.config.Clusters[0].VirtualMachines {
+		watched++
+		if o.Name == vm.Name || w.connects(o) != dial.Answered {
+			sick++
+		}
+	}
+	return sick >= 3 && sick*100 > 30*watched
+}
+
+// sent is one command that may have left.
+type sent struct {
+	vm       evidence.VM
+	instance string
+	incident string
+	rung     remedy.Rung
+	plan     time.Time // when its rung was planned: the rung's name in the trace
+	at       time.Time
+}
+
+// judge watches one schedule.
+type judge struct {
+	w        *world
+	byPerson map[*model.Service]time.Time
+	history  map[string][]guard.Ownership // of each group, by the samples that the receiver took in
+	samples  int                          // in this life
+	started  time.Time                    // of this life
+	storm    time.Time                    // a storm was last seen
+	pauses   map[string]guard.Pause
+	latches  map[string]string // VM to incident
+	sent     []sent
+	keys     map[string]bool // actions that may have left
+	flying   map[evidence.VM]int
+	checked  map[string]*snapshot // the newest re-validation of each incident
+	faults   int                  // of hosts and their networks
+	hand     map[string]int       // moves by a person
+}
+
+func newJudge(w *world) judge {
+	return judge{
+		w: w, byPerson: map[*model.Service]time.Time{}, history: map[string][]guard.Ownership{}, pauses: map[string]guard.Pause{}, latches: map[string]string{},
+		keys: map[string]bool{}, flying: map[evidence.VM]int{}, checked: map[string]*snapshot{}, hand: map[string]int{},
+	}
+}
+
+// remember begins with what a warm receiver has sampled.
+func (j *judge) remember(owners map[string][]guard.Ownership, began time.Time) {
+	maps.Copy(j.history, owners)
+	j.samples, j.started = 3, began
+}
+
+func (j *judge) stopped(v *model.VM, instance string, at time.Time) {
+	j.byPerson[v.Server(instance).Service()] = at
+}
+
+func (j *judge) injected(in model.Injected) {
+	switch in.Request.Fault {
+	case model.ServiceStop:
+		j.stopped(j.w.model.VM(in.Request.VM), in.Request.Instance, in.At)
+	case model.ServiceCrash, model.SQLHang, model.GuestCrash, model.GuestHang:
+	default:
+		j.faults++
+	}
+}
+
+func (j *judge) movedByHand(v *model.VM) { j.hand[v.Name]++ }
+
+func (j *judge) crashed() {
+	clear(j.flying) // nobody waits for an answer any more
+	clear(j.checked)
+	j.samples = 0
+}
+
+// stepped looks at a step that was taken.
+func (j *judge) stepped(old *incident.State, s *step) {
+	w := j.w
+	switch e := s.event.(type) {
+	case nil:
+	case incident.PauseSet:
+		j.pauses[e.Pause.ID] = e.Pause
+	case incident.Acknowledged:
+		for vm, by := range j.latches {
+			if by == e.Incident {
+				delete(j.latches, vm)
+			}
+		}
+	case incident.Sampled:
+		j.sampled(e)
+	case incident.Looked:
+		j.looked(e, s)
+	case incident.Notified, incident.Proved, incident.PlanStored, incident.ClaimLost, incident.Commanded, incident.Ticked, incident.Reloaded:
+	}
+	for _, effect := range s.effects {
+		p, ok := effect.(incident.Put)
+		if !ok {
+			continue
+		}
+		switch v := p.Value.(type) {
+		case incident.Action:
+			if v.State == incident.Failed && s.event != nil {
+				j.latches[v.Command.VM.Name] = incidentOf(p.Key)
+			}
+			if v.State == incident.Unknown {
+				w.result.reached["UNKNOWN"] = true
+			}
+		case incident.Incident:
+			w.tell(old, v)
+		}
+	}
+}
+
+// incidentOf is the incident that an action's key names.
+func incidentOf(key string) string {
+	names, err := ledger.Names(key)
+	if err != nil {
+		panic(err) // a key of ours
+	}
+	return names[1]
+}
+
+// sampled takes down who owns what, as the receiver does: from the first node in order that shows quorum.
+func (j *judge) sampled(e incident.Sampled) {
+	for _, n := range j.w.spec.Nodes {
+		v := e.Views[n]
+		if !v.Known() {
+			continue
+		}
+		if current, needed := v.Value.Votes(); current < needed {
+			continue
+		}
+		j.samples++
+		for _, g := range v.Value.Groups {
+			h := j.history[g.Name]
+			if len(h) == 0 || h[len(h)-1].Node != g.Owner {
+				j.history[g.Name] = append(slices.Clip(h), guard.Ownership{Node: g.Owner, Since: j.w.now})
+			}
+		}
+		return
+	}
+}
+
+// looked judges what was decided on a round.
+func (j *judge) looked(e incident.Looked, s *step) {
+	w := j.w
+	snap, ok := w.asked[e.AskID]
+	delete(w.asked, e.AskID)
+	i, open := s.next.Incidents[e.Incident]
+	if !ok || !open {
+		return
+	}
+	switch snap.purpose {
+	case incident.Revalidate:
+		j.checked[e.Incident] = snap
+	case incident.Confirm:
+		if e.Round.Login.Known() && e.Round.Login.Value.Up && (i.Fault != evidence.Host || e.Round.Host.Known()) {
+			return // nothing was asked of the guards
+		}
+		if snap.storm {
+			j.storm = w.now
+		}
+		plan := planned(i, w.now)
+		if !plan && !everyGuardPassed(i.Verdicts) {
+			return
+		}
+		rung := rungOf(i, plan, w.now)
+		j.decided(&i, snap, rung)
+		if plan {
+			j.planned(&i, snap, rung)
+		}
+	case incident.Await, incident.Reconcile, incident.Verify:
+	}
+}
+
+// everyGuardPassed reports whether nothing but a pause or a mode stood in the way: in every mode the decision is the same.
+func everyGuardPassed(vs []guard.Verdict) bool {
+	for _, v := range vs {
+		if v.Outcome != guard.Pass && v.Guard != "G21" && v.Guard != "G22" {
+			return false
+		}
+	}
+	return len(vs) > 0
+}
+
+func rungOf(i incident.Incident, plan bool, at time.Time) remedy.Rung {
+	if plan {
+		for _, a := range i.Actions {
+			if a.Planned.Equal(at) {
+				return a.Rung
+			}
+		}
+	}
+	return i.Ladder[min(i.Rung, len(i.Ladder)-1)]
+}
+
+// pauseIDs lists the pauses, in order.
+func (j *judge) pauseIDs() []string { return slices.Sorted(maps.Keys(j.pauses)) }

@@ -1,0 +1,397 @@
+package simulate
+
+import (
+	"cmp"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hypervigil/hypervigil/internal/lab/model"
+)
+
+// Schedule is everything that is done to the world and to the receiver from outside, as data.
+type Schedule struct {
+	Seed    uint64
+	Variant int
+	// Calm is a virtual machine whose SQL Server dies before anything else happens: the receiver must cure it, and at
+	// once. Empty: none.
+	Calm string
+	Ops  []Op // in the order of At
+}
+
+// Op is one thing done. What For is depends on Kind: for most it is how long it lasts.
+type Op struct {
+	At       time.Duration // since the beginning
+	Kind     Kind
+	VM       string
+	Node     string
+	Instance string
+	What     string // the fault, the class of a false alert, the fate of a command …
+	For      time.Duration
+	On       Point // wait for the receiver to come to this point instead of doing it at At
+}
+
+func (o Op) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%8.3fs %s", o.At.Seconds(), o.Kind)
+	for _, word := range []string{o.What, o.VM, o.Instance, o.Node} {
+		if word != "" {
+			b.WriteString(" " + word)
+		}
+	}
+	if o.For > 0 {
+		fmt.Fprintf(&b, " for %s", o.For)
+	}
+	if o.On != "" {
+		fmt.Fprintf(&b, " when %s", o.On)
+	}
+	return b.String()
+}
+
+// Kind is what is done.
+type Kind string
+
+// The kinds.
+const (
+	opFault      Kind = "fault"       // What: one of the model's faults; For: healed after
+	opFalseAlert Kind = "false-alert" // What: the class; the exporter sees a fault that is not there
+	opBlindNode  Kind = "blind-node"  // the receiver cannot ask a node
+	opBlindGuest Kind = "blind-guest" // the receiver cannot ask a guest
+	opBlindSQL   Kind = "blind-sql"   // the receiver's login fails for a reason of its own
+	opControls   Kind = "controls"    // an address outside the cluster does not answer
+	opCut        Kind = "cut"         // the receiver's network carries nothing
+	opSlow       Kind = "slow"        // every read takes nearly as long as it may
+	opAMDown     Kind = "am-down"     // no Alertmanager answers
+	opAMHalf     Kind = "am-half"     // one of two has lost its alerts
+	opSilence    Kind = "silence"
+	opWebhook    Kind = "webhook"  // deliveries fail and are tried again
+	opLose       Kind = "lose"     // deliveries are lost
+	opDouble     Kind = "double"   // deliveries come twice
+	opLate       Kind = "late"     // deliveries come late and out of order
+	opStale      Kind = "stale"    // an old firing comes again
+	opSkew       Kind = "skew"     // the clock of Prometheus is ahead by For
+	opStop       Kind = "stop"     // a person stops SQL Server
+	opStart      Kind = "start"    // a person starts it
+	opDisable    Kind = "disable"  // a person sets its start mode to Manual
+	opSuspend    Kind = "suspend"  // a person pauses a node
+	opDrain      Kind = "drain"    // a person drains a node
+	opMove       Kind = "move"     // a person moves a group (MoveToNewNode): saved, moved, resumed
+	opMigrate    Kind = "migrate"  // a person migrates it live
+	opLock       Kind = "lock"     // the group is locked
+	opQueue      Kind = "queue"    // the group waits in the queue for a move
+	opPause      Kind = "pause"    // an operator pauses the receiver for a VM, or with What "cluster" for all
+	opAck        Kind = "ack"      // an operator acknowledges what is latched
+	opSplit      Kind = "split"    // a node sees itself alone; the others see it down
+	opQuorum     Kind = "quorum"   // the votes do not suffice
+	opStranger   Kind = "stranger" // a node does not say that it is the lab
+	opSwap       Kind = "swap"     // the addresses of VM lead to the VM named What
+	opFate       Kind = "fate"     // What: how the next command fares
+	opCrash      Kind = "crash"    // of the receiver; What: lost, kept, after; For: how long it is down
+	opLedger     Kind = "ledger"   // the ledger cannot be written
+)
+
+// The fates of a command (opFate).
+const (
+	fateAnswerLost = "answer-lost" // it takes effect, its answer never comes
+	fateLate       = "late"        // it takes effect after For, when nobody waits any more
+	fateNever      = "never"       // it may have left and never arrives
+	fateKept       = "kept"        // certain not to have left
+	fateFails      = "fails"       // Windows refuses it with a return value
+	fateDies       = "dies"        // the service starts and dies again
+)
+
+// Point is a step of the receiver that an op waits for.
+type Point string
+
+// The points: what the batch about to be written says, or that the round before a decision was read.
+const (
+	onPlanned  Point = "PLANNED"
+	onClaimed  Point = "CLAIMED"
+	onIssued   Point = "ISSUED"
+	onObserved Point = "OBSERVED"
+	onVerified Point = "VERIFIED"
+	onFailed   Point = "FAILED"
+	onUnknown  Point = "UNKNOWN"
+	onHealthy  Point = "HEALTHY"
+)
+
+func points() []Point {
+	return []Point{onPlanned, onClaimed, onIssued, onObserved, onVerified, onFailed, onUnknown, onHealthy}
+}
+
+// generate makes the schedule of a seed.
+func generate(seed uint64) Schedule {
+	g := &generator{Rand: rand.New(rand.NewPCG(seed, 0x5eed))} //nolint:gosec // reproducible is what it must be
+	s := Schedule{Seed: seed}
+	list := variants()
+	total := 0
+	for _, v := range list {
+		total += v.weight
+	}
+	pick := g.IntN(total)
+	for n, v := range list {
+		if pick -= v.weight; pick < 0 {
+			s.Variant = n
+			break
+		}
+	}
+	g.spec = model.Default(model.Quick())
+	if g.IntN(4) == 0 {
+		s.Calm = g.vm()
+		g.at = calmSpan
+	}
+	for n := 1 + g.IntN(5); n > 0; n-- {
+		g.at += g.span(0, 15*time.Second)
+		g.any()
+	}
+	slices.SortStableFunc(g.ops, func(a, b Op) int { return cmp.Compare(a.At, b.At) })
+	s.Ops = g.ops
+	return s
+}
+
+// calmSpan is how long a calm fault is left to the receiver alone.
+const calmSpan = 60 * time.Second
+
+// generator writes ops; at is where it stands.
+type generator struct {
+	*rand.Rand
+	spec model.Spec
+	at   time.Duration
+	ops  []Op
+}
+
+func (g *generator) add(o Op) {
+	o.At += g.at
+	g.ops = append(g.ops, o)
+}
+
+// vm is one of the virtual machines with SQL Server; the first two more often, so that several things meet.
+func (g *generator) vm() string {
+	return []string{"SQL01", "SQL01", "SQL01", "SQL02", "SQL02", "SQL03", "SQL04"}[g.IntN(7)]
+}
+
+func (g *generator) instance(vm string) string {
+	for _, v := range g.spec.VMs {
+		if v.Name == vm {
+			return v.Instances[g.IntN(len(v.Instances))]
+		}
+	}
+	return ""
+}
+
+func (g *generator) node() string { return g.spec.Nodes[g.IntN(len(g.spec.Nodes))] }
+
+func (g *generator) span(least, most time.Duration) time.Duration {
+	return (least + time.Duration(g.Int64N(int64(most-least)))).Round(time.Millisecond)
+}
+
+func one[T any](g *generator, of ...T) T { return of[g.IntN(len(of))] }
+
+// any does one of many things: half of them breaks SQL Server in a way that a ladder may cure, for without a sick SQL
+// Server nothing is decided.
+func (g *generator) any() {
+	vm := g.vm()
+	switch g.IntN(24) {
+	case 0, 1, 2, 3, 4:
+		g.sick(vm)
+	case 5:
+		g.add(Op{Kind: opFault, What: one(g, model.FaultNames()...), VM: vm, For: one(g, 0, g.span(time.Second, time.Minute))})
+	case 6:
+		g.add(Op{Kind: opFault, What: model.HostPowerOff, VM: vm, For: one(g, 0, g.span(time.Second, 2*time.Minute))})
+	case 7:
+		g.crashing(vm)
+	case 8:
+		g.add(Op{Kind: opFate, What: one(g, fateAnswerLost, fateLate, fateNever, fateKept, fateFails, fateDies), For: g.span(time.Second, 40*time.Second)})
+		g.sick(vm)
+	case 9:
+		g.blind(vm)
+		g.sick(vm)
+	case 10:
+		g.deliberate(vm)
+	case 11:
+		g.cluster(vm)
+		g.sick(vm)
+	case 12:
+		g.ambush(vm)
+	case 13:
+		g.notifications(vm)
+		g.sick(vm)
+	case 14:
+		g.again(vm)
+	case 15:
+		g.storm()
+	case 16:
+		g.operator(vm)
+		g.sick(vm)
+	case 17:
+		g.identity(vm)
+	case 18:
+		g.oldStory(vm)
+	case 19:
+		g.relapse(vm)
+	case 20:
+		g.add(Op{Kind: opLedger, For: g.span(time.Second, 20*time.Second), On: one(g, "", onPlanned, onClaimed, onIssued)})
+		g.sick(vm)
+	case 21:
+		g.lost(vm)
+	case 22:
+		g.add(Op{Kind: opFalseAlert, VM: vm, Instance: g.instance(vm), What: one(g, "service", "hang", "guest", "network", "host", "storage", "database", "internal", "resource"), For: g.span(time.Second, 2*time.Minute)})
+	case 23:
+		g.pair()
+	}
+}
+
+// sick makes SQL Server die or hang.
+func (g *generator) sick(vm string) {
+	o := Op{Kind: opFault, What: model.ServiceCrash, VM: vm, Instance: g.instance(vm), At: g.span(0, 4*time.Second)}
+	if g.IntN(4) == 0 {
+		o.What = model.SQLHang
+	}
+	if g.IntN(5) == 0 {
+		o.For = g.span(500*time.Millisecond, time.Minute)
+	}
+	g.add(o)
+}
+
+// crashing ends the receiver, at a moment or at a step of its own.
+func (g *generator) crashing(vm string) {
+	o := Op{Kind: opCrash, What: one(g, "lost", "kept", "after"), For: g.span(100*time.Millisecond, 30*time.Second)}
+	if g.IntN(4) > 0 {
+		o.On = one(g, points()...)
+	} else {
+		o.At = g.span(0, 10*time.Second)
+	}
+	g.add(o)
+	g.sick(vm)
+}
+
+// blind takes one of the receiver's senses away.
+func (g *generator) blind(vm string) {
+	g.add(Op{
+		Kind: one(g, opBlindNode, opBlindGuest, opBlindSQL, opControls, opCut, opSlow, opAMDown, opAMHalf),
+		VM:   vm, Node: g.node(), For: g.span(2*time.Second, 90*time.Second),
+	})
+}
+
+// deliberate lets a person stop SQL Server, and sometimes start it again.
+func (g *generator) deliberate(vm string) {
+	q := g.instance(vm)
+	if g.IntN(4) == 0 {
+		g.add(Op{Kind: opDisable, VM: vm, Instance: q})
+		g.sick(vm)
+		return
+	}
+	g.add(Op{Kind: opStop, VM: vm, Instance: q})
+	if g.IntN(2) == 0 {
+		g.add(Op{Kind: opStart, VM: vm, Instance: q, At: g.span(5*time.Second, time.Minute)})
+		g.sick(vm)
+	}
+}
+
+// cluster has the cluster, or who looks after it, at work on a group or a node.
+func (g *generator) cluster(vm string) {
+	g.add(Op{
+		Kind: one(g, opSuspend, opDrain, opMove, opMigrate, opMigrate, opLock, opQueue, opSplit, opSplit, opQuorum, opStranger),
+		VM:   vm, Node: g.node(), For: g.span(2*time.Second, 2*time.Minute),
+	})
+}
+
+// ambush changes the world right when the receiver has decided.
+func (g *generator) ambush(vm string) {
+	o := Op{
+		Kind: one(g, opMigrate, opMove, opLock, opQueue, opSuspend, opStranger, opStart, opSlow, opStop),
+		VM:   vm, Node: g.node(), Instance: g.instance(vm), For: g.span(time.Second, 20*time.Second),
+		On: one(g, onPlanned, onPlanned, onClaimed, onObserved),
+	}
+	g.add(o)
+	g.add(Op{Kind: opFault, What: one(g, model.ServiceCrash, model.SQLHang), VM: vm, Instance: o.Instance, At: time.Second})
+}
+
+// notifications disturbs the way from Alertmanager to the receiver.
+func (g *generator) notifications(vm string) {
+	switch k := one(g, opLose, opDouble, opLate, opWebhook, opSilence, opSkew, opStale); k {
+	case opSkew:
+		g.add(Op{Kind: k, For: g.span(30*time.Second, 5*time.Minute)})
+	default:
+		g.add(Op{Kind: k, VM: vm, For: g.span(5*time.Second, 2*time.Minute)})
+	}
+}
+
+// again makes the same SQL Server die several times: budgets, rates and cool-downs are for that.
+func (g *generator) again(vm string) {
+	q := g.instance(vm)
+	for n := 2 + g.IntN(4); n > 0; n-- {
+		g.add(Op{Kind: opFault, What: one(g, model.ServiceCrash, model.ServiceCrash, model.SQLHang), VM: vm, Instance: q})
+		g.at += g.span(15*time.Second, 80*time.Second)
+	}
+}
+
+// pair makes two die at the same time.
+func (g *generator) pair() {
+	for _, vm := range []string{"SQL01", one(g, "SQL02", "SQL03", "SQL04")} {
+		g.add(Op{Kind: opFault, What: model.ServiceCrash, VM: vm, At: g.span(0, 2*time.Second)})
+	}
+}
+
+// storm makes many die at once.
+func (g *generator) storm() {
+	for _, vm := range []string{"SQL01", "SQL02", "SQL03", "SQL04"} {
+		if g.IntN(5) > 0 {
+			g.add(Op{Kind: opFault, What: model.ServiceCrash, VM: vm, At: g.span(0, 3*time.Second), For: one(g, 0, g.span(10*time.Second, time.Minute))})
+		}
+	}
+}
+
+// operator uses what the receiver offers to people.
+func (g *generator) operator(vm string) {
+	switch g.IntN(3) {
+	case 0:
+		g.add(Op{Kind: opPause, VM: vm, For: g.span(5*time.Second, 2*time.Minute)})
+	case 1:
+		g.add(Op{Kind: opPause, What: "cluster", For: g.span(5*time.Second, 2*time.Minute)})
+	case 2:
+		g.add(Op{Kind: opAck, At: g.span(0, time.Minute)})
+	}
+}
+
+// identity lets the addresses of a virtual machine lead to another one, which is sick.
+func (g *generator) identity(vm string) {
+	other := one(g, "SQL02", "SQL03", "SQL04")
+	if other == vm {
+		other = "SQL01"
+	}
+	g.add(Op{Kind: opSwap, VM: vm, What: other, For: g.span(20*time.Second, 2*time.Minute)})
+	g.add(Op{Kind: opFault, What: model.ServiceCrash, VM: other, At: g.span(0, 3*time.Second)})
+}
+
+// oldStory has an alert that began before the last rung ended and that only later becomes true.
+func (g *generator) oldStory(vm string) {
+	q := g.instance(vm)
+	g.add(Op{Kind: opFalseAlert, VM: vm, Instance: q, What: "service", For: 4 * time.Minute})
+	g.add(Op{Kind: opFault, What: model.SQLHang, VM: vm, Instance: q, At: g.span(time.Second, 3*time.Second)})
+	g.at += g.span(70*time.Second, 100*time.Second)
+	g.add(Op{Kind: opFault, What: model.ServiceCrash, VM: vm, Instance: q})
+}
+
+// relapse makes SQL Server die right after it was brought back, or its restart fail, and a person acknowledge that.
+func (g *generator) relapse(vm string) {
+	q := g.instance(vm)
+	g.add(Op{Kind: opFate, What: one(g, fateDies, fateNever, fateFails)})
+	g.add(Op{Kind: opFault, What: model.ServiceCrash, VM: vm, Instance: q})
+	g.add(Op{Kind: opStart, VM: vm, Instance: q, At: 40 * time.Second})
+	if g.IntN(2) == 0 {
+		g.add(Op{Kind: opAck, At: 55 * time.Second})
+	}
+	g.at += g.span(60*time.Second, 80*time.Second)
+	g.add(Op{Kind: opFault, What: model.ServiceCrash, VM: vm, Instance: q})
+}
+
+// lost takes a host away for good, and the next one, until the cluster's own threshold is used up.
+func (g *generator) lost(vm string) {
+	for n := 1 + g.IntN(3); n > 0; n-- {
+		g.add(Op{Kind: opFault, What: model.HostPowerOff, VM: vm, For: one(g, 0, 40*time.Second)})
+		g.at += g.span(25*time.Second, 50*time.Second)
+	}
+}
