@@ -11,12 +11,13 @@ import (
 )
 
 // TestAHangFiresWhateverThePhaseOfScrapesAndEvaluations: a probe that gets no answer reaches Prometheus most of a second
-// after the time that its sample bears. An evaluation that falls before that must find enough in its window all the same.
+// after the time that its sample bears. An evaluation that falls before that must find enough in its window all the
+// same, and an alert that fires must outlast a scrape that was lost on top of it.
 func TestAHangFiresWhateverThePhaseOfScrapesAndEvaluations(t *testing.T) {
 	t.Parallel()
 	const (
 		step = 100 * time.Millisecond
-		end  = 20 * time.Second // the one evaluation that is looked at
+		end  = 40 * time.Second // the one evaluation that is looked at
 		late = 950 * time.Millisecond
 	)
 	tool := promtool(t)
@@ -30,12 +31,19 @@ func TestAHangFiresWhateverThePhaseOfScrapesAndEvaluations(t *testing.T) {
 			t.Fatal(err)
 		}
 		tests := unitTests{RuleFiles: []string{rules}, EvaluationInterval: Duration(timing.Evaluation)}
-		for phase := time.Duration(0); phase < timing.SQL; phase += step {
+		for n := range 2 * int(timing.SQL/step) {
+			phase, lost := time.Duration(n/2)*step, n%2 == 1
 			values := slices.Repeat([]string{"_"}, int(end/step)+1)
+			newest := time.Duration(0)
 			for at := phase; at+late <= end; at += timing.SQL {
-				values[at/step] = "1"
+				values[at/step], newest = "1", at
 			}
-			u := unitTest{Name: "scraped " + Duration(phase) + " after the evaluation", Interval: Duration(step)}
+			name := "scraped " + Duration(phase) + " after the evaluation"
+			if lost {
+				values[newest/step] = "_"
+				name += ", the newest one lost"
+			}
+			u := unitTest{Name: name, Interval: Duration(step)}
 			for _, reason := range dial.Reasons() {
 				v := strings.Join(values, " ")
 				if reason != dial.LoginTimeout {

@@ -73,6 +73,11 @@ const silence = time.Second
 // Prometheus', by chance of when their scrapes and evaluations fall, and two are needed.
 func SilentWindow(interval time.Duration) time.Duration { return Window(interval) + silence }
 
+// Keep is how long an alert that stands on SilentWindow stays after its window has become too thin or good: a scrape
+// that Prometheus lost leaves one probe in it for two evaluations, and the alert would end and begin anew, as another
+// firing of another time.
+func Keep(interval time.Duration) time.Duration { return 3 * interval }
+
 // Window is the time over which a silent class must show itself: 2.5 intervals hold two probes or three, so that one
 // probe that went wrong raises no alert.
 func Window(interval time.Duration) time.Duration { return interval * 5 / 2 }
@@ -96,6 +101,7 @@ func Generate(s Speed) ([]byte, error) {
 		"Evaluation":     Duration(t.Evaluation),
 		"TellEvaluation": Duration(t.TellEvaluation),
 		"SQLWindow":      Duration(SilentWindow(t.SQL)),
+		"Keep":           Duration(Keep(t.SQL)),
 		"HostWindow":     Duration(Window(t.Host)),
 		"Runbooks":       Runbooks,
 	})

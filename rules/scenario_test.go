@@ -130,6 +130,7 @@ func scenarios(timing Timing) []scenario {
 		loginHangs = during(fault, mended, string(dial.LoginTimeout), "")
 		sqlWindow  = Duration(SilentWindow(timing.SQL))
 		hostWindow = Duration(Window(timing.Host))
+		keep       = Keep(timing.SQL)
 		hungFrom   = after(timing, fault+windowFull(timing.SQL))
 		// A host's window of SQL Server's probes: its last good sample is one of SQL Server's own intervals old.
 		longFrom = after(timing, fault+Window(timing.Host)-timing.SQL)
@@ -198,7 +199,7 @@ func scenarios(timing Timing) []scenario {
 		{
 			name:  "an instance that accepts and logs nobody in fires when no probe of the window got through",
 			world: with(healthy(), func(w *world) { w.sql["SQL01/MSSQLSERVER"] = loginHangs }),
-			end:   end, fires: []alert{hung(sqlWindow, hungFrom, mended)},
+			end:   end, fires: []alert{hung(sqlWindow, hungFrom, mended+keep)},
 		},
 		{
 			name: "under TDS 8.0 a hang shows in the handshake, and may change its face",
@@ -210,7 +211,7 @@ func scenarios(timing Timing) []scenario {
 					return loginHangs(t)
 				}
 			}),
-			end: end, fires: []alert{hung(sqlWindow, hungFrom, mended)},
+			end: end, fires: []alert{hung(sqlWindow, hungFrom, mended+keep)},
 		},
 		{
 			name: "every other login that goes through is no hang",
@@ -257,7 +258,7 @@ func scenarios(timing Timing) []scenario {
 			name:  "a guest that hangs accepts connections and says nothing; its instances hang with it",
 			world: with(deadGuest(), func(w *world) { silentVM(w, loginHangs); w.sql["SQL01/PAYROLL"] = silent }),
 			end:   end,
-			fires: []alert{hung(sqlWindow, hungFrom, mended), guestDown(hostWindow, longFrom, mended)},
+			fires: []alert{hung(sqlWindow, hungFrom, mended+keep), guestDown(hostWindow, longFrom, mended)},
 		},
 		{
 			name:  "a lost heartbeat with an instance that answers is no dead guest",
@@ -325,21 +326,21 @@ func scenarios(timing Timing) []scenario {
 		// host
 		{
 			name:  "a node that the others call down fires as soon as the silence fills SQL Server's window",
-			world: deadHost(), end: end, fires: []alert{hostDown(hungFrom, mended)},
+			world: deadHost(), end: end, fires: []alert{hostDown(hungFrom, mended+keep)},
 		},
 		{
 			name:  "an isolated node is up by its state; its status says what it is",
 			world: with(deadHost(), func(w *world) { w.nodes["HV1"] = during(fault, mended, "isolated", "up") }),
-			end:   end, fires: []alert{hostDown(hungFrom, mended)},
+			end:   end, fires: []alert{hostDown(hungFrom, mended+keep)},
 		},
 		{
-			name: "the alert ends when the group has a new owner, whatever SQL Server still does",
+			name: "the alert ends soon after the group has a new owner, whatever SQL Server still does",
 			world: with(deadHost(), func(w *world) {
 				w.owners["SQL01"] = during(moved, end+1, "HV3", "HV1")
 				w.vms["HV1/SQL01"] = during(moved, end+1, "", "running ok")
 				w.vms["HV3/SQL01"] = during(moved, end+1, "starting absent", "")
 			}),
-			end: end, fires: []alert{hostDown(hungFrom, moved)},
+			end: end, fires: []alert{hostDown(hungFrom, moved+keep)},
 		},
 		{
 			name: "a group that the cluster gave up is the host's class, whoever owns it",
@@ -347,7 +348,7 @@ func scenarios(timing Timing) []scenario {
 				w.vms["HV1/SQL01"] = during(fault, mended, "off absent", "running ok")
 				w.groups["SQL01"] = during(fault, mended, "failed", "online")
 			}),
-			end: end, fires: []alert{hostDown(hungFrom, mended)},
+			end: end, fires: []alert{hostDown(hungFrom, mended+keep)},
 		},
 		{
 			name: "another node that is down is no fault of this machine",
