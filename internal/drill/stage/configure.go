@@ -1,18 +1,19 @@
 package stage
 
 import (
+	"cmp"
 	"context"
 	"fmt"
-	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
+	"github.com/prometheus/common/model"
+	"go.yaml.in/yaml/v3"
+
 	"github.com/hypervigil/hypervigil/internal/config"
-	"github.com/hypervigil/hypervigil/internal/generate"
 	"github.com/hypervigil/hypervigil/internal/lab"
 	"github.com/hypervigil/hypervigil/rules"
 )
@@ -78,13 +79,19 @@ func (s *Stage) configure(ctx context.Context) error {
 	if err := call(ctx, s.options.Programs.Promtool, "check", "config", filepath.Join(dir, prometheusFile)); err != nil {
 		return err
 	}
+	text, err := os.ReadFile(filepath.Join(dir, prometheusFile))
+	if err != nil {
+		return err
+	}
+	if s.jobs, err = quickJobs(text); err != nil {
+		return err
+	}
 	s.say("hypervigilctl wrote the configurations of Prometheus and Alertmanager into %s; promtool finds no fault in Prometheus'", dir)
 	if s.options.EditAlertmanager == nil {
 		return nil
 	}
 	file := filepath.Join(dir, alertmanagerFile)
-	text, err := os.ReadFile(file)
-	if err != nil {
+	if text, err = os.ReadFile(file); err != nil {
 		return err
 	}
 	return os.WriteFile(file, []byte(s.options.EditAlertmanager(string(text))), 0o600)
@@ -100,7 +107,29 @@ func call(ctx context.Context, path string, args ...string) error {
 	return nil
 }
 
-// jobs lists Prometheus' jobs by the configuration.
-func jobs(c *config.Config) []string {
-	return append(slices.Sorted(maps.Keys(c.Exporter.Modules)), generate.ExporterJob, generate.ReceiverJob)
+// quickJobs lists those of Prometheus' jobs that a fault is noticed by: what is scraped at the hosts' pace or faster.
+// The others tell people things, and a first scrape of theirs may be a minute away.
+func quickJobs(prometheus []byte) ([]string, error) {
+	timing, err := speed.Timing()
+	if err != nil {
+		return nil, err
+	}
+	type job struct {
+		Name     string         `yaml:"job_name"`
+		Interval model.Duration `yaml:"scrape_interval"`
+	}
+	var file struct {
+		Global job   `yaml:"global"`
+		Jobs   []job `yaml:"scrape_configs"`
+	}
+	if err := yaml.Unmarshal(prometheus, &file); err != nil {
+		return nil, fmt.Errorf("read the jobs of Prometheus: %w", err)
+	}
+	var list []string
+	for _, j := range file.Jobs {
+		if time.Duration(cmp.Or(j.Interval, file.Global.Interval)) <= timing.Host {
+			list = append(list, j.Name)
+		}
+	}
+	return list, nil
 }

@@ -62,6 +62,7 @@ type Stage struct {
 	Alertmanagers []string
 
 	options   Options
+	jobs      []string // of Prometheus, that have to have scraped
 	labLog    *os.File
 	processes []*Process
 	ended     context.Context // done once a program has ended by itself, with that as its cause
@@ -72,7 +73,7 @@ type Stage struct {
 }
 
 // Start sets everything up and returns when every part is ready: each program answers, the receiver's hold-off is over
-// and its bindings are proven, and Prometheus has scraped every target once.
+// and its bindings are proven, and Prometheus has scraped every target that a fault is noticed by.
 func Start(ctx context.Context, o Options) (_ *Stage, err error) {
 	if o.Profile.Name == "" {
 		o.Profile = model.Quick()
@@ -247,8 +248,7 @@ func (s *Stage) ready(ctx context.Context, p *Process, base string) error {
 	return nil
 }
 
-// waitScraped waits until Prometheus has scraped every target of every job with success: until then it could not
-// notice a fault.
+// waitScraped waits until Prometheus has scraped every target that a fault is noticed by with success.
 func (s *Stage) waitScraped(ctx context.Context) error {
 	began, said := time.Now(), time.Now()
 	for {
@@ -257,7 +257,7 @@ func (s *Stage) waitScraped(ctx context.Context) error {
 			missing = []string{err.Error()}
 		}
 		if len(missing) == 0 {
-			s.say("Prometheus has scraped every target once, %.1f s after it was ready", time.Since(began).Seconds())
+			s.say("Prometheus has scraped what faults are noticed by (%s), %.1f s after everything was ready", strings.Join(s.jobs, ", "), time.Since(began).Seconds())
 			return nil
 		}
 		if time.Since(said) > sayEvery {
@@ -286,7 +286,7 @@ func (s *Stage) unscraped(ctx context.Context) ([]string, error) {
 		seen[t.Job] = t.Health == "up" && (up || !known)
 	}
 	var missing []string
-	for _, job := range jobs(s.Config) {
+	for _, job := range s.jobs {
 		if !seen[job] {
 			missing = append(missing, job)
 		}

@@ -1,0 +1,107 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/hypervigil/hypervigil/internal/drill"
+	"github.com/hypervigil/hypervigil/internal/drill/stage"
+	"github.com/hypervigil/hypervigil/internal/lab/model"
+)
+
+// TestHostPowerOffIsLeftToTheCluster: the white paper's double failover does not happen. The cluster moves the virtual
+// machine once; the receiver says that it waits for it, and sends nothing.
+func TestHostPowerOffIsLeftToTheCluster(t *testing.T) {
+	t.Parallel()
+	s := start(t, stage.Options{})
+	tr, c := trial(t, s, model.Request{Fault: model.HostPowerOff, VM: "SQL01"}, 2*time.Minute)
+	want := outcome{Outcome: "healed", HealedBy: "cluster", Failovers: 1, Starts: 1} // the one start is the boot's
+	if diff := cmp.Diff(want, outcomeOf(tr, c)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if tr.Alert != "SQLServerHostDown" {
+		t.Errorf("alert %q, want SQLServerHostDown", tr.Alert)
+	}
+	if !strings.Contains(tr.Summary, "waited for the cluster") || !strings.Contains(tr.Summary, "no command was sent") {
+		t.Errorf("summary %q; want it to say in plain words that it waited for the cluster and sent nothing", tr.Summary)
+	}
+	i := incidentOf(t, s.Endpoints, tr.Incident)
+	if len(i.Actions) != 0 {
+		t.Errorf("actions %v, want none", i.Actions)
+	}
+	waited := slices.ContainsFunc(tr.Timeline, func(m drill.Moment) bool {
+		return m.Event == "waiting" && strings.Contains(m.Detail, "Waiting for the cluster")
+	})
+	if !waited {
+		t.Error("while it waited it did not say that it waits for the cluster")
+	}
+	if tr.SQLDownSeconds == nil {
+		t.Error("SQL Server did not answer again")
+	}
+}
+
+// TestServiceFaults: on one cluster, a clean stop is refused, and a crash and a hang, each on a virtual machine of its
+// own, are healed by no more than they need.
+func TestServiceFaults(t *testing.T) {
+	t.Parallel()
+	s := start(t, stage.Options{})
+
+	tr, c := trial(t, s, model.Request{Fault: model.ServiceStop, VM: "SQL01"}, time.Minute)
+	if diff := cmp.Diff(outcome{Outcome: "refused"}, outcomeOf(tr, c)); diff != "" {
+		t.Errorf("service-stop (-want +got):\n%s", diff)
+	}
+	if !strings.Contains(tr.Summary, "G31 deliberate stop") || len(tr.Plan) == 0 {
+		t.Errorf("service-stop: summary %q, plan %q; want the guard that refused, and what a person would type", tr.Summary, tr.Plan)
+	}
+
+	tr, c = trial(t, s, model.Request{Fault: model.ServiceCrash, VM: "SQL02"}, time.Minute)
+	if diff := cmp.Diff(outcome{Outcome: "healed", HealedBy: "hypervigil", Commands: 1, Starts: 1}, outcomeOf(tr, c)); diff != "" {
+		t.Errorf("service-crash (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{"Win32_Service.StartService"}, tr.Commands); diff != "" {
+		t.Errorf("service-crash (-want +got):\n%s", diff)
+	}
+	within(t, "service-crash: detection", tr.DetectionSeconds, 10)
+	within(t, "service-crash: SQL Server down", tr.SQLDownSeconds, 30)
+
+	tr, c = trial(t, s, model.Request{Fault: model.SQLHang, VM: "SQL04"}, 2*time.Minute)
+	if diff := cmp.Diff(outcome{Outcome: "healed", HealedBy: "hypervigil", Commands: 4, Starts: 1}, outcomeOf(tr, c)); diff != "" {
+		t.Errorf("sql-hang (-want +got):\n%s", diff)
+	}
+	// The agent, which depends on it, is stopped before and brought back after.
+	want := []string{"Win32_Service.StopService", "Win32_Process.Terminate", "Win32_Service.StartService", "Win32_Service.StartService"}
+	if diff := cmp.Diff(want, tr.Commands); diff != "" {
+		t.Errorf("sql-hang (-want +got):\n%s", diff)
+	}
+	if tr.FirstCommandSeconds == nil || *tr.FirstCommandSeconds < 15 {
+		t.Errorf("sql-hang: first command after %s s, want not before the health check's 15 s", number(tr.FirstCommandSeconds))
+	}
+
+	// Nobody touched the first one meanwhile.
+	counters, err := s.Endpoints.Counters(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := len(counters.VMs["SQL01"].Commands); n != 0 {
+		t.Errorf("the one that was stopped on purpose got %d commands", n)
+	}
+}
+
+// TestCleanStopIsHealedWhereThePolicySaysSo: after the time that the policy names, and with the agent that was stopped.
+func TestCleanStopIsHealedWhereThePolicySaysSo(t *testing.T) {
+	t.Parallel()
+	s := start(t, stage.Options{HealCleanStop: true})
+	tr, c := trial(t, s, model.Request{Fault: model.ServiceStop, VM: "SQL01"}, time.Minute)
+	if diff := cmp.Diff(outcome{Outcome: "healed", HealedBy: "hypervigil", Commands: 2, Starts: 1}, outcomeOf(tr, c)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff) // two: SQL Server, and the agent that was stopped with it
+	}
+	if tr.FirstCommandSeconds == nil || *tr.FirstCommandSeconds < 5 {
+		t.Errorf("first command after %s s, want not before the policy's 5 s", number(tr.FirstCommandSeconds))
+	}
+}
