@@ -29,6 +29,7 @@ var metricSections = []struct{ source, title, about string }{
 	{rulestest.SourceProbe, "Every answer of /probe", "The labels are those of the target that was asked."},
 	{"mssql", "SQL Server", "Prober `mssql`, target `cluster/vm/instance`."},
 	{"guest", "Guest", "Prober `guest`, target `cluster/vm`."},
+	{"application", "Applications", "Prober `application`, target `cluster/vm`, of a virtual machine with an `application`. What the inventory does not give of it has no series."},
 	{"hyperv", "Hyper-V host and virtual machines", "Prober `hyperv`, target `cluster/node`. Machines that are not inventoried have `vm_id` in place of `vm`, and only some of these. During a migration two hosts report one machine: `wsfc_group_owner_info` tells whose word counts."},
 	{"wsfc", "Failover cluster", "Prober `wsfc`, target `cluster`."},
 	{rulestest.SourceExporter, "The exporter itself", "On its own `/metrics`, besides those of Go and of the process."},

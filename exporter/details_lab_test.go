@@ -15,6 +15,7 @@ import (
 // labTargets has a target in the lab for each prober.
 var labTargets = map[config.Prober]string{
 	config.ProberMSSQL: "hv-lab/SQL01/MSSQLSERVER", config.ProberHyperV: "hv-lab/HV1", config.ProberWSFC: "hv-lab", config.ProberGuest: "hv-lab/SQL01",
+	config.ProberApplication: "hv-lab/SQL04",
 }
 
 // TestEveryModuleSeesTheLab: each built-in module's collectors can all see what they are there for.
@@ -93,6 +94,18 @@ func TestConditions(t *testing.T) {
 	want("the way to a dead service", look("guest", "hv-lab/SQL01", "hyperv_guest_tcp_state"),
 		`hyperv_guest_tcp_state{endpoint="sql",sql_instance="MSSQLSERVER",state="refused",vm="SQL01"} 1`,
 		`hyperv_guest_tcp_state{endpoint="winrm",state="connected",vm="SQL01"} 1`)
+	want("an application", look("application", "hv-lab/SQL04", "hyperv_guest_application_tcp_state", "hyperv_guest_application_http_up",
+		"hyperv_guest_application_http_status_code", "hyperv_guest_application_service_state"),
+		`hyperv_guest_application_http_status_code{vm="SQL04"} 200`,
+		`hyperv_guest_application_http_up{vm="SQL04"} 1`,
+		`hyperv_guest_application_service_state{service="EventLog",state="running",vm="SQL04"} 1`,
+		`hyperv_guest_application_tcp_state{state="connected",vm="SQL04"} 1`)
+	if _, err := s.lab.Inject(model.Request{Fault: model.GuestHang, VM: "SQL04"}); err != nil {
+		t.Fatal(err)
+	}
+	all, _ := s.scrape(t, "application", "hv-lab/SQL04", 1)
+	want("an application in a guest that hangs", append(present(all, "hyperv_guest_application_tcp_state"), all["hyperv_guest_application_http_up"]...),
+		`hyperv_guest_application_tcp_state{state="connected",vm="SQL04"} 1`, `{cluster="hv-lab",vm="SQL04"} 0`)
 	want("owners", look("wsfc_owners", "hv-lab", "wsfc_group_preferred_owner"),
 		`wsfc_group_preferred_owner{group="SQL01",node="HV1",order="1",vm="SQL01"} 1`,
 		`wsfc_group_preferred_owner{group="SQL01",node="HV2",order="2",vm="SQL01"} 1`)

@@ -320,9 +320,9 @@ func TestProbeRefusesWhatIsNotInTheInventory(t *testing.T) {
 		says string
 	}{
 		{"/probe", 400, "module is missing; use one of"},
-		{"/probe?module=snmp&target=hv-cl1", 400, `unknown module "snmp"; use one of ["guest"`},
+		{"/probe?module=snmp&target=hv-cl1", 400, `unknown module "snmp"; use one of ["application" "guest"`},
 		// The design's module that this release does not have is none.
-		{"/probe?module=application&target=hv-cl1/SQL01", 400, `unknown module "application"; use one of`},
+		{"/probe?module=application&target=hv-cl1/SQL01", 404, "of a virtual machine with an application"},
 		{"/probe?module=wsfc", 404, "target is missing; the module wsfc takes cluster"},
 		{"/probe?module=mssql_availability&target=evil.example:1433", 404, `unknown target "evil.example:1433"; the module mssql_availability takes cluster/vm/instance, as the inventory names it, for example "hv-cl1/SQL01/MSSQLSERVER"`},
 		{"/probe?module=mssql_availability&target=hv-cl1/SQL01", 404, "unknown target"},

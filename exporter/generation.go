@@ -10,6 +10,7 @@ import (
 	"github.com/go-kit/log"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/hypervigil/hypervigil/exporter/application"
 	"github.com/hypervigil/hypervigil/exporter/guest"
 	"github.com/hypervigil/hypervigil/exporter/hyperv"
 	"github.com/hypervigil/hypervigil/exporter/mssql"
@@ -26,6 +27,8 @@ type sources struct {
 	hosts     map[[2]string]host
 	guests    map[[2]string]guest.Source
 	instances map[[3]string]mssql.Source
+	// urls asks the application of a cluster's virtual machine by its URL; there is none without a URL.
+	urls map[[2]string]application.Getter
 	// reach connects to an address as a client would.
 	reach reach.Dialer
 	// close ends every connection.
@@ -107,6 +110,15 @@ func (g *generation) addCluster(cl *config.Cluster) {
 			g.order = append(g.order, &target{
 				prober: config.ProberGuest, name: cl.Name + "/" + vm.Name, labels: guest.Labels(cl.Name, vm.Name), entry: vm,
 				session: fixed(guest.Collectors(guest.Options{Source: source, Reach: g.sources.reach, Cluster: cl.Name, VM: vm})),
+			})
+		}
+		if vm.Application != nil {
+			g.order = append(g.order, &target{
+				prober: config.ProberApplication, name: cl.Name + "/" + vm.Name, labels: application.Labels(cl.Name, vm.Name), entry: vm,
+				session: fixed(application.Collectors(application.Options{
+					Cluster: cl.Name, VM: vm, Reach: g.sources.reach, Get: g.sources.urls[[2]string{cl.Name, vm.Name}],
+					Services: g.sources.guests[[2]string{cl.Name, vm.Name}],
+				})),
 			})
 		}
 		for _, s := range vm.SQLServers {

@@ -6,6 +6,7 @@ import (
 	"html/template"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -96,7 +97,7 @@ func newLanding(g *generation) landing {
 		}
 		for _, vm := range cl.VirtualMachines {
 			row := landingVM{Group: vm.GroupName(), landingRow: landingRow{
-				Name: vm.Name, Links: g.links(config.ProberGuest, cl.Name+"/"+vm.Name),
+				Name: vm.Name, Links: slices.Concat(g.links(config.ProberGuest, cl.Name+"/"+vm.Name), g.links(config.ProberApplication, cl.Name+"/"+vm.Name)),
 			}}
 			if vm.Guest.Address != "" {
 				row.Addresses = []string{vm.Guest.Address}

@@ -81,6 +81,8 @@ func targetForm(p config.Prober) string {
 		return "cluster"
 	case config.ProberGuest:
 		return "cluster/vm, of a virtual machine with a guest address"
+	case config.ProberApplication:
+		return "cluster/vm, of a virtual machine with an application"
 	}
 	return p.String()
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/go-kit/log"
 
+	"github.com/hypervigil/hypervigil/exporter/application"
 	"github.com/hypervigil/hypervigil/exporter/guest"
 	"github.com/hypervigil/hypervigil/exporter/mssql"
 	"github.com/hypervigil/hypervigil/exporter/reach"
@@ -19,7 +20,8 @@ import (
 // for SQL Server: a fresh login is the question there, besides the stream of its diagnostics.
 func openSources(c *config.Config, l log.Logger) (*sources, error) {
 	o := &opening{logger: l, sources: sources{
-		hosts: map[[2]string]host{}, guests: map[[2]string]guest.Source{}, instances: map[[3]string]mssql.Source{}, reach: reach.TCP,
+		hosts: map[[2]string]host{}, guests: map[[2]string]guest.Source{}, instances: map[[3]string]mssql.Source{},
+		urls: map[[2]string]application.Getter{}, reach: reach.TCP,
 	}}
 	o.sources.close = o.close
 	for _, cl := range c.Clusters {
@@ -68,6 +70,14 @@ func (o *opening) cluster(c *config.Config, cl *config.Cluster) error {
 			}
 			o.closers = append(o.closers, g.Close)
 			o.sources.guests[[2]string{cl.Name, vm.Name}] = g
+		}
+		if a := vm.Application; a != nil && a.HTTP != "" {
+			// The cluster's server name is WinRM's and does not carry over.
+			client, err := (config.TLS{CAFile: cl.TLS.CAFile}).Client()
+			if err != nil {
+				return err
+			}
+			o.sources.urls[[2]string{cl.Name, vm.Name}] = application.NewGetter(client)
 		}
 		for _, s := range vm.SQLServers {
 			p, err := targets.SQL(c, cl, s, o.logger)

@@ -108,8 +108,8 @@ func TestConfigCheck(t *testing.T) {
 		},
 		{
 			"module of a later release",
-			[]string{"--config.file", file("module.yml", text+"exporter: {modules: {application: {prober: application}}}\n")},
-			`exporter.modules.application.prober: "application" is not allowed; use mssql, hyperv, wsfc or guest`,
+			[]string{"--config.file", file("module.yml", text+"exporter: {modules: {scvmm: {prober: scvmm}}}\n")},
+			`exporter.modules.scvmm.prober: "scvmm" is not allowed; use mssql, hyperv, wsfc, guest or application`,
 		},
 		{
 			"unreadable password",

@@ -85,20 +85,8 @@ func osCollector(o Options, d probe.Descs) probe.Collector {
 	}}
 }
 
-// serviceStates and startModes are Windows' own words (learn.microsoft.com, "Win32_Service class"), as labels.
-var (
-	serviceStates = []string{
-		"stopped", "start_pending", "stop_pending", "running", "continue_pending", "pause_pending", "paused", "unknown", probe.Other,
-	}
-	startModes = []string{"boot", "system", "auto", "manual", "disabled", probe.Other}
-)
-
 // fold is a name of Windows' to compare, which knows no case.
 func fold(name string) string { return strings.ToLower(name) }
-
-func label[T ~string](word T) string {
-	return strings.ReplaceAll(strings.ToLower(string(word)), " ", "_")
-}
 
 type serviceDescs struct{ installed, state, mode, exitCode, specificCode, pid *prometheus.Desc }
 
@@ -159,8 +147,8 @@ func serviceMetrics(s *probe.Set, d serviceDescs, services []watched, found []cl
 		if !ok {
 			continue
 		}
-		s.States(d.state, serviceStates, label(f.State), labels...)
-		s.States(d.mode, startModes, label(f.StartMode), labels...)
+		s.States(d.state, probe.ServiceStates, probe.Label(f.State), labels...)
+		s.States(d.mode, probe.StartModes, probe.Label(f.StartMode), labels...)
 		s.Gauge(d.exitCode, float64(f.ExitCode), labels...)
 		s.Gauge(d.specificCode, float64(f.SpecificCode), labels...)
 		s.Gauge(d.pid, float64(f.ProcessID), labels...)

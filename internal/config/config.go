@@ -74,12 +74,13 @@ type Node struct {
 
 // VirtualMachine is a watched virtual machine.
 type VirtualMachine struct {
-	Name       string       `yaml:"name"`
-	Group      string       `yaml:"group"`   // the cluster group's name; Name where empty
-	VMName     string       `yaml:"vm_name"` // Hyper-V's name of it; Name where empty
-	Guest      Guest        `yaml:"guest"`
-	SQLServers []*SQLServer `yaml:"sql_servers"`
-	Policy     string       `yaml:"policy"`
+	Name        string       `yaml:"name"`
+	Group       string       `yaml:"group"`   // the cluster group's name; Name where empty
+	VMName      string       `yaml:"vm_name"` // Hyper-V's name of it; Name where empty
+	Guest       Guest        `yaml:"guest"`
+	SQLServers  []*SQLServer `yaml:"sql_servers"`
+	Application *Application `yaml:"application"` // nil where nothing else is watched
+	Policy      string       `yaml:"policy"`
 }
 
 // Guest is the operating system inside; its WinRM address is host or host:port (5986 where none is given). Where it
@@ -125,16 +126,19 @@ type Prober string
 
 // The probers.
 const (
-	ProberMSSQL  Prober = "mssql"
-	ProberHyperV Prober = "hyperv"
-	ProberWSFC   Prober = "wsfc"
-	ProberGuest  Prober = "guest"
+	ProberMSSQL       Prober = "mssql"
+	ProberHyperV      Prober = "hyperv"
+	ProberWSFC        Prober = "wsfc"
+	ProberGuest       Prober = "guest"
+	ProberApplication Prober = "application"
 )
 
 func (p Prober) String() string { return string(p) }
 
 // Probers lists every prober.
-func Probers() []Prober { return []Prober{ProberMSSQL, ProberHyperV, ProberWSFC, ProberGuest} }
+func Probers() []Prober {
+	return []Prober{ProberMSSQL, ProberHyperV, ProberWSFC, ProberGuest, ProberApplication}
+}
 
 // Collectors lists what the prober can collect; a module may name some of them.
 func (p Prober) Collectors() []string {
@@ -149,6 +153,8 @@ func (p Prober) Collectors() []string {
 		return []string{"cluster", "views", "networks", "volumes", "witness", "owners"}
 	case ProberGuest:
 		return []string{"os", "services", "tcp", "load", "events"}
+	case ProberApplication:
+		return []string{"tcp", "http", "windows_service"}
 	}
 	return nil
 }
@@ -165,6 +171,7 @@ func (p Prober) Background() []string {
 		return []string{"memory", "processors", "storage", "adapters", "events"}
 	case ProberGuest:
 		return []string{"load", "events"}
+	case ProberApplication:
 	}
 	return nil
 }

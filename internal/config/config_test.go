@@ -231,10 +231,22 @@ func TestParseRefuses(t *testing.T) {
 			`f.yml:2: credentials.reader.scheme: "digest" is not allowed; use basic, ntlm, kerberos or certificate`,
 			`f.yml:12: clusters[0].virtual_machines[0].sql_servers[0].credential: the credential "reader" has the scheme digest; this release logs in to SQL Server with a user name and a password (scheme basic)`,
 		}},
+		{"an application by nothing", replace("guest: {address: v1}", "guest: {address: v1}\n        application: {}"), []string{
+			"f.yml:11: clusters[0].virtual_machines[0].application: names nothing to watch; give at least one of tcp, http or windows_service",
+		}},
+		{"an application by what is none", replace("guest: {address: v1}", "application: {tcp: v1, http: 'ftp://v1', windows_service: 'a/b'}"), []string{
+			`f.yml:10: clusters[0].virtual_machines[0].application.tcp: "v1" has no port; use host:port`,
+			`f.yml:10: clusters[0].virtual_machines[0].application.http: "ftp://v1" is not allowed; use http://host/path or https://host/path`,
+			`f.yml:10: clusters[0].virtual_machines[0].application.windows_service: "a/b" is not the name of a Windows service; use its name, not its display name, without slashes`,
+		}},
+		{"an application with a password in its URL, and a service of a guest that is not asked", replace("guest: {address: v1}", "application: {http: 'https://u:hunter2@v1/', windows_service: W3SVC}"), []string{
+			`f.yml:10: clusters[0].virtual_machines[0].application.http: "https://u:xxxxx@v1/" has a user name in it; a secret does not stand in the file`,
+			"f.yml:10: clusters[0].virtual_machines[0].application.windows_service: needs guest.address: the guest is asked for the service",
+		}},
 		{"wrong modules", minimal + "exporter:\n  timeout_offset: -1s\n  modules:\n    a: {}\n    b: {prober: snmp}\n    c: {prober: guest, timeout: 0s, collectors: [os, os, cpu]}\n    d: {prober: wsfc, timeout: 4}\n", []string{
 			"f.yml:14: exporter.timeout_offset: -1s is not allowed; use 0s or more",
-			"f.yml:16: exporter.modules.a.prober: is missing; use mssql, hyperv, wsfc or guest",
-			`f.yml:17: exporter.modules.b.prober: "snmp" is not allowed; use mssql, hyperv, wsfc or guest`,
+			"f.yml:16: exporter.modules.a.prober: is missing; use mssql, hyperv, wsfc, guest or application",
+			`f.yml:17: exporter.modules.b.prober: "snmp" is not allowed; use mssql, hyperv, wsfc, guest or application`,
 			"f.yml:18: exporter.modules.c.timeout: 0s is not allowed; use more than 0s",
 			`f.yml:18: exporter.modules.c.collectors[1]: "os" stands in the list twice`,
 			`f.yml:18: exporter.modules.c.collectors[2]: "cpu" is not a collector of the prober guest; use os, services, tcp, load or events`,

@@ -46,6 +46,7 @@ func DefaultModules() map[string]*Module {
 		"wsfc":               {Prober: ProberWSFC, Timeout: defaultTimeout(ProberWSFC), Collectors: foreground(ProberWSFC)},
 		"wsfc_owners":        {Prober: ProberWSFC, Timeout: backgroundTimeout, Collectors: []string{"owners"}},
 		"guest":              {Prober: ProberGuest, Timeout: defaultTimeout(ProberGuest), Collectors: foreground(ProberGuest)},
+		"application":        {Prober: ProberApplication, Timeout: defaultTimeout(ProberApplication)},
 		"guest_performance":  {Prober: ProberGuest, Timeout: backgroundTimeout, Collectors: []string{"load"}},
 		"guest_events":       {Prober: ProberGuest, Timeout: backgroundTimeout, Collectors: []string{"events"}},
 	}

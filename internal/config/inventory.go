@@ -64,6 +64,9 @@ func (v *validator) virtualMachines(path string, c *Cluster, winrm, sql map[stri
 		if vm.Guest.Address != "" {
 			v.address(at+".guest.address", vm.Guest.Address, winrm)
 		}
+		if vm.Application != nil {
+			v.application(at+".application", vm)
+		}
 		if v.config.Receiver.Policies[vm.Policy] == nil {
 			v.check(at+".policy", "there is no policy %s; define it under receiver.policies", quote(vm.Policy))
 		}

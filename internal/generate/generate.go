@@ -256,7 +256,7 @@ func every(m *config.Module, timing rules.Timing) time.Duration {
 		return timing.Host
 	case config.ProberHyperV, config.ProberWSFC:
 		return timing.Host
-	case config.ProberGuest:
+	case config.ProberGuest, config.ProberApplication:
 		return timing.Guest
 	}
 	return timing.Host

@@ -82,6 +82,10 @@ func (l *Lab) Config(o ConfigOptions) (string, error) {
 		for _, s := range v.Instances {
 			fmt.Fprintf(&b, "          - {instance: %s, address: %q, credential: sql-monitor, encrypt: %s}\n", s, l.Address(v.Name+"/"+s), o.Encrypt)
 		}
+		if v.Name == l.applicationVM() {
+			address := l.Address(v.Name + application)
+			fmt.Fprintf(&b, "        application: {tcp: %q, http: %q, windows_service: EventLog}\n", address, "https://"+address+"/health")
+		}
 	}
 	fmt.Fprintf(&b, "receiver:\n  ledger: {path: %q}\n  webhook: {token_file: %q}\n  alertmanagers:\n", o.LedgerPath, token)
 	for _, a := range o.Alertmanagers {

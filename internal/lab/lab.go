@@ -138,6 +138,11 @@ func (l *Lab) serve(ctx context.Context) error {
 			}
 		}
 	}
+	if vm := l.applicationVM(); vm != "" {
+		if err := l.web(vm); err != nil {
+			return err
+		}
+	}
 	for range 2 {
 		c, err := net.Listen("tcp", loopback)
 		if err != nil {

@@ -171,6 +171,7 @@ var probes = []struct {
 	{config.ProberHyperV, "hyperv", "hv-cl1/HV1"},
 	{config.ProberWSFC, "wsfc", "hv-cl1"},
 	{config.ProberGuest, "guest", "hv-cl1/SQL01"},
+	{config.ProberApplication, "application", "hv-cl1/SQL01"},
 }
 
 // exporter starts an exporter, asks it about each target and reads its own metrics.
@@ -238,6 +239,7 @@ clusters:
     virtual_machines:
       - name: SQL01
         guest: {address: "localhost:1"}
+        application: {tcp: "127.0.0.1:1"}
         sql_servers:
           - {instance: MSSQLSERVER, address: "127.0.0.1:1", credential: account}
 receiver:
