@@ -1,6 +1,9 @@
 package evidence
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Part is one thing that a round can ask for.
 type Part string
@@ -52,4 +55,12 @@ type Proof struct {
 	Binding  Binding             `json:"binding"`
 	Baseline map[string]Baseline `json:"baseline"` // by instance
 	Missing  []string            `json:"missing,omitempty"`
+	// Differs says what was read and contradicts: the names do not mean one machine. It always counts.
+	Differs []string `json:"differs,omitempty"`
 }
+
+// Whole reports whether a proof was made and lacks nothing.
+func (p Proof) Whole() bool { return !p.At.IsZero() && len(p.Lacks()) == 0 }
+
+// Lacks lists what contradicts and what could not be proven.
+func (p Proof) Lacks() []string { return slices.Concat(p.Differs, p.Missing) }

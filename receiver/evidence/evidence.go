@@ -162,6 +162,8 @@ type Binding struct {
 	ProductUUID  string            `json:"product_uuid"`
 	ComputerName string            `json:"computer_name"`
 	ServerNames  map[string]string `json:"server_names"` // instance to SERVERPROPERTY('ServerName')
+	// Names are the inventory's, as they were when this was proven.
+	Names Names `json:"names"`
 }
 
 // Baseline is what healthy looked like: the goal of verification (G26) and of bringing dependents back.

@@ -17,6 +17,14 @@ func binding(in Input) Verdict {
 		return refuse("unproven", "it was never proven which machine these names mean").
 			unblocked("the proof is made by itself once the virtual machine is healthy; see /-/ready")
 	}
+	if len(in.Proof.Differs) > 0 {
+		return refuse("differs", "the names do not mean one machine: %s", strings.Join(in.Proof.Differs, "; ")).
+			unblocked("correct the addresses in hypervigil.yml or the DNS, and reload")
+	}
+	if !in.Proof.Binding.Names.Equal(in.Names) {
+		return refuse("configuration_changed", "the binding was proven for %s; the configuration says %s now", in.Proof.Binding.Names, in.Names).
+			unblocked("the proof is made anew by itself while the virtual machine is healthy; see /-/ready")
+	}
 	if len(in.Proof.Missing) > 0 {
 		return refuse("unproven", "the binding is not proven: %s", strings.Join(in.Proof.Missing, "; "))
 	}

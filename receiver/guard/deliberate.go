@@ -69,6 +69,11 @@ func deliberate(in Input) Verdict {
 	return in.stopped("clean_stop", "was stopped cleanly: exit code 0, and no event 7031 or 7034 is its newest")
 }
 
+// StoppedCleanly reports whether a service is stopped and its exit code is one of those that a person leaves.
+func StoppedCleanly(s cluster.Service) bool {
+	return s.State == cluster.ServiceStopped && (s.ExitCode == exitOK || s.ExitCode == exitNeverStarted)
+}
+
 func newestEvent(events []cluster.Event) (cluster.Event, bool) {
 	var newest cluster.Event
 	for _, e := range events {
@@ -83,8 +88,11 @@ func newestEvent(events []cluster.Event) (cluster.Event, bool) {
 func (in Input) stopped(reason, how string) Verdict {
 	heal := in.Policy.CleanStop.HealAfter
 	if heal > 0 {
-		since := in.Opened
-		if at := in.Now.Sub(since); at < heal {
+		since := in.StoppedSince // of this stop, and not of an earlier trouble
+		if since.IsZero() {
+			since = in.Now
+		}
+		if in.Now.Sub(since) < heal {
 			return hold(reason, since.Add(heal), "%s %s; the policy heals a clean stop after %s", in.Service, how, heal)
 		}
 		return pass("%s %s; the policy heals a clean stop after %s", in.Service, how, heal)

@@ -101,10 +101,13 @@ type Input struct {
 	Past    []Past
 	Latched string // the incident whose failure latched this VM; empty if none
 	Pauses  []Pause
-	// PausesUnreadable makes G21 hold: an unreadable pause is a pause.
-	PausesUnreadable bool
-	Watched          int       // watched virtual machines of the cluster
-	Brake            time.Time // a storm was last seen then
+	Brake   time.Time // a storm was last seen then
+	// UnreadableSince is when G8's evidence began to be unreadable, StoppedSince when the service was first seen stopped
+	// cleanly; both are zero while it is otherwise.
+	UnreadableSince time.Time
+	StoppedSince    time.Time
+	// Names are the virtual machine's in the present configuration; Proof holds those that were proven.
+	Names evidence.Names
 }
 
 // Guard is one predicate of the catalogue.

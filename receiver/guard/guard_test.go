@@ -133,7 +133,6 @@ func TestVerdicts(t *testing.T) {
 		{"the alert has no start", func(in *guard.Input) { in.StartsAt = time.Time{} }, "G6", guard.Refuse, "no_start"},
 		{"the alert is 16 minutes old", func(in *guard.Input) { in.StartsAt = now.Add(-16 * time.Minute) }, "G6", guard.Propose, "too_old"},
 		{"the alert is five minutes in the future", func(in *guard.Input) { in.StartsAt = now.Add(5 * time.Minute) }, "G6", guard.Propose, "future"},
-		{"the pauses cannot be read", func(in *guard.Input) { in.PausesUnreadable = true }, "G21", guard.Hold, "unreadable"},
 		{"everything is paused", func(in *guard.Input) {
 			in.Pauses = []guard.Pause{{ID: "p", Owner: "ada", Expires: now.Add(time.Hour)}}
 		}, "G21", guard.Hold, "paused"},

@@ -19,6 +19,9 @@ const (
 	unreadableBound = 60 * time.Second
 )
 
+// ReasonUnreadable is G8's word for evidence that cannot be read.
+const ReasonUnreadable = "unreadable"
+
 // opinion is G8, the second opinion: the truth table per fault class, read by the receiver itself now. The
 // exporter's opinion is the alert (G7). A reading that could not be made counts for nothing.
 func opinion(in Input) Verdict {
@@ -93,10 +96,10 @@ func (in Input) agreed(n int, span time.Duration, test func(evidence.Round) Verd
 
 // unreadable holds for a reading that cannot be made, and refuses once that has lasted too long.
 func (in Input) unreadable(what string) Verdict {
-	if in.Now.Sub(in.Opened) > unreadableBound+guestSpan {
-		return refuse("unreadable", "%s", what)
+	if since := in.UnreadableSince; !since.IsZero() && in.Now.Sub(since) > unreadableBound {
+		return refuse(ReasonUnreadable, "%s, for longer than %s", what, unreadableBound)
 	}
-	return hold("unreadable", in.soon(), "%s", what)
+	return hold(ReasonUnreadable, in.soon(), "%s", what)
 }
 
 // serviceDead: the port refuses, and the service is stopped or its process gone, both by the receiver's own eyes.

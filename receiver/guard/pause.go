@@ -6,12 +6,9 @@ import (
 	"github.com/hypervigil/hypervigil/internal/cluster"
 )
 
-// pause is G21: a pause of ours, a node that is paused or drained, a locked group. An unreadable pause is a pause.
+// pause is G21: a pause of ours, a node that is paused or drained, a locked group. Our pauses are part of the state: a
+// receiver that cannot read them does not start.
 func pause(in Input) Verdict {
-	if in.PausesUnreadable {
-		return hold("unreadable", in.soon(), "the pauses cannot be read from the ledger").
-			unblocked("see the receiver's log for the ledger's error")
-	}
 	for _, p := range in.Pauses {
 		if p.Matches(in) {
 			return hold("paused", p.Expires, "%s paused it until %s: %s", p.Owner, p.Expires.Format(time.RFC3339), p.Reason).

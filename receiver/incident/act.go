@@ -29,7 +29,6 @@ func (st *stepper) plan(i *Incident, in guard.Input, round evidence.Round) {
 		st.held(i, guard.Verdict{Guard: "plan", Name: string(in.Rung), Detail: err.Error()}, "The plan is not complete: "+err.Error())
 		return
 	}
-	i.HeldSince = time.Time{}
 	owner := ""
 	if o := st.owners(i); len(o) > 0 {
 		owner = o[len(o)-1].Node
@@ -295,7 +294,6 @@ func (st *stepper) fail(i *Incident, a *Action, cause remedy.Cause, why string) 
 // escalate leaves the incident to a person, and goes on watching.
 func (st *stepper) escalate(i *Incident, why string) {
 	i.Next = st.now.Add(watchEvery)
-	i.HeldSince = time.Time{}
 	st.enter(i, Escalated, "A person is needed. "+why)
 }
 

@@ -34,7 +34,8 @@ func (st *stepper) input(i *Incident) guard.Input {
 		NeverTouch: st.s.Config.NeverTouch(i.VM.Cluster, i.VM.Name),
 		Lab:        c.Lab.Known() && c.Lab.Value, Weaker: slices.Concat(policy.WeakerThanDefault(), st.s.Config.Receiver.WeakerThanDefault()),
 		Proof: st.s.VMs[i.VM].Proof, Owners: c.Owners[vm.GroupName()], Info: c.Info,
-		Latched: st.s.VMs[i.VM].Latched, Watched: len(c.Owners), Brake: c.Brake,
+		Latched: st.s.VMs[i.VM].Latched, Brake: c.Brake,
+		UnreadableSince: i.UnreadableSince, StoppedSince: i.StoppedSince, Names: evidence.NamesOf(vm),
 	}
 	if i.Rung < len(i.Ladder) {
 		in.Rung = i.Ladder[i.Rung]
@@ -70,7 +71,8 @@ func (st *stepper) confirm(i *Incident, round evidence.Round) {
 	in := st.input(i)
 	before := i.Verdicts
 	i.Verdicts = guard.Evaluate(in)
-	st.brake(i, in)
+	st.unreadable(i)
+	st.brake(i, round)
 	i.Deliberate = i.Deliberate || slices.ContainsFunc(i.Verdicts, guard.Verdict.Deliberate)
 	if i.Phase == Open {
 		st.enter(i, Confirming, "Asking for a second opinion.")
@@ -88,11 +90,21 @@ func (st *stepper) confirm(i *Incident, round evidence.Round) {
 	case guard.Refuse:
 		st.refused(i, in, decisive, why, round)
 	case guard.Propose:
-		i.HeldSince = time.Time{}
 		i.Plan = st.proposal(i, in, round)
 		i.Next = st.now.Add(watchEvery)
 		st.enter(i, Proposed, "Left to a person. "+why)
 	case guard.Pass:
+	}
+}
+
+// unreadable remembers since when G8's evidence cannot be read: it is that which is bounded, not the incident's age.
+func (st *stepper) unreadable(i *Incident) {
+	missing := slices.ContainsFunc(i.Verdicts, func(v guard.Verdict) bool { return v.Guard == "G8" && v.Reason == guard.ReasonUnreadable })
+	switch {
+	case !missing:
+		i.UnreadableSince = time.Time{}
+	case i.UnreadableSince.IsZero():
+		i.UnreadableSince = st.now
 	}
 }
 
@@ -123,7 +135,6 @@ func (st *stepper) held(i *Incident, v guard.Verdict, why string) {
 
 // refused ends this rung for this incident. A mode is no refusal of the case: the decision was made, and is told.
 func (st *stepper) refused(i *Incident, in guard.Input, v guard.Verdict, why string, round evidence.Round) {
-	i.HeldSince = time.Time{}
 	i.Next = st.now.Add(watchEvery)
 	switch {
 	case v.Guard == "G22":
@@ -190,11 +201,12 @@ func (st *stepper) nextRound(i *Incident, v guard.Verdict) time.Time {
 }
 
 // brake remembers that a storm was seen (G17).
-func (st *stepper) brake(i *Incident, in guard.Input) {
-	round := i.Rounds[len(i.Rounds)-1]
+func (st *stepper) brake(i *Incident, round evidence.Round) {
 	if !round.Sweep.Known() {
 		return
 	}
+	in := st.input(i)
+	in.Rounds = []evidence.Round{round}
 	if why, storm := guard.StormSeen(in); storm {
 		c := st.s.Clusters[i.Cluster]
 		if st.now.Sub(c.Brake) > roundEvery*10 {
@@ -250,6 +262,7 @@ func (st *stepper) explain() {
 			}
 		case leader != nil && leader.ID != i.ExplainedBy && i.current() == nil && len(i.Actions) == 0:
 			i.ExplainedBy = leader.ID
+			i.Asked, i.Next = "", st.now // what was being read for it leads to nothing any more
 			st.enter(i, Waiting, fmt.Sprintf("Explained by the %s fault of %s (%s): that one leads.", leader.Fault, leader.VM.Name, leader.ID))
 		}
 	}

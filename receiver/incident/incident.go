@@ -138,11 +138,26 @@ type Incident struct {
 	HeldSince     time.Time `json:"held_since,omitzero"`
 	StalledSince  time.Time `json:"stalled_since,omitzero"`
 	UnprovenSince time.Time `json:"unproven_since,omitzero"`
-	Acked         bool      `json:"acked,omitempty"`
+	// UnreadableSince is when G8's evidence began to be unreadable, StoppedSince when the service was first seen stopped
+	// cleanly; both are zero while it is otherwise.
+	UnreadableSince time.Time `json:"unreadable_since,omitzero"`
+	StoppedSince    time.Time `json:"stopped_since,omitzero"`
+	Acked           bool      `json:"acked,omitempty"`
 }
 
 // Closed reports whether the incident is over.
 func (i Incident) Closed() bool { return !i.ClosedAt.IsZero() }
+
+// deciding reports whether something is still to come of the incident: its virtual machine is proven again when that is
+// over, for what is healthy looks otherwise meanwhile.
+func (i *Incident) deciding() bool {
+	switch i.Phase {
+	case Open, Confirming, Waiting, Acting, Verifying, Recovering:
+		return true
+	case Refused, Proposed, Healed, Told, Escalated:
+	}
+	return false
+}
 
 // current is the action being carried out: the first that is neither verified, observed nor failed.
 func (i *Incident) current() *Action {

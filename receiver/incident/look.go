@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/hypervigil/hypervigil/receiver/evidence"
+	"github.com/hypervigil/hypervigil/receiver/guard"
 	"github.com/hypervigil/hypervigil/receiver/remedy"
 )
 
@@ -121,8 +122,13 @@ func answering(i *Incident, owner string) []string {
 // looked takes in a round and goes on by what it was asked for.
 func (st *stepper) looked(e Looked) {
 	i, ok := st.incident(e.Incident)
-	if !ok || i.Closed() || i.AskID != e.AskID || i.Asked == "" {
-		return // an answer to a question of an earlier life
+	if !ok || i.Closed() {
+		return
+	}
+	if i.AskID != e.AskID || i.Asked == "" {
+		// Nobody waits for this answer any more. Had it seen a storm, that was one all the same.
+		st.brake(i, e.Round)
+		return
 	}
 	purpose := i.Asked
 	i.Asked = ""
@@ -137,6 +143,14 @@ func (st *stepper) looked(e Looked) {
 	if purpose == Revalidate {
 		st.revalidated(i, round, e.Lab)
 		return
+	}
+	if s := round.Service; s.Known() {
+		switch {
+		case !guard.StoppedCleanly(s.Value):
+			i.StoppedSince = time.Time{}
+		case i.StoppedSince.IsZero():
+			i.StoppedSince = s.At
+		}
 	}
 	kept := i.Rounds[max(0, len(i.Rounds)+1-keepRounds):]
 	i.Rounds = append(slices.Clip(kept), round)

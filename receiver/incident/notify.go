@@ -166,14 +166,17 @@ func (st *stepper) resolved(subject evidence.Subject, a NotifiedAlert) {
 }
 
 func (st *stepper) acknowledged(e Acknowledged) {
-	i, ok := st.incident(e.Incident)
-	if !ok {
-		return
+	if i, ok := st.incident(e.Incident); ok {
+		i.Acked = true
+		st.tell(i, "acknowledged", "by "+e.By)
 	}
-	i.Acked = true
-	st.tell(i, "acknowledged", "by "+e.By)
-	if vm := st.s.VMs[i.VM]; vm.Latched == i.ID {
+	for _, id := range st.s.sortedVMs() {
+		vm := st.s.VMs[id]
+		if vm.Latched != e.Incident {
+			continue
+		}
 		vm.Latched = ""
-		st.setVM(i.VM, vm, true)
+		st.setVM(id, vm, true)
+		st.reconsider(func(i *Incident) bool { return i.VM == id }, "The failure before it was acknowledged; asking again.")
 	}
 }

@@ -36,11 +36,8 @@ func Restore(cfg *config.Config, records []Record, now time.Time) (State, []Effe
 	for _, i := range st.open(every) {
 		st.revive(i, actions)
 	}
-	for id, i := range st.s.Incidents {
-		if i.Closed() && now.Sub(i.ClosedAt) > keepClosed {
-			delete(st.s.Incidents, id)
-		}
-	}
+	st.orphans()
+	st.expire()
 	st.explain()
 	st.store()
 	return st.s, st.effects, nil
@@ -107,6 +104,7 @@ func every(*Incident) bool { return true }
 // revive makes an open incident of an earlier life go on.
 func (st *stepper) revive(i *Incident, actions map[string]Action) {
 	i.Asked, i.Healthy = "", 0
+	i.HeldSince, i.HeldBy = time.Time{}, "" // nobody waited while the receiver was away
 	i.Next = st.now
 	if i.ExplainedBy != "" {
 		if _, ok := st.s.Incidents[i.ExplainedBy]; !ok {

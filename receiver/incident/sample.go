@@ -100,9 +100,9 @@ func (st *stepper) proved(e Proved) {
 	}
 	vm.Proving = false
 	vm.ProvedAt = st.now
-	whole := len(e.Proof.Missing) == 0
-	if whole || vm.Proof.At.IsZero() || len(vm.Proof.Missing) > 0 {
-		if !whole && slices.Equal(vm.Proof.Missing, e.Proof.Missing) {
+	whole := e.Proof.Whole()
+	if whole || len(e.Proof.Differs) > 0 || !vm.Proof.Whole() || !vm.Proof.Binding.Names.Equal(e.Proof.Binding.Names) {
+		if !whole && slices.Equal(vm.Proof.Missing, e.Proof.Missing) && slices.Equal(vm.Proof.Differs, e.Proof.Differs) {
 			st.setVM(e.Proof.VM, vm, false)
 			return
 		}
@@ -112,7 +112,7 @@ func (st *stepper) proved(e Proved) {
 		if whole {
 			st.emit(Note{Message: "binding proven", Keys: []any{"vm", e.Proof.VM.String(), "vm_id", e.Proof.Binding.VMID, "computer", e.Proof.Binding.ComputerName}})
 		} else {
-			st.emit(Note{Message: "binding not proven", Keys: []any{"vm", e.Proof.VM.String(), "missing", e.Proof.Missing[0]}})
+			st.emit(Note{Message: "binding not proven", Keys: []any{"vm", e.Proof.VM.String(), "why", e.Proof.Lacks()[0]}})
 		}
 		return
 	}
@@ -132,7 +132,7 @@ func (st *stepper) due() {
 	}
 	busy := map[evidence.VM]bool{}
 	due := func(i *Incident) bool {
-		busy[i.VM] = true
+		busy[i.VM] = busy[i.VM] || i.deciding()
 		return i.Asked == "" && !i.Next.IsZero() && !st.now.Before(i.Next)
 	}
 	for _, i := range st.open(due) {
@@ -167,7 +167,7 @@ func (s State) proofDue(id evidence.VM) time.Time {
 	switch {
 	case vm.ProvedAt.IsZero():
 		return s.Started
-	case vm.Proof.At.IsZero() || len(vm.Proof.Missing) > 0 || vm.ProvedAt.After(vm.Proof.At.Add(proveAgain)):
+	case !vm.Proof.Whole() || vm.ProvedAt.After(vm.Proof.At.Add(proveAgain)):
 		return vm.ProvedAt.Add(proveRetry)
 	}
 	return vm.ProvedAt.Add(proveAgain)
@@ -189,7 +189,7 @@ func (s State) next() time.Time {
 	busy := map[evidence.VM]bool{}
 	for _, id := range s.opened {
 		i := s.Incidents[id]
-		busy[i.VM] = true
+		busy[i.VM] = busy[i.VM] || i.deciding()
 		if i.Asked == "" {
 			consider(i.Next)
 		}

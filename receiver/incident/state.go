@@ -33,7 +33,7 @@ type State struct {
 type Cluster struct {
 	Samples   int       `json:"-"` // since the start of this process
 	Sampling  bool      `json:"-"`
-	SampledAt time.Time `json:"sampled_at"`
+	SampledAt time.Time `json:"-"` // of this process: its clock may have been set since
 	// Lab is the newest word on whether every node says it is the lab.
 	Lab  evidence.Reading[bool] `json:"-"`
 	Info cluster.Info           `json:"info"`
@@ -135,14 +135,17 @@ func (s State) Ready(now time.Time) (missing []string) {
 	}
 	for _, id := range s.sortedVMs() {
 		vm := s.VMs[id]
-		if _, ok := s.inventory(id); !ok {
+		inventoried, ok := s.inventory(id)
+		if !ok {
 			continue
 		}
 		switch {
 		case vm.Proof.At.IsZero():
 			missing = append(missing, id.String()+": binding not proven yet")
-		case len(vm.Proof.Missing) > 0:
-			missing = append(missing, id.String()+": "+vm.Proof.Missing[0])
+		case !vm.Proof.Whole():
+			missing = append(missing, id.String()+": "+vm.Proof.Lacks()[0])
+		case !vm.Proof.Binding.Names.Equal(evidence.NamesOf(inventoried)):
+			missing = append(missing, id.String()+": binding not proven yet since its configuration changed")
 		}
 	}
 	return missing

@@ -38,8 +38,9 @@ func Step(s State, e Event) (State, []Effect) {
 	case PauseSet:
 		st.paused(e)
 	case Reloaded:
-		st.s = st.s.configured(e.Config)
+		st.configure(e.Config)
 	case Ticked:
+		st.expire()
 	}
 	st.explain()
 	st.due()
@@ -227,6 +228,11 @@ func (st *stepper) enter(i *Incident, p Phase, summary string) {
 	}
 	changed := i.Phase != p
 	i.Phase, i.Summary = p, summary
+	switch p {
+	case Open, Confirming, Waiting:
+	case Refused, Proposed, Acting, Verifying, Recovering, Healed, Told, Escalated:
+		i.HeldSince, i.HeldBy = time.Time{}, "" // the next hold is another one
+	}
 	if !changed {
 		return
 	}

@@ -478,6 +478,8 @@ func (w *world) proof(id evidence.VM) evidence.Proof {
 		return p
 	}
 	p.Binding = evidence.Binding{At: w.now, Group: group(id.Name), VMID: "id-" + m.name, ComputerName: m.name, ProductUUID: m.uuid()}
+	vm := w.cfg.VirtualMachine(clusterName, id.Name)
+	p.Binding.Names = evidence.NamesOf(vm)
 	p.Baseline = map[string]evidence.Baseline{"MSSQLSERVER": {At: w.now, Databases: maps.Clone(m.databases), PID: m.service.ProcessID, Created: m.created}}
 	if m.agent.State == cluster.ServiceRunning {
 		b := p.Baseline["MSSQLSERVER"]

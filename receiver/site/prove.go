@@ -22,7 +22,7 @@ func (s *Site) Prove(ctx context.Context, id evidence.VM) evidence.Proof {
 		return proof
 	}
 	w := &prover{place: p, machine: m, proof: &proof}
-	proof.Binding = evidence.Binding{At: now, Group: m.config.GroupName(), ServerNames: map[string]string{}}
+	proof.Binding = evidence.Binding{At: now, Group: m.config.GroupName(), ServerNames: map[string]string{}, Names: evidence.NamesOf(m.config)}
 	var guest cluster.GuestIdentity
 	var work sync.WaitGroup
 	work.Go(func() { w.hosted(ctx) })
@@ -35,7 +35,7 @@ func (s *Site) Prove(ctx context.Context, id evidence.VM) evidence.Proof {
 	b := &proof.Binding
 	b.ComputerName, b.ProductUUID = guest.ComputerName, guest.ProductUUID
 	if b.BIOSGUID != "" && b.ProductUUID != "" && !cluster.SameMachineID(b.BIOSGUID, b.ProductUUID) {
-		w.missing("the guest at %s is another machine: its product UUID is %s, Hyper-V's BIOSGUID of %s is %s; check guest.address", m.config.Guest.Address, b.ProductUUID, m.config.Name, b.BIOSGUID)
+		w.differs("the guest at %s is another machine: its product UUID is %s, Hyper-V's BIOSGUID of %s is %s; check guest.address", m.config.Guest.Address, b.ProductUUID, m.config.Name, b.BIOSGUID)
 	}
 	w.compareNames()
 	return proof
@@ -56,6 +56,13 @@ func (w *prover) missing(format string, args ...any) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.proof.Missing = append(w.proof.Missing, fmt.Sprintf(format, args...))
+}
+
+// differs notes what contradicts.
+func (w *prover) differs(format string, args ...any) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.proof.Differs = append(w.proof.Differs, fmt.Sprintf(format, args...))
 }
 
 // hosted goes from the group by the VM's id to its owner.
@@ -156,7 +163,7 @@ func (w *prover) compareNames() {
 	computer := w.proof.Binding.ComputerName
 	for _, q := range w.machine.config.SQLServers {
 		if name, ok := w.machines[q.Instance]; ok && computer != "" && !strings.EqualFold(name, computer) {
-			w.missing("SQL Server at %s runs on %q, the guest calls itself %q; check the address of instance %s", q.Address, name, computer, q.Instance)
+			w.differs("SQL Server at %s runs on %q, the guest calls itself %q; check the address of instance %s", q.Address, name, computer, q.Instance)
 		}
 	}
 }

@@ -284,25 +284,26 @@ func TestProof(t *testing.T) {
 func TestProofTellsWhatDiffers(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
-		change func(*config.Config)
-		want   string
+		change  func(*config.Config)
+		want    string
+		differs bool // contradicts, as against cannot be read
 	}{
 		"the guest of another virtual machine": {func(c *config.Config) {
 			a, b := c.VirtualMachine("hv-lab", "SQL01"), c.VirtualMachine("hv-lab", "SQL02")
 			a.Guest.Address, b.Guest.Address = b.Guest.Address, a.Guest.Address
-		}, "another machine"},
+		}, "another machine", true},
 		"the SQL Server of another virtual machine": {func(c *config.Config) {
 			a, b := c.SQLServer("hv-lab", "SQL01", "MSSQLSERVER"), c.SQLServer("hv-lab", "SQL02", "MSSQLSERVER")
 			a.Address, b.Address = b.Address, a.Address
 			// Its certificate would tell too; this is about a name that does not.
 			a.TLS = &config.TLS{CAFile: c.Clusters[0].TLS.CAFile, ServerName: "SQL02"}
-		}, `runs on "SQL02"`},
+		}, `runs on "SQL02"`, true},
 		"a group that does not exist": {func(c *config.Config) {
 			c.VirtualMachine("hv-lab", "SQL01").Group = "nowhere"
-		}, `group "nowhere"`},
+		}, `group "nowhere"`, false},
 		"no guest address": {func(c *config.Config) {
 			c.VirtualMachine("hv-lab", "SQL01").Guest.Address = ""
-		}, "no address of this guest"},
+		}, "no address of this guest", false},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -315,8 +316,12 @@ func TestProofTellsWhatDiffers(t *testing.T) {
 			}
 			defer changed.Close()
 			p := changed.Prove(t.Context(), evidence.VM{Cluster: "hv-lab", Name: "SQL01"})
-			if !slices.ContainsFunc(p.Missing, func(m string) bool { return strings.Contains(m, tt.want) }) {
-				t.Errorf("missing = %q, want one that says %q", p.Missing, tt.want)
+			found := slices.Concat(p.Missing, p.Differs)
+			if !slices.ContainsFunc(found, func(m string) bool { return strings.Contains(m, tt.want) }) {
+				t.Errorf("missing = %q, differs = %q, want one that says %q", p.Missing, p.Differs, tt.want)
+			}
+			if tt.differs != (len(p.Differs) > 0) {
+				t.Errorf("differs = %q, want some: %v", p.Differs, tt.differs)
 			}
 		})
 	}

@@ -458,7 +458,7 @@ func (w *world) proof(id evidence.VM) evidence.Proof {
 	v, guest := w.model.VM(id.Name), w.leads(id.Name)
 	p := evidence.Proof{VM: id, At: w.now, Baseline: map[string]evidence.Baseline{}}
 	missing := func(format string, args ...any) { p.Missing = append(p.Missing, fmt.Sprintf(format, args...)) }
-	p.Binding = evidence.Binding{At: w.now, Group: vm.GroupName(), ServerNames: map[string]string{}}
+	p.Binding = evidence.Binding{At: w.now, Group: vm.GroupName(), ServerNames: map[string]string{}, Names: evidence.NamesOf(vm)}
 	if !w.anyNode() || w.silent(v.Owner) || v.GroupState == cluster.GroupPending {
 		missing("no node tells of the VM")
 	} else {
