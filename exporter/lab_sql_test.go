@@ -103,3 +103,30 @@ func TestDiagnosticsOfTheLab(t *testing.T) {
 	all = until(`mssql_health_level{} 0`)
 	wantSeries(t, all, `probe_success{} 1`, `mssql_server_diagnostics_state{component="query_processing",state="clean"} 1`)
 }
+
+// TestPerformanceOfTheLab asks an instance of the lab what keeps it busy, and again when it is hung.
+func TestPerformanceOfTheLab(t *testing.T) {
+	t.Parallel()
+	s := serve(t, still(nil), lab.ConfigOptions{})
+	const module, target = "mssql_performance", "hv-lab/SQL01/MSSQLSERVER"
+	all, _ := s.scrape(t, module, target, 30)
+	wantSeries(t, all,
+		`probe_success{} 1`, `mssql_buffer_cache_hit_ratio{} 0.995`, `mssql_scheduler_workers_limit{} 512`, `mssql_scheduler_workers{} 48`,
+		`mssql_tempdb_space_bytes{use="free"} 1.00663296e+08`, `mssql_blocked_requests{} 0`, `mssql_oldest_open_transaction_seconds{} 0`,
+	)
+	for _, name := range []string{"mssql_batch_requests_total", "mssql_wait_seconds_total", "mssql_file_read_stall_seconds_total"} {
+		if len(all[name]) == 0 {
+			t.Errorf("no %s", name)
+		}
+	}
+	if _, err := s.lab.Inject(model.Request{Fault: model.SQLHang, VM: "SQL01"}); err != nil {
+		t.Fatal(err)
+	}
+	all, _ = s.scrape(t, module, target, 1)
+	wantSeries(t, all, `probe_success{} 0`, `probe_failure_reason{collector="performance",reason="tls_timeout"} 1`, `probe_failure_reason{collector="sessions",reason="tls_timeout"} 1`)
+	for name := range all {
+		if strings.HasPrefix(name, "mssql_") {
+			t.Errorf("%s is told of an instance that hangs", name)
+		}
+	}
+}

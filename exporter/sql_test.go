@@ -15,3 +15,13 @@ func (p *peer) DatabaseReport(context.Context) (sqlhealth.DatabaseReport, []*sql
 func (p *peer) Health(context.Context) sqlhealth.Health {
 	return sqlhealth.Health{Known: true}
 }
+
+// PerformanceReport is of an instance that has done nothing.
+func (p *peer) PerformanceReport(context.Context) (sqlhealth.PerformanceReport, []*sqlhealth.Failure) {
+	return sqlhealth.PerformanceReport{}, nil
+}
+
+// SessionReport is of an instance without sessions.
+func (p *peer) SessionReport(context.Context) (sqlhealth.SessionReport, []*sqlhealth.Failure) {
+	return sqlhealth.SessionReport{Blocked: &sqlhealth.Blocked{}, Transactions: &sqlhealth.Transactions{}}, nil
+}

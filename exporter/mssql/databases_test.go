@@ -28,15 +28,25 @@ func collect(t *testing.T, s Source, name string) probe.Result {
 // reports is an instance with fixed answers.
 type reports struct {
 	fake
-	databases sqlhealth.DatabaseReport
-	failures  []*sqlhealth.Failure
-	health    sqlhealth.Health
+	databases   sqlhealth.DatabaseReport
+	performance sqlhealth.PerformanceReport
+	sessions    sqlhealth.SessionReport
+	failures    []*sqlhealth.Failure
+	health      sqlhealth.Health
 }
 
 var _ Source = reports{}
 
 func (r reports) DatabaseReport(context.Context) (sqlhealth.DatabaseReport, []*sqlhealth.Failure) {
 	return r.databases, r.failures
+}
+
+func (r reports) PerformanceReport(context.Context) (sqlhealth.PerformanceReport, []*sqlhealth.Failure) {
+	return r.performance, r.failures
+}
+
+func (r reports) SessionReport(context.Context) (sqlhealth.SessionReport, []*sqlhealth.Failure) {
+	return r.sessions, r.failures
 }
 
 func (r reports) Health(context.Context) sqlhealth.Health { return r.health }

@@ -1,5 +1,6 @@
 // Package mssql probes one instance of SQL Server: can a client log in and ask it something and how long does that
-// take, what does it say of its own health, and how do its databases stand.
+// take, what does it say of its own health, how do its databases stand,
+// and what keeps it busy.
 //
 //	collectors := mssql.Collectors(mssql.Options{Source: prober, Cluster: "hv-cl1", VM: "SQL01", Instance: "MSSQLSERVER"})
 package mssql
@@ -24,6 +25,10 @@ type Source interface {
 	Availability(ctx context.Context) sqlhealth.Availability
 	// DatabaseReport logs in anew and asks for what there is to know of the databases.
 	DatabaseReport(ctx context.Context) (sqlhealth.DatabaseReport, []*sqlhealth.Failure)
+	// PerformanceReport logs in anew and asks what was done since the start and what is held now.
+	PerformanceReport(ctx context.Context) (sqlhealth.PerformanceReport, []*sqlhealth.Failure)
+	// SessionReport logs in anew and asks what the sessions do to each other.
+	SessionReport(ctx context.Context) (sqlhealth.SessionReport, []*sqlhealth.Failure)
 	// Health says how the instance does by its own word, which it gives all the time.
 	Health(ctx context.Context) sqlhealth.Health
 }
@@ -42,7 +47,9 @@ func Labels(cluster, vm, instance string) prometheus.Labels {
 // Collectors returns the instance's collectors.
 func Collectors(o Options) []probe.Collector {
 	d := probe.NewDescs(Labels(o.Cluster, o.VM, o.Instance))
-	return []probe.Collector{availabilityCollector(o, d), diagnosticsCollector(o, d), databasesCollector(o, d)}
+	return []probe.Collector{
+		availabilityCollector(o, d), diagnosticsCollector(o, d), databasesCollector(o, d), performanceCollector(o, d), sessionsCollector(o, d),
+	}
 }
 
 // Instance is a Source: a prober and a stream of one instance.

@@ -26,6 +26,14 @@ func (fake) DatabaseReport(context.Context) (sqlhealth.DatabaseReport, []*sqlhea
 	return sqlhealth.DatabaseReport{}, nil
 }
 
+func (fake) PerformanceReport(context.Context) (sqlhealth.PerformanceReport, []*sqlhealth.Failure) {
+	return sqlhealth.PerformanceReport{}, nil
+}
+
+func (fake) SessionReport(context.Context) (sqlhealth.SessionReport, []*sqlhealth.Failure) {
+	return sqlhealth.SessionReport{}, nil
+}
+
 func (fake) Health(context.Context) sqlhealth.Health { return sqlhealth.Health{} }
 
 func TestGolden(t *testing.T) {

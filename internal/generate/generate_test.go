@@ -239,10 +239,10 @@ func TestEveryModuleIsScrapedAtItsOwnPace(t *testing.T) {
 	type pace struct{ Every, Timeout string }
 	for speed, want := range map[rules.Speed]map[string]pace{
 		rules.Standard: {
-			"mssql_availability": {"5s", "1s"}, "mssql_diagnostics": {"15s", "5s"}, "mssql_databases": {"1m", "21s"}, "mssql_slow": {"15s", "4s"}, "hyperv": {"15s", "5s"}, "hyperv_performance": {"1m", "21s"}, "hyperv_events": {"1m", "21s"}, "wsfc": {"15s", "5s"}, "wsfc_owners": {"1m", "21s"}, "application": {"30s", "5s"}, "guest": {"30s", "5s"}, "guest_performance": {"1m", "21s"}, "guest_events": {"1m", "21s"},
+			"mssql_availability": {"5s", "1s"}, "mssql_diagnostics": {"15s", "5s"}, "mssql_databases": {"1m", "21s"}, "mssql_performance": {"1m", "21s"}, "mssql_slow": {"15s", "4s"}, "hyperv": {"15s", "5s"}, "hyperv_performance": {"1m", "21s"}, "hyperv_events": {"1m", "21s"}, "wsfc": {"15s", "5s"}, "wsfc_owners": {"1m", "21s"}, "application": {"30s", "5s"}, "guest": {"30s", "5s"}, "guest_performance": {"1m", "21s"}, "guest_events": {"1m", "21s"},
 		},
 		rules.Fast: {
-			"mssql_availability": {"1s", "1s"}, "mssql_diagnostics": {"5s", "5s"}, "mssql_databases": {"1m", "21s"}, "mssql_slow": {"5s", "4s"}, "hyperv": {"5s", "5s"}, "hyperv_performance": {"1m", "21s"}, "hyperv_events": {"1m", "21s"}, "wsfc": {"5s", "5s"}, "wsfc_owners": {"1m", "21s"}, "application": {"15s", "5s"}, "guest": {"15s", "5s"}, "guest_performance": {"1m", "21s"}, "guest_events": {"1m", "21s"},
+			"mssql_availability": {"1s", "1s"}, "mssql_diagnostics": {"5s", "5s"}, "mssql_databases": {"1m", "21s"}, "mssql_performance": {"1m", "21s"}, "mssql_slow": {"5s", "4s"}, "hyperv": {"5s", "5s"}, "hyperv_performance": {"1m", "21s"}, "hyperv_events": {"1m", "21s"}, "wsfc": {"5s", "5s"}, "wsfc_owners": {"1m", "21s"}, "application": {"15s", "5s"}, "guest": {"15s", "5s"}, "guest_performance": {"1m", "21s"}, "guest_events": {"1m", "21s"},
 		},
 	} {
 		out, err := Prometheus(load(t, example), Options{Speed: speed})

@@ -27,7 +27,8 @@ type Stream struct {
 	closed bool
 	run    *run // the present attempt, or the last one; nil while the stream is closed
 	last   Set
-	asked  time.Time       // the last Health
+	users  int             // callers of Health that have not returned
+	asked  time.Time       // when the last of them came or went
 	gaps   []time.Duration // between the last ones
 	idle   *time.Timer     // closes the stream
 	// owing is since when SQL Server owes a set: when the stream was opened, or when something other than its silence
@@ -106,6 +107,7 @@ func (s *Stream) Health(ctx context.Context) Health {
 	if r == nil {
 		return Health{Err: &Error{Target: s.prober.address, Reason: dial.Other, text: errClosed.Error()}}
 	}
+	defer s.release()
 	var patience <-chan time.Time
 	if deadline, ok := ctx.Deadline(); ok {
 		timer := time.NewTimer(time.Until(deadline) / 2)
@@ -128,18 +130,14 @@ func (s *Stream) use() *run {
 		return nil
 	}
 	now := time.Now()
-	if !s.asked.IsZero() {
+	if !s.asked.IsZero() && s.users == 0 {
 		s.gaps = append(s.gaps, min(max(now.Sub(s.asked), s.least), maxGap))
 		if len(s.gaps) > missed {
 			s.gaps = s.gaps[1:]
 		}
 	}
 	s.asked = now
-	if s.idle == nil {
-		s.idle = time.AfterFunc(s.patience(), s.abandon)
-	} else {
-		s.idle.Reset(s.patience())
-	}
+	s.users++
 	switch {
 	case s.run == nil:
 		s.owing, s.accepting = now, time.Time{}
@@ -151,6 +149,21 @@ func (s *Stream) use() *run {
 	s.run = r
 	s.running.Go(func() { s.serve(ctx, r) })
 	return r
+}
+
+// release notes that a caller is served. From now on somebody may be missed.
+func (s *Stream) release() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.users--
+	s.asked = time.Now()
+	switch {
+	case s.closed:
+	case s.idle == nil:
+		s.idle = time.AfterFunc(s.patience(), s.abandon)
+	default:
+		s.idle.Reset(s.patience())
+	}
 }
 
 // patience is how long nobody may ask. Of several who ask in turn the largest gap counts, so that two scrapes that
@@ -170,7 +183,7 @@ func (s *Stream) patience() time.Duration {
 func (s *Stream) abandon() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.run == nil || time.Since(s.asked) < s.patience() { // somebody came in between
+	if s.run == nil || s.users > 0 || time.Since(s.asked) < s.patience() { // somebody came in between
 		return
 	}
 	s.run.cancel(nil)

@@ -22,7 +22,7 @@ import (
 func stream(t *testing.T, p *Prober, timeout time.Duration) *Stream {
 	t.Helper()
 	s := NewStream(p, 0)
-	s.timeout, s.every, s.least = timeout, timeout/3, time.Millisecond
+	s.timeout, s.every = timeout, timeout/3
 	t.Cleanup(func() {
 		if err := s.Close(); err != nil {
 			t.Error(err)
@@ -229,7 +229,12 @@ func TestStreamOpensNoSecondConnection(t *testing.T) {
 	s := stream(t, start(t, server{listener: l}).prober(t, config.Strict), time.Minute)
 	var all sync.WaitGroup
 	for range 20 {
-		all.Go(func() { s.Health(within(t, 10*time.Second)) })
+		all.Go(func() {
+			h := s.Health(within(t, 10*time.Second))
+			if v := verdict(h); v != "level 0, fresh true" {
+				t.Errorf("verdict = %q (%v)", v, h.Err)
+			}
+		})
 	}
 	all.Wait()
 	if n := l.kill(); n != 1 {
@@ -251,6 +256,7 @@ func TestStreamIsClosedWhenNobodyAsks(t *testing.T) {
 		return tdsserver.Response{Results: []tdsserver.Result{first}}
 	}}
 	s := stream(t, start(t, server{handler: h}).prober(t, config.Strict), time.Minute)
+	s.least = time.Millisecond
 	const gap = 40 * time.Millisecond
 	for range 2 {
 		for range 4 {
@@ -261,8 +267,8 @@ func TestStreamIsClosedWhenNobodyAsks(t *testing.T) {
 		}
 		last := time.Now().Add(-gap)
 		<-over
-		if after := time.Since(last); after < missed*gap {
-			t.Errorf("closed %v after the last call, want %v at least", after, missed*gap)
+		if after := time.Since(last); after < (missed-1)*gap {
+			t.Errorf("closed %v after the last call, want %v", after, missed*gap)
 		}
 	}
 }

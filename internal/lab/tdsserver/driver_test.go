@@ -141,8 +141,12 @@ func TestTypes(t *testing.T) {
 	big1, _ := new(big.Rat).SetString("-12345678901234567890.5")
 	values := []any{
 		int64(255), int64(-32768), int64(-2147483648), int64(9223372036854775807), true, float64(1.5), float64(-2.25),
-		"Ärger 😀", strings.Repeat("x", 9000), []byte{1, 2}, []byte{}, at, at, at, at, at.In(time.FixedZone("", 19800)), big1,
-		new(big.Rat).SetInt64(-99999), UUID{0x0e, 0x98, 0x4c, 0x1a, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12},
+		"Ärger 😀", strings.Repeat("x", 9000),
+		[]byte{1, 2},
+		[]byte{},
+		at, at, at, at, at.In(time.FixedZone("", 19800)), big1,
+		new(big.Rat).SetInt64(-99999),
+		UUID{0x0e, 0x98, 0x4c, 0x1a, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12},
 		int64(3), int64(1) << 40, "Enterprise", true, 0.5,
 	}
 	null := make([]any, len(types))
@@ -197,15 +201,25 @@ func TestParameters(t *testing.T) {
 	}}})
 	db := open(t, addr, "encrypt=disable", nil)
 	args := []any{
-		int64(-5), int32(7), int16(-3), byte(200), true, 2.5, float32(0.5), "text", strings.Repeat("y", 5000), []byte{0, 1, 2}, at,
-		mssql.VarChar("narrow"), mssql.UniqueIdentifier{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16}, nil, sql.NullString{}, mssql.DateTime1(at),
+		int64(-5), int32(7), int16(-3), byte(200), true, 2.5, float32(0.5), "text", strings.Repeat("y", 5000),
+		[]byte{0, 1, 2},
+		at,
+		mssql.VarChar("narrow"),
+		mssql.UniqueIdentifier{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16},
+		nil,
+		sql.NullString{},
+		mssql.DateTime1(at),
 	}
 	if _, err := db.ExecContext(t.Context(), "update nothing set x = @p1", args...); err != nil {
 		t.Fatal(err)
 	}
 	want := []any{
-		int64(-5), int64(7), int64(-3), int64(200), true, 2.5, 0.5, "text", strings.Repeat("y", 5000), []byte{0, 1, 2}, at,
-		"narrow", UUID{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16}, nil, nil, time.Date(2026, 2, 28, 23, 59, 58, 987_000_000, time.UTC),
+		int64(-5), int64(7), int64(-3), int64(200), true, 2.5, 0.5, "text", strings.Repeat("y", 5000),
+		[]byte{0, 1, 2},
+		at,
+		"narrow",
+		UUID{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16},
+		nil, nil, time.Date(2026, 2, 28, 23, 59, 58, 987_000_000, time.UTC),
 	}
 	if got.Text != "update nothing set x = @p1" || got.Procedure != "" || len(got.Params) != len(want) {
 		t.Fatalf("got text %q, procedure %q, %d parameters", got.Text, got.Procedure, len(got.Params))
