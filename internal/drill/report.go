@@ -94,6 +94,10 @@ func (t Trial) Compare(w io.Writer, given []string) {
 	fmt.Fprintf(tw, "  detection to recovery\t%s\t%s\t\n", seconds(t.recovery()), paperRecovery)
 	fmt.Fprintf(tw, "  SQL Server down\t%s\t%s\t%s\n", seconds(t.SQLDownSeconds), paperDown, paperGuestDown)
 	tw.Flush()
+	if n := t.FailoversByCluster + t.FailoversCommanded; n > 0 {
+		fmt.Fprintf(w, "Failovers: %d by the cluster, %d commanded. In 2010 a host without power led to two: the cluster's own, and a commanded\none that did not succeed.\n",
+			t.FailoversByCluster, t.FailoversCommanded)
+	}
 	fmt.Fprintln(w, "Detection and decision are real time; the lab is a simulation, and these of its durations are given parameters:")
 	for _, g := range given {
 		fmt.Fprintln(w, "  -", g)

@@ -85,6 +85,14 @@ func TestTheComparisonNamesWhatWasGiven(t *testing.T) {
 			t.Errorf("no %q in\n%s", want, out.String())
 		}
 	}
+	if strings.Contains(out.String(), "Failovers") {
+		t.Errorf("failovers are told where there were none:\n%s", out.String())
+	}
+	out.Reset()
+	drill.Trial{FailoversByCluster: 1}.Compare(&out, nil)
+	if !strings.Contains(out.String(), "Failovers: 1 by the cluster, 0 commanded. In 2010") {
+		t.Errorf("the failover is not told:\n%s", out.String())
+	}
 	out.Reset()
 	drill.Trial{DetectionSeconds: &detection}.Compare(&out, nil)
 	if !strings.Contains(out.String(), "SQL Server down        -") {
