@@ -106,6 +106,16 @@ func TestConditions(t *testing.T) {
 	all, _ := s.scrape(t, "application", "hv-lab/SQL04", 1)
 	want("an application in a guest that hangs", append(present(all, "hyperv_guest_application_tcp_state"), all["hyperv_guest_application_http_up"]...),
 		`hyperv_guest_application_tcp_state{state="connected",vm="SQL04"} 1`, `{cluster="hv-lab",vm="SQL04"} 0`)
+	want("the uplinks", look("hyperv", "hv-lab/HV1", "hyperv_host_adapter_media_state", "hyperv_host_adapter_bound"),
+		`hyperv_host_adapter_bound{adapter="Ethernet 2",node="HV1"} 1`,
+		`hyperv_host_adapter_media_state{adapter="Ethernet 1",node="HV1",state="connected"} 1`,
+		`hyperv_host_adapter_media_state{adapter="Ethernet 2",node="HV1",state="connected"} 1`)
+	if _, err := s.lab.Inject(model.Request{Fault: model.LANBoard, Node: "HV1"}); err != nil {
+		t.Fatal(err)
+	}
+	want("the uplinks without the cable", look("hyperv", "hv-lab/HV1", "hyperv_host_adapter_media_state"),
+		`hyperv_host_adapter_media_state{adapter="Ethernet 1",node="HV1",state="connected"} 1`,
+		`hyperv_host_adapter_media_state{adapter="Ethernet 2",node="HV1",state="disconnected"} 1`)
 	want("owners", look("wsfc_owners", "hv-lab", "wsfc_group_preferred_owner"),
 		`wsfc_group_preferred_owner{group="SQL01",node="HV1",order="1",vm="SQL01"} 1`,
 		`wsfc_group_preferred_owner{group="SQL01",node="HV2",order="2",vm="SQL01"} 1`)

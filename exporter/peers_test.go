@@ -44,6 +44,8 @@ func (p *peer) Settings(context.Context) ([]cluster.VMSettings, error) { return 
 
 func (p *peer) Replications(context.Context) ([]cluster.Replication, error) { return nil, nil }
 
+func (p *peer) Uplinks(context.Context) ([]cluster.Uplink, error) { return nil, nil }
+
 func (p *peer) MemoryBalance(context.Context) (cluster.MemoryBalance, error) {
 	return cluster.MemoryBalance{}, nil
 }

@@ -6,7 +6,7 @@
 // known by its vm_id, and of its states only the codes are exported. Where two machines on the host bear an inventory
 // name, neither is taken for it. Two hosts report the same virtual machine during a migration.
 //
-// The collectors namespaces, host, services, vms, settings and replication are what decisions rest on. Performance
+// The collectors namespaces, host, services, vms, settings, replication and uplinks are what decisions rest on. Performance
 // counters (memory, processors, storage, adapters) and the event log (events) may take seconds, and stand in modules of
 // their own. The events that were counted stay in the collectors that Collectors returned.
 package hyperv
@@ -31,6 +31,7 @@ type Source interface {
 	serviceSource
 	settingsSource
 	replicationSource
+	uplinkSource
 	counterSource
 	eventlog.Source
 }
@@ -52,7 +53,7 @@ func Collectors(o Options) []probe.Collector {
 	d := probe.NewDescs(Labels(o.Cluster.Name, o.Node))
 	c := newCounters(o, d)
 	return []probe.Collector{
-		namespacesCollector(o, d), hostCollector(o, d), servicesCollector(o, d), vmsCollector(o, d), settingsCollector(o, d), replicationCollector(o, d),
+		namespacesCollector(o, d), hostCollector(o, d), servicesCollector(o, d), vmsCollector(o, d), settingsCollector(o, d), replicationCollector(o, d), uplinksCollector(o, d),
 		c.memory(), c.processors(), c.storage(), c.adapters(), eventsCollector(o, d),
 	}
 }

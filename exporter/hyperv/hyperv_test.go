@@ -29,6 +29,7 @@ type fake struct {
 	services     []cluster.Service
 	settings     []cluster.VMSettings
 	replications []cluster.Replication
+	uplinks      []cluster.Uplink
 	memory       cluster.MemoryBalance
 	processors   cluster.ProcessorTime
 	devices      []cluster.StorageDevice
@@ -53,6 +54,8 @@ func (f fake) Settings(context.Context) ([]cluster.VMSettings, error) { return f
 func (f fake) Replications(context.Context) ([]cluster.Replication, error) {
 	return f.replications, f.err
 }
+
+func (f fake) Uplinks(context.Context) ([]cluster.Uplink, error) { return f.uplinks, f.err }
 
 func (f fake) MemoryBalance(context.Context) (cluster.MemoryBalance, error) { return f.memory, f.err }
 
@@ -117,6 +120,12 @@ func healthy() fake {
 			{VMID: "11111111-aaaa-0000-0000-000000000001", VMName: "SQL01-Production", Relationship: "1", State: 99, Health: 9},
 			{VMID: "33333333-aaaa-0000-0000-000000000003", VMName: "somebody else's", Relationship: "0", State: 8, Health: 3},
 		},
+		uplinks: []cluster.Uplink{
+			{Name: "Ethernet 1", Media: cluster.MediaConnected, Bound: value(false)},
+			{Name: "Ethernet 2", Media: cluster.MediaDisconnected, Bound: value(true)},
+			{Name: "Ethernet 3"},
+			{Name: "Ethernet 4", Media: 9},
+		},
 		memory:     cluster.MemoryBalance{Available: 32 << 30, Pressure: 85},
 		processors: cluster.ProcessorTime{Guest: 10, GuestBase: 100, Hypervisor: 2, HypervisorBase: 100, Idle: 88, IdleBase: 100, Total: 12, TotalBase: 100},
 		devices:    []cluster.StorageDevice{{Name: "C:-ClusterStorage-Volume1-SQL01.vhdx", Errors: 3, Queue: 4}},
@@ -173,6 +182,8 @@ func TestGolden(t *testing.T) {
 		{"settings_silent", "settings", silent, true},
 		{"replication", "replication", healthy(), false},
 		{"replication_silent", "replication", silent, true},
+		{"uplinks", "uplinks", healthy(), false},
+		{"uplinks_silent", "uplinks", silent, true},
 		{"memory", "memory", healthy(), false},
 		{"memory_static", "memory", static, false},
 		{"memory_unsupported", "memory", unsupported, false},

@@ -147,7 +147,7 @@ func (p Prober) Collectors() []string {
 		return []string{"availability", "diagnostics", "databases", "performance", "sessions"}
 	case ProberHyperV:
 		return []string{
-			"namespaces", "host", "services", "vms", "settings", "replication", "memory", "processors", "storage", "adapters", "events",
+			"namespaces", "host", "services", "vms", "settings", "replication", "uplinks", "memory", "processors", "storage", "adapters", "events",
 		}
 	case ProberWSFC:
 		return []string{"cluster", "views", "networks", "volumes", "witness", "owners"}

@@ -33,6 +33,7 @@ func hypervTables(node string) map[string]table {
 			return []wsmanserver.Instance{instance("Msvm_VirtualSystemManagementService", []string{"CreationClassName", "Name"},
 				"Name", "vmms", "CreationClassName", "Msvm_VirtualSystemManagementService", "SystemName", node, "Started", true, "Status", "OK")}
 		},
+		"msvm_externalethernetport":             func(m *model.Model) []wsmanserver.Instance { return externalPorts(m, node) },
 		"msvm_syntheticethernetportsettingdata": own(adapter),
 		"msvm_replicationrelationship":          func(*model.Model) []wsmanserver.Instance { return nil }, // nothing is replicated
 	}
