@@ -56,7 +56,7 @@ func (f *fakeSite) Prove(ctx context.Context, _ evidence.VM) evidence.Proof {
 
 func (f *fakeSite) Do(ctx context.Context, _ remedy.Command) remedy.Result {
 	f.called(ctx, "do")
-	return remedy.Result{Sent: true, Answered: ctx.Err() == nil}
+	return remedy.Result{Sent: true, Answered: ctx.Err() == nil, Unknown: ctx.Err() != nil}
 }
 
 func (f *fakeSite) IsLab(context.Context, string) (bool, error) { return true, nil }

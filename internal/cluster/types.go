@@ -330,6 +330,7 @@ type ServiceCode uint32
 const (
 	ServiceSuccess           ServiceCode = 0
 	ServiceDependentsRunning ServiceCode = 3
+	ServiceNotActive         ServiceCode = 6 // the service has not been started
 	ServiceRequestTimeout    ServiceCode = 7
 	ServiceUnknownFailure    ServiceCode = 8
 	ServiceAlreadyRunning    ServiceCode = 10

@@ -386,7 +386,7 @@ func TestRevalidate(t *testing.T) {
 		{"the group is pending", start, "HV1", groups(func(g *cluster.Group) { g.State = cluster.GroupPending }), guard.Hold, "group_state"},
 		{"the lab is no lab any more", start, "HV1", func(in *guard.Input) { in.Lab = false }, guard.Refuse, "mode_act_lab_only"},
 		{"the process of the plan", kill, "HV1", latest(func(r *evidence.Round) { r.Process = known(cluster.Process{ID: 7, Created: kill.Created}) }), guard.Pass, ""},
-		{"a process with the same PID and another birth", kill, "HV1", latest(func(r *evidence.Round) { r.Process = known(cluster.Process{ID: 7, Created: now}) }), guard.Refuse, "other_process"},
+		{"a process with the same PID and another birth", kill, "HV1", latest(func(r *evidence.Round) { r.Process = known(cluster.Process{ID: 7, Created: now}) }), guard.Refuse, "gone"},
 		{"a method nobody knows", remedy.Command{Method: "Msvm_ComputerSystem.Format"}, "HV1", func(*guard.Input) {}, guard.Refuse, "unknown_method"},
 	}
 	for _, tt := range tests {

@@ -191,17 +191,29 @@ func (in Input) cutOff(r evidence.Round) Verdict {
 // hostDown: the owner does not answer and the other nodes call it Down, or hold its groups as unmonitored.
 func (in Input) hostDown(r evidence.Round) Verdict {
 	owner, others := "", 0
+	lost := false
 	for _, v := range r.KnownViews() {
 		others++
-		if g, ok := v.Value.Group(in.Group); ok {
-			owner = g.Owner
+		g, ok := v.Value.Group(in.Group)
+		if !ok {
+			continue
 		}
+		owner = g.Owner
+		n, ok := v.Value.Node(owner)
+		lost = lost || g.Status&cluster.GroupUnmonitored != 0 || g.State == cluster.GroupFailed || ok && n.State == cluster.NodeDown
 	}
-	if others == 0 {
+	own, asked := r.Views[owner]
+	switch {
+	case others == 0:
 		return in.unreadable("no node shows the cluster")
-	}
-	if v, ok := r.Views[owner]; ok && v.Known() {
+	case owner == "":
+		return in.unreadable("no node shows who owns group " + in.Group)
+	case asked && own.Known():
 		return hold("owner_answers", in.soon(), "owner %s answers", owner)
+	case asked && !silence(own.Failure):
+		return in.unreadable("owner " + owner + " could not be asked: " + string(own.Failure) + " " + own.Detail)
+	case !lost:
+		return hold("owner_up", in.soon(), "the other nodes do not call owner %s down", owner)
 	}
 	return pass("owner %s does not answer; %s", owner, plural(others, "other node")+" answered")
 }

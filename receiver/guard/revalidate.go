@@ -19,6 +19,20 @@ func Revalidate(in Input, cmd remedy.Command, owner string) Verdict {
 	return mutated(v)
 }
 
+// Forbidden asks again, right before the first command of a rung, what people may have said since the plan was made: a
+// pause, a mode, the never-touch list. A rung of which a command has left is gone on with.
+func Forbidden(in Input) (Verdict, bool) {
+	for _, g := range All() {
+		if g.ID != "G21" && g.ID != "G22" && g.ID != "G18" {
+			continue
+		}
+		if v := g.ask(in); v.Outcome != Pass {
+			return v, true
+		}
+	}
+	return Verdict{}, false
+}
+
 func (in Input) revalidate(cmd remedy.Command, owner string) Verdict {
 	round, ok := in.last()
 	if !ok {
@@ -42,7 +56,10 @@ func (in Input) revalidate(cmd remedy.Command, owner string) Verdict {
 		seen = true
 		const busy = cluster.GroupLocked | cluster.GroupWaitingInQueueForMove | cluster.GroupWaitingToStart | cluster.GroupUnmonitored
 		n, known := view.Value.Node(g.Owner)
+		current, needed := view.Value.Votes()
 		switch {
+		case current < needed:
+			return hold("no_quorum", in.soon(), "%d of %d needed votes are present now, says %s", current, needed, view.Value.By)
 		case g.Owner != owner:
 			return refuse("moved", "the owner is %s now; the plan was made for %s", g.Owner, owner)
 		case g.State != cluster.GroupOnline:
@@ -69,12 +86,14 @@ func (in Input) revalidate(cmd remedy.Command, owner string) Verdict {
 		return pass("owner %s, group online, VM running, read %s before", owner, in.Now.Sub(Oldest(round)).Round(time.Millisecond))
 	case remedy.TerminateProcess:
 		switch p := round.Process; {
+		case round.Login.Known() && round.Login.Value.Up:
+			return refuse("login", "vetoed: SQL Server logs in again")
+		case !round.Login.Known():
+			return hold("unreadable", in.soon(), "SQL Server could not be tried again: %s", round.Login.Failure)
 		case !p.Known():
 			return hold("unreadable", in.soon(), "process %d could not be read again", cmd.PID)
 		case p.Value.ID != cmd.PID || !p.Value.Created.Equal(cmd.Created):
-			return refuse("other_process", "process %d of %s is not there any more", cmd.PID, cmd.Created.Format(time.RFC3339Nano))
-		case round.Login.Known() && round.Login.Value.Up:
-			return refuse("login", "vetoed: SQL Server logs in again")
+			return refuse("gone", "process %d of %s is not there any more", cmd.PID, cmd.Created.Format(time.RFC3339Nano))
 		}
 		return pass("process %d is the one of the plan, read %s before", cmd.PID, in.Now.Sub(Oldest(round)).Round(time.Millisecond))
 	}
@@ -100,7 +119,12 @@ func (in Input) startable(round evidence.Round, cmd remedy.Command) Verdict {
 	if !service.Known() {
 		return hold("unreadable", in.soon(), "%s could not be read again: %s", cmd.Service, service.Failure)
 	}
-	if service.Value.State != cluster.ServiceStopped {
+	switch service.Value.State {
+	case cluster.ServiceStopped:
+	case cluster.ServiceStopPending:
+		return hold("stop_pending", in.soon(), "%s is still stopping", cmd.Service)
+	case cluster.ServiceRunning, cluster.ServiceStartPending, cluster.ServiceContinuePending, cluster.ServicePausePending,
+		cluster.ServicePaused, cluster.ServiceUnknown:
 		return refuse("not_stopped", "%s is %q now: somebody started it", cmd.Service, service.Value.State)
 	}
 	return pass("%s is stopped, owner unchanged, read %s before", cmd.Service, in.Now.Sub(Oldest(round)).Round(time.Millisecond))
@@ -119,5 +143,6 @@ func Oldest(r evidence.Round) time.Time {
 	}
 	consider(r.Service.At)
 	consider(r.Process.At)
+	consider(r.Login.At)
 	return oldest
 }

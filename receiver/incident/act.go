@@ -70,7 +70,7 @@ func actionKey(i *Incident, a *Action) string {
 // claim takes the next planned action: its key is made, which only one can do, once. The re-validation follows.
 func (st *stepper) claim(i *Incident) {
 	a := i.current()
-	if a == nil || a.State != Planned || i.Phase != Acting {
+	if a == nil || a.State != Planned || i.Phase != Acting || st.late(i, a) {
 		return
 	}
 	a.State, a.Claimed = Claimed, st.now
@@ -96,12 +96,18 @@ func (st *stepper) claimLost(e ClaimLost) {
 // revalidated judges the read made right before a command (G9), and sends it.
 func (st *stepper) revalidated(i *Incident, round evidence.Round, lab evidence.Reading[bool]) {
 	a := i.current()
-	if a == nil || a.State != Claimed {
+	if a == nil || a.State != Claimed || st.late(i, a) {
 		return
 	}
 	in := st.input(i)
 	in.Rounds = []evidence.Round{round}
 	in.Lab = lab.Known() && lab.Value
+	if !i.begun() {
+		if v, no := guard.Forbidden(in); no {
+			st.abandon(i, v.Guard+" "+v.Name+": "+v.Detail)
+			return
+		}
+	}
 	v := guard.Revalidate(in, a.Command, a.Owner)
 	i.Verdicts = append(without(i.Verdicts, "G9"), v)
 	switch v.Outcome {
@@ -125,9 +131,9 @@ func (st *stepper) revalidated(i *Incident, round evidence.Round, lab evidence.R
 	case guard.Refuse, guard.Propose:
 		st.emit(Refusal{Guard: v.Guard, Outcome: string(v.Outcome), Reason: v.Reason})
 		st.tell(i, "not sent", v.Detail)
-		if v.Reason == "not_stopped" || v.Reason == "login" {
-			// Somebody started it meanwhile, or the hang is over: the work is done, by whomever. What follows brings
-			// back what was stopped for it.
+		if v.Reason == "not_stopped" || v.Reason == "login" || v.Reason == "gone" {
+			// Somebody started it meanwhile, the hang is over, or the process has ended by itself: the work is done, by
+			// whomever. What follows brings back what was stopped for it.
 			a.State, a.Ended, a.Why = Verified, st.now, "not sent: "+v.Detail
 			st.emit(Put{Key: actionKey(i, a), Value: *a})
 			st.proceed(i)
@@ -169,6 +175,11 @@ func (st *stepper) commanded(e Commanded) {
 		a.State = Claimed
 		i.Next = st.now.Add(awaitEvery)
 		st.tell(i, "not sent", r.Failure+" "+r.Detail)
+	case !r.Answered && !r.Unknown:
+		// The server itself said that it did not do it.
+		cause, why, _ := remedy.Judge(a.Command, r)
+		st.fail(i, a, cause, why)
+		return
 	case !r.Answered:
 		a.State = Unknown
 		i.Next = st.now
@@ -235,6 +246,10 @@ func (st *stepper) proceed(i *Incident) {
 		st.emit(Proceed{Incident: i.ID})
 		return
 	}
+	if i.Failed != "" {
+		st.failed(i)
+		return
+	}
 	i.Healthy, i.StalledSince = 0, time.Time{}
 	i.Next = st.now
 	st.enter(i, Verifying, "Every command was carried out; SQL Server's health is being proven.")
@@ -255,40 +270,16 @@ func (st *stepper) reconcile(i *Incident, round evidence.Round) {
 		st.tell(i, "observed", "its effect shows: "+e.detail)
 		st.emit(Put{Key: actionKey(i, a), Value: *a})
 		i.Next = st.now
-	case e.unreadable:
+	case e.unreadable, e.pending:
 		a.Agreed = 0
 		if st.now.Sub(a.Issued) > reconcileBound {
-			st.fail(i, a, remedy.Transient, "what became of it could not be read for "+reconcileBound.String())
+			st.fail(i, a, remedy.Transient, "what became of it did not show for "+reconcileBound.String()+": "+e.detail)
 		}
 	default:
 		if a.Agreed++; a.Agreed >= reconcileReads {
 			st.fail(i, a, remedy.Transient, fmt.Sprintf("it was issued, its answer was lost, and %d reads show no effect: %s", a.Agreed, e.detail))
 		}
 	}
-}
-
-// fail ends the rung: the action failed, the virtual machine is latched until a person acknowledges it, and either
-// the next rung is looked at or a person is called.
-func (st *stepper) fail(i *Incident, a *Action, cause remedy.Cause, why string) {
-	a.State, a.Cause, a.Why, a.Ended = Failed, cause, why, st.now
-	st.emit(Put{Key: actionKey(i, a), Value: *a})
-	st.tell(i, "failed", fmt.Sprintf("%s %s (%s): %s", a.Command.Method, a.Command.Service, cause, why))
-	for n := range i.Actions {
-		if b := &i.Actions[n]; b.State == Planned {
-			b.State, b.Why, b.Ended = Failed, "not begun: an earlier action of the rung failed", st.now
-		}
-	}
-	st.endPast(i, false)
-	vm := st.s.VMs[i.VM]
-	vm.Latched = i.ID
-	st.setVM(i.VM, vm, true)
-	if cause == remedy.GuestBound && i.Rung+1 < len(i.Ladder) {
-		i.Rung++
-		i.Next = st.now
-		st.enter(i, Confirming, fmt.Sprintf("%s failed (%s); looking at %s.", a.Rung, why, i.Ladder[i.Rung]))
-		return
-	}
-	st.escalate(i, fmt.Sprintf("%s failed: %s", a.Rung, why))
 }
 
 // escalate leaves the incident to a person, and goes on watching.
@@ -314,6 +305,7 @@ func (st *stepper) endPast(i *Incident, verified bool) {
 // effect is what a round shows of an action's effect.
 type effect struct {
 	done, failed, recovering, unreadable bool
+	pending                              bool // something is under way: neither shown nor ruled out
 	cause                                remedy.Cause
 	detail                               string
 }
@@ -340,7 +332,7 @@ func effectOf(a *Action, r evidence.Round) effect {
 		case r.Service.Value.State == cluster.ServiceStopped, r.Service.Value.ProcessID != a.Command.PID && r.Service.Value.State != cluster.ServiceStopPending:
 			return effect{done: true, detail: fmt.Sprintf("process %d is gone, %s is %q", a.Command.PID, r.Service.Value.Name, r.Service.Value.State)}
 		}
-		return effect{detail: fmt.Sprintf("process %d is gone, %s is still %q", a.Command.PID, r.Service.Value.Name, r.Service.Value.State)}
+		return effect{pending: true, detail: fmt.Sprintf("process %d is gone, %s is still %q", a.Command.PID, r.Service.Value.Name, r.Service.Value.State)}
 	case remedy.StopService:
 		switch {
 		case !s.Known() || s.Value.Name == "":
@@ -348,7 +340,7 @@ func effectOf(a *Action, r evidence.Round) effect {
 		case s.Value.State == cluster.ServiceStopped:
 			return effect{done: true, detail: a.Command.Service + " is stopped"}
 		}
-		return effect{detail: fmt.Sprintf("%s is %q", a.Command.Service, s.Value.State)}
+		return effect{pending: s.Value.State != cluster.ServiceRunning, detail: fmt.Sprintf("%s is %q", a.Command.Service, s.Value.State)}
 	case remedy.StartService:
 		if own && r.Login.Known() && r.Login.Value.Up {
 			return effect{done: true, detail: "SQL Server logs in"}
@@ -374,7 +366,7 @@ func effectOf(a *Action, r evidence.Round) effect {
 		case cluster.ServiceStartPending, cluster.ServiceStopPending, cluster.ServiceContinuePending, cluster.ServicePausePending,
 			cluster.ServicePaused, cluster.ServiceUnknown:
 		}
-		return effect{recovering: s.Value.State == cluster.ServiceStartPending, detail: fmt.Sprintf("%s is %q", a.Command.Service, s.Value.State)}
+		return effect{recovering: s.Value.State == cluster.ServiceStartPending, pending: true, detail: fmt.Sprintf("%s is %q", a.Command.Service, s.Value.State)}
 	}
 	return effect{unreadable: true, detail: "method " + string(a.Command.Method) + " is not known"}
 }

@@ -138,6 +138,9 @@ type Incident struct {
 	HeldSince     time.Time `json:"held_since,omitzero"`
 	StalledSince  time.Time `json:"stalled_since,omitzero"`
 	UnprovenSince time.Time `json:"unproven_since,omitzero"`
+	// Failed is why the present rung failed, while what it stopped is being brought back; FailedCause is its cause.
+	Failed      string       `json:"failed,omitempty"`
+	FailedCause remedy.Cause `json:"failed_cause,omitempty"`
 	// UnreadableSince is when G8's evidence began to be unreadable, StoppedSince when the service was first seen stopped
 	// cleanly; both are zero while it is otherwise.
 	UnreadableSince time.Time `json:"unreadable_since,omitzero"`

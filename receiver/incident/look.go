@@ -103,18 +103,20 @@ func (st *stepper) witness(i *Incident) string {
 	return evidence.NoInstance
 }
 
-// answering lists the owner and one more node that answered in the newest round: a re-validation must be young, and
-// a dead node's answer never comes.
+// answering lists the owner and one more node that answered in the newest round that asked the nodes: a re-validation
+// must be young, and a dead node's answer never comes.
 func answering(i *Incident, owner string) []string {
 	nodes := []string{owner}
-	if len(i.Rounds) == 0 {
-		return nodes
-	}
-	views := i.Rounds[len(i.Rounds)-1].Views
-	for _, n := range slices.Sorted(maps.Keys(views)) {
-		if n != owner && views[n].Known() {
-			return append(nodes, n)
+	for _, r := range slices.Backward(i.Rounds) {
+		if len(r.Views) == 0 {
+			continue
 		}
+		for _, n := range slices.Sorted(maps.Keys(r.Views)) {
+			if n != owner && r.Views[n].Known() {
+				return append(nodes, n)
+			}
+		}
+		break
 	}
 	return nodes
 }

@@ -111,14 +111,12 @@ func (st *stepper) revive(i *Incident, actions map[string]Action) {
 			i.ExplainedBy = ""
 		}
 	}
-	begun := false
 	for n := range i.Actions {
 		a := &i.Actions[n]
 		// The action's own record is written at every step, in the same commit; it is the truth.
 		if stored, ok := actions[actionKey(i, a)]; ok {
 			*a = stored
 		}
-		begun = begun || !a.Issued.IsZero()
 		if a.State == Issued {
 			a.State, a.Agreed = Unknown, 0
 			st.tell(i, "unknown", fmt.Sprintf("the receiver stopped after %s was written down as issued; what became of it is looked up, it is never sent again", a.Command.Method))
@@ -126,25 +124,10 @@ func (st *stepper) revive(i *Incident, actions map[string]Action) {
 		}
 	}
 	st.tell(i, "receiver restarted", "")
-	if i.Phase != Acting || begun {
+	if i.Phase != Acting {
 		return
 	}
-	for n := range i.Actions {
-		if a := &i.Actions[n]; a.State == Planned || a.State == Claimed {
-			a.State, a.Why, a.Ended = Failed, "the receiver stopped before it was issued; it never began", st.now
-			if _, ok := actions[actionKey(i, a)]; ok {
-				st.emit(Put{Key: actionKey(i, a), Value: *a})
-			}
-		}
+	if !i.begun() {
+		st.abandon(i, "the receiver was restarted before anything was issued")
 	}
-	vm := st.s.VMs[i.VM]
-	var past []guard.Past
-	for _, p := range vm.Past {
-		if p.Incident != i.ID || !p.Ended.IsZero() {
-			past = append(past, p)
-		}
-	}
-	vm.Past = past
-	st.setVM(i.VM, vm, true)
-	st.enter(i, Confirming, "The receiver was restarted before anything was issued; asking again.")
 }

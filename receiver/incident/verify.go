@@ -10,6 +10,7 @@ import (
 	"github.com/hypervigil/hypervigil/internal/dial"
 	"github.com/hypervigil/hypervigil/receiver/evidence"
 	"github.com/hypervigil/hypervigil/receiver/guard"
+	"github.com/hypervigil/hypervigil/receiver/remedy"
 )
 
 // logins is how many healthy rounds in a row make a proof (G26).
@@ -232,21 +233,28 @@ func (a Action) left() bool {
 
 // healer tells who brought SQL Server back.
 func (st *stepper) healer(i *Incident) Healer {
-	for _, a := range i.Actions {
-		if (a.State == Verified || a.State == Observed) && a.left() {
-			return ByHypervigil
-		}
+	switch {
+	case i.Phase == Escalated && len(i.Actions) > 0:
+		return ByPerson // what we did was not enough
+	case i.startedByUs(st.input(i).Service):
+		return ByHypervigil
+	case i.Deliberate:
+		return ByPerson
 	}
 	if from, _ := st.move(i); from != "" {
 		return ByCluster
 	}
-	switch {
-	case i.Fault == evidence.Host:
+	if i.Fault == evidence.Host {
 		return ByCluster
-	case i.Deliberate:
-		return ByPerson
 	}
 	return ByItself
+}
+
+// startedByUs reports whether a command of ours started the service and came to its effect.
+func (i *Incident) startedByUs(service string) bool {
+	return slices.ContainsFunc(i.Actions, func(a Action) bool {
+		return a.Command.Method == remedy.StartService && a.Command.Service == service && (a.State == Verified || a.State == Observed) && a.left()
+	})
 }
 
 // move tells from where to where the group went since shortly before the alert began.

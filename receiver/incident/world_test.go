@@ -37,11 +37,12 @@ type world struct {
 	lab       bool
 	controls  bool // the controls outside the cluster answer
 	commands  []remedy.Command
-	begun     map[string]int // starts of each incident's actions, by action: never more than one
-	loseReply bool           // the next command's answer is lost after it took effect
-	dropSend  bool           // the next command never leaves and its answer is lost
-	keepSend  bool           // the next command never leaves, and that is known
-	half      bool           // one Alertmanager of two has lost the alerts
+	begun     map[string]int                  // starts of each incident's actions, by action: never more than one
+	loseReply bool                            // the next command's answer is lost after it took effect
+	dropSend  bool                            // the next command never leaves and its answer is lost
+	keepSend  bool                            // the next command never leaves, and that is known
+	refuse    map[remedy.Method]remedy.Result // what a method answers instead of doing it
+	half      bool                            // one Alertmanager of two has lost the alerts
 	notes     []string
 }
 
@@ -239,7 +240,7 @@ func (w *world) send(e incident.Send) {
 	}
 	if w.dropSend {
 		w.dropSend = false
-		answer(remedy.Result{Sent: true, Failure: string(dial.QueryTimeout)})
+		answer(remedy.Result{Sent: true, Unknown: true, Failure: string(dial.QueryTimeout)})
 		return
 	}
 	if w.keepSend {
@@ -248,6 +249,10 @@ func (w *world) send(e incident.Send) {
 		return
 	}
 	w.commands = append(w.commands, e.Command)
+	if r, ok := w.refuse[e.Command.Method]; ok {
+		answer(r)
+		return
+	}
 	key := fmt.Sprintf("%s/%d", e.Incident, e.Number)
 	if w.begun[key]++; w.begun[key] > 1 {
 		w.t.Errorf("action %s was sent %d times", key, w.begun[key])
@@ -255,7 +260,7 @@ func (w *world) send(e incident.Send) {
 	code := w.apply(e.Command)
 	if w.loseReply {
 		w.loseReply = false
-		answer(remedy.Result{Sent: true, Failure: string(dial.QueryTimeout)})
+		answer(remedy.Result{Sent: true, Unknown: true, Failure: string(dial.QueryTimeout)})
 		return
 	}
 	answer(remedy.Result{Sent: true, Answered: true, Code: code})

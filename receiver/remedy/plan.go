@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/hypervigil/hypervigil/internal/cluster"
+	"github.com/hypervigil/hypervigil/internal/dial"
 	"github.com/hypervigil/hypervigil/receiver/evidence"
 )
 
@@ -123,7 +124,11 @@ const (
 // means success, or that the work was already done.
 func Judge(cmd Command, r Result) (cause Cause, why string, ok bool) {
 	if !r.Answered {
-		return Transient, fmt.Sprintf("%s was not answered: %s %s", cmd.Method, r.Failure, r.Detail), false
+		why := fmt.Sprintf("%s was not carried out: %s %s", cmd.Method, r.Failure, r.Detail)
+		if r.Unknown || !dial.Reason(r.Failure).Ours() {
+			return Transient, why, false
+		}
+		return Permanent, why, false // a password or a right: asking again does not help
 	}
 	if r.Code == 0 {
 		return "", "", true
@@ -138,6 +143,11 @@ func Judge(cmd Command, r Result) (cause Cause, why string, ok bool) {
 	switch cluster.ServiceCode(r.Code) {
 	case cluster.ServiceAlreadyRunning:
 		return "", "", true
+	case cluster.ServiceNotActive:
+		if cmd.Method == StopService {
+			return "", "", true // it was stopped already
+		}
+		return GuestBound, fmt.Sprintf("%s on %s returned %d", cmd.Method, cmd.Service, r.Code), false
 	case cluster.ServiceDependencyDeleted, cluster.ServiceDependencyFailure:
 		return Permanent, fmt.Sprintf("a service that %s depends on is missing or does not start (return value %d)", cmd.Service, r.Code), false
 	case cluster.ServiceDisabled:

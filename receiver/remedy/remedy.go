@@ -46,6 +46,7 @@ type Result struct {
 	Sent      bool      `json:"sent"`              // bytes may have left; false only where it is certain that none did
 	Answered  bool      `json:"answered"`          // the method's own return value came back
 	Code      uint32    `json:"code"`              // the return value, where Answered
+	Unknown   bool      `json:"unknown,omitempty"` // not Answered, and it may have been carried out or still be
 	Failure   string    `json:"failure,omitempty"` // a dial.Reason where not Answered
 	Detail    string    `json:"detail,omitempty"`
 	StartedAt time.Time `json:"started_at"`

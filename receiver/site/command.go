@@ -43,7 +43,7 @@ func (s *Site) Do(ctx context.Context, c remedy.Command) remedy.Result {
 	default:
 		return refuse(failMethod, "method %q is not known", c.Method)
 	}
-	r.Sent, r.Answered, r.Code, r.EndedAt = outcome.Sent, outcome.Answered, outcome.Code, time.Now().UTC()
+	r.Sent, r.Answered, r.Code, r.Unknown, r.EndedAt = outcome.Sent, outcome.Answered, outcome.Code, outcome.Unknown, time.Now().UTC()
 	if err != nil {
 		r.Failure, r.Detail = string(reason(err)), err.Error()
 	}

@@ -237,7 +237,7 @@ func (c *call) answer(after time.Duration, r remedy.Result) {
 
 // lost lets the caller wait in vain.
 func (c *call) lost() {
-	c.answer(callTimeout-c.w.now.Sub(c.began), remedy.Result{Sent: true, Failure: string(dial.QueryTimeout)})
+	c.answer(callTimeout-c.w.now.Sub(c.began), remedy.Result{Sent: true, Unknown: true, Failure: string(dial.QueryTimeout)})
 }
 
 // arrive is the command at the guest, and its answer.

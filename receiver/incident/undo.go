@@ -1,0 +1,151 @@
+package incident
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hypervigil/hypervigil/receiver/guard"
+	"github.com/hypervigil/hypervigil/receiver/remedy"
+)
+
+// resumeBound is how long ago the last command of a rung may lie for another that stops or ends something to follow: one
+// step's time and a little. After a longer look-up, or a receiver's absence, what it was planned for may be over.
+const resumeBound = remedy.ServiceTimeout + 30*time.Second
+
+// begun reports whether a command of the incident left, or may have.
+func (i *Incident) begun() bool {
+	return slices.ContainsFunc(i.Actions, func(a Action) bool { return !a.Issued.IsZero() && (a.Result == nil || a.Result.Sent) })
+}
+
+// late ends a rung whose next command would stop or end something too long after the one before. A start is not late:
+// what was stopped must come back.
+func (st *stepper) late(i *Incident, a *Action) bool {
+	since := st.now.Sub(i.lastIssued())
+	if a.Command.Method == remedy.StartService || !i.begun() || since <= resumeBound {
+		return false
+	}
+	st.fail(i, a, remedy.Transient, "the command before it was "+since.Round(time.Second).String()+" ago; what was begun then is not gone on with")
+	return true
+}
+
+// lastIssued is when the newest command was handed over.
+func (i *Incident) lastIssued() time.Time {
+	var last time.Time
+	for _, a := range i.Actions {
+		if a.Issued.After(last) {
+			last = a.Issued
+		}
+	}
+	return last
+}
+
+// abandon takes back a rung of which nothing was issued, as if it had never been planned, and asks again.
+func (st *stepper) abandon(i *Incident, why string) {
+	for n := range i.Actions {
+		a := &i.Actions[n]
+		if a.State != Planned && a.State != Claimed {
+			continue
+		}
+		recorded := a.State == Claimed
+		a.State, a.Why, a.Ended = Failed, "it never began: "+why, st.now
+		if recorded {
+			st.emit(Put{Key: actionKey(i, a), Value: *a})
+		}
+	}
+	vm := st.s.VMs[i.VM]
+	var past []guard.Past
+	for _, p := range vm.Past {
+		if p.Incident != i.ID || !p.Ended.IsZero() {
+			past = append(past, p)
+		}
+	}
+	vm.Past = past
+	st.setVM(i.VM, vm, true)
+	i.Next = st.now
+	st.enter(i, Confirming, "Nothing was sent: "+why+"; asking again.")
+}
+
+// stopped lists the services that commands of the incident stopped, or may have stopped, and that none has started
+// again.
+func (i *Incident) stopped() []string {
+	var down []string
+	for _, a := range i.Actions {
+		over := a.State == Verified || a.State == Observed
+		switch a.Command.Method {
+		case remedy.StopService:
+			if (over && a.left() || a.State == Unknown) && !slices.Contains(down, a.Command.Service) {
+				down = append(down, a.Command.Service)
+			}
+		case remedy.StartService:
+			if over {
+				down = slices.DeleteFunc(down, func(s string) bool { return s == a.Command.Service })
+			}
+		case remedy.TerminateProcess:
+		}
+	}
+	return down
+}
+
+// undoable lists the planned starts that bring back what the rung stopped. Where SQL Server itself could not be started,
+// what depends on it cannot be either.
+func (st *stepper) undoable(i *Incident, failed *Action) []int {
+	if failed.Command.Method == remedy.StartService && failed.Command.Service == st.input(i).Service {
+		return nil
+	}
+	down := i.stopped()
+	var list []int
+	for n, a := range i.Actions {
+		if a.State == Planned && a.Command.Method == remedy.StartService && slices.Contains(down, a.Command.Service) {
+			list = append(list, n)
+		}
+	}
+	return list
+}
+
+// fail ends the rung: what it stopped is brought back first, nothing else of it follows, and then the virtual machine is
+// latched until a person acknowledges it.
+func (st *stepper) fail(i *Incident, a *Action, cause remedy.Cause, why string) {
+	a.State, a.Cause, a.Why, a.Ended = Failed, cause, why, st.now
+	if !a.Claimed.IsZero() {
+		st.emit(Put{Key: actionKey(i, a), Value: *a})
+	}
+	st.tell(i, "failed", fmt.Sprintf("%s %s (%s): %s", a.Command.Method, a.Command.Service, cause, why))
+	if i.Failed == "" {
+		i.Failed, i.FailedCause = fmt.Sprintf("%s failed: %s", a.Rung, why), cause
+	}
+	back := st.undoable(i, a)
+	for n := range i.Actions {
+		if b := &i.Actions[n]; b.State == Planned && !slices.Contains(back, n) {
+			b.State, b.Why, b.Ended = Failed, "not begun: an earlier action of the rung failed", st.now
+		}
+	}
+	if len(back) > 0 {
+		i.Next = time.Time{}
+		st.tell(i, "undo", "what the rung stopped is started again: "+strings.Join(i.stopped(), ", "))
+		st.emit(Proceed{Incident: i.ID})
+		return
+	}
+	st.failed(i)
+}
+
+// failed is the end of a rung that failed: either the next rung is looked at or a person is called.
+func (st *stepper) failed(i *Incident) {
+	why, cause := i.Failed, i.FailedCause
+	i.Failed, i.FailedCause = "", ""
+	if down := i.stopped(); len(down) > 0 {
+		why += "; it stopped " + strings.Join(down, ", ") + ", which did not come back"
+	}
+	st.endPast(i, false)
+	vm := st.s.VMs[i.VM]
+	vm.Latched = i.ID
+	st.setVM(i.VM, vm, true)
+	if cause == remedy.GuestBound && i.Rung+1 < len(i.Ladder) {
+		i.Rung++
+		i.Next = st.now
+		st.enter(i, Confirming, fmt.Sprintf("%s; looking at %s.", why, i.Ladder[i.Rung]))
+		return
+	}
+	st.escalate(i, why)
+}
