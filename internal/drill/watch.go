@@ -281,7 +281,7 @@ func (t *Trialling) once(key string, at time.Time, event, detail string) {
 func (t *Trialling) tell() {
 	slices.SortStableFunc(t.news, func(a, b happening) int { return a.at.Compare(b.at) })
 	for _, h := range t.news {
-		m := Moment{AtSeconds: h.at.Sub(t.At).Round(time.Millisecond).Seconds(), Event: h.event, Detail: h.detail}
+		m := Moment{AtSeconds: seconds3(h.at.Sub(t.At)), Event: h.event, Detail: h.detail}
 		t.story = append(t.story, m)
 		if t.Out != nil {
 			fmt.Fprintf(t.Out, "%+8.2f s  %-24s %s\n", m.AtSeconds, m.Event, m.Detail)
@@ -365,6 +365,11 @@ func (t *Trialling) trial(i incident.Incident, c LabCounts) Trial {
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z07:00") }
 
 func after(from, to time.Time) *float64 {
-	d := to.Sub(from).Round(time.Millisecond).Seconds()
+	d := seconds3(to.Sub(from))
 	return &d
+}
+
+// seconds3 is a span in seconds to the millisecond, as a number that JSON writes with no more digits than that.
+func seconds3(d time.Duration) float64 {
+	return float64(d.Round(time.Millisecond).Milliseconds()) / 1e3
 }

@@ -3,6 +3,7 @@ package drill_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"slices"
 	"strings"
@@ -125,6 +126,27 @@ func cmp0(a, b float64) int {
 		return 1
 	}
 	return 0
+}
+
+// TestFiguresHaveNoMoreDigitsThanWereMeasured: 1.66 s is 1.66 in the report, not 1.6600000000000001.
+func TestFiguresHaveNoMoreDigitsThanWereMeasured(t *testing.T) {
+	t.Parallel()
+	i := incident.Incident{ID: "i", Subject: subject("SQL01", "-", evidence.Network), OpenedAt: fault.Add(1660 * time.Millisecond), Phase: incident.Told}
+	trial, err := (&drill.Trialling{
+		Endpoints: drilltest.Serve(t, []drilltest.Step{{Incidents: []incident.Incident{i}}}), Fault: drill.Fault{VM: "SQL01"}, At: fault,
+	}).Watch(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := json.Marshal(trial)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{`"detection_seconds":1.66,`, `"at_seconds":1.66,`} {
+		if !strings.Contains(string(b), want) {
+			t.Errorf("no %s in %s", want, b)
+		}
+	}
 }
 
 func TestATrialFollowsTheLeadingIncidentOfItsFault(t *testing.T) {
