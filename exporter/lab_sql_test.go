@@ -40,7 +40,13 @@ func TestDatabasesOfTheLab(t *testing.T) {
 		`mssql_database_file_used_bytes{database="sales",file="sales",type="rows"} 3.3554432e+07`,
 		`mssql_database_log_used_ratio{database="sales"} 0.0625`,
 		`mssql_backup_or_restore_running{operation="backup"} 0`,
+		`probe_collector_success{collector="availability_groups"} 1`, `probe_collector_success{collector="cluster_members"} 1`,
 	)
+	for name := range all { // Always On is not enabled on the lab's
+		if strings.HasPrefix(name, "mssql_ag_") || strings.HasPrefix(name, "mssql_wsfc_") {
+			t.Errorf("%s is told of an instance without Always On", name)
+		}
+	}
 	for _, name := range []string{"mssql_backup_last_full_timestamp_seconds", "mssql_backup_last_log_timestamp_seconds"} {
 		if len(all[name]) == 0 {
 			t.Errorf("no %s", name)

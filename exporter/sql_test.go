@@ -25,3 +25,13 @@ func (p *peer) PerformanceReport(context.Context) (sqlhealth.PerformanceReport, 
 func (p *peer) SessionReport(context.Context) (sqlhealth.SessionReport, []*sqlhealth.Failure) {
 	return sqlhealth.SessionReport{Blocked: &sqlhealth.Blocked{}, Transactions: &sqlhealth.Transactions{}}, nil
 }
+
+// GroupReport is of an instance without Always On.
+func (p *peer) GroupReport(context.Context) (sqlhealth.GroupReport, []*sqlhealth.Failure) {
+	return sqlhealth.GroupReport{}, nil
+}
+
+// MemberReport is of an instance without Always On.
+func (p *peer) MemberReport(context.Context) (sqlhealth.MemberReport, []*sqlhealth.Failure) {
+	return sqlhealth.MemberReport{}, nil
+}

@@ -8,12 +8,13 @@
 --                   the role public has VIEW ANY DATABASE ("sys.databases").
 --   VIEW SERVER STATE, from SQL Server 2022 on VIEW SERVER PERFORMANCE STATE
 --                   the start time ("sys.dm_os_sys_info"), logs, waits, requests, transactions, counters, workers and
---                   stalls ("System dynamic management views").
+--                   stalls, replicas of availability groups ("System dynamic management views").
 --   VIEW SERVER STATE on every version
 --                   the stream of sp_server_diagnostics ("sp_server_diagnostics"); it is not documented to be content
 --                   with VIEW SERVER PERFORMANCE STATE.
 --   VIEW ANY DEFINITION
---                   names, states and sizes of files ("sys.master_files"). Without it there is no error, only no rows.
+--                   names, states and sizes of files ("sys.master_files"), names of availability groups
+--                   ("sys.availability_groups"). Without it there is no error, only no rows.
 --   CONNECT ANY DATABASE, since SQL Server 2014
 --                   how much of each file is in use ("sys.dm_db_file_space_usage", "GRANT Server Permissions").
 --   SELECT on msdb.dbo.backupset

@@ -31,6 +31,8 @@ type reports struct {
 	databases   sqlhealth.DatabaseReport
 	performance sqlhealth.PerformanceReport
 	sessions    sqlhealth.SessionReport
+	groups      sqlhealth.GroupReport
+	members     sqlhealth.MemberReport
 	failures    []*sqlhealth.Failure
 	health      sqlhealth.Health
 }
@@ -47,6 +49,14 @@ func (r reports) PerformanceReport(context.Context) (sqlhealth.PerformanceReport
 
 func (r reports) SessionReport(context.Context) (sqlhealth.SessionReport, []*sqlhealth.Failure) {
 	return r.sessions, r.failures
+}
+
+func (r reports) GroupReport(context.Context) (sqlhealth.GroupReport, []*sqlhealth.Failure) {
+	return r.groups, r.failures
+}
+
+func (r reports) MemberReport(context.Context) (sqlhealth.MemberReport, []*sqlhealth.Failure) {
+	return r.members, r.failures
 }
 
 func (r reports) Health(context.Context) sqlhealth.Health { return r.health }

@@ -1,6 +1,6 @@
 // Package mssql probes one instance of SQL Server: can a client log in and ask it something and how long does that
 // take, what does it say of its own health, how do its databases stand,
-// and what keeps it busy.
+// what keeps it busy, and how do its availability groups stand.
 //
 //	collectors := mssql.Collectors(mssql.Options{Source: prober, Cluster: "hv-cl1", VM: "SQL01", Instance: "MSSQLSERVER"})
 package mssql
@@ -29,6 +29,10 @@ type Source interface {
 	PerformanceReport(ctx context.Context) (sqlhealth.PerformanceReport, []*sqlhealth.Failure)
 	// SessionReport logs in anew and asks what the sessions do to each other.
 	SessionReport(ctx context.Context) (sqlhealth.SessionReport, []*sqlhealth.Failure)
+	// GroupReport logs in anew and asks for the availability groups.
+	GroupReport(ctx context.Context) (sqlhealth.GroupReport, []*sqlhealth.Failure)
+	// MemberReport logs in anew and asks for the cluster that they live in.
+	MemberReport(ctx context.Context) (sqlhealth.MemberReport, []*sqlhealth.Failure)
 	// Health says how the instance does by its own word, which it gives all the time.
 	Health(ctx context.Context) sqlhealth.Health
 }
@@ -49,6 +53,7 @@ func Collectors(o Options) []probe.Collector {
 	d := probe.NewDescs(Labels(o.Cluster, o.VM, o.Instance))
 	return []probe.Collector{
 		availabilityCollector(o, d), diagnosticsCollector(o, d), databasesCollector(o, d), performanceCollector(o, d), sessionsCollector(o, d),
+		groupsCollector(o, d), membersCollector(o, d),
 	}
 }
 

@@ -34,6 +34,14 @@ func (fake) SessionReport(context.Context) (sqlhealth.SessionReport, []*sqlhealt
 	return sqlhealth.SessionReport{}, nil
 }
 
+func (fake) GroupReport(context.Context) (sqlhealth.GroupReport, []*sqlhealth.Failure) {
+	return sqlhealth.GroupReport{}, nil
+}
+
+func (fake) MemberReport(context.Context) (sqlhealth.MemberReport, []*sqlhealth.Failure) {
+	return sqlhealth.MemberReport{}, nil
+}
+
 func (fake) Health(context.Context) sqlhealth.Health { return sqlhealth.Health{} }
 
 func TestGolden(t *testing.T) {

@@ -144,7 +144,7 @@ func Probers() []Prober {
 func (p Prober) Collectors() []string {
 	switch p {
 	case ProberMSSQL:
-		return []string{"availability", "diagnostics", "databases", "performance", "sessions"}
+		return []string{"availability", "diagnostics", "databases", "performance", "sessions", "availability_groups", "cluster_members"}
 	case ProberHyperV:
 		return []string{
 			"namespaces", "host", "services", "vms", "settings", "replication", "uplinks", "memory", "processors", "storage", "adapters", "events",
@@ -166,7 +166,7 @@ func (p Prober) Background() []string {
 	case ProberWSFC:
 		return []string{"owners"}
 	case ProberMSSQL:
-		return []string{"databases", "performance", "sessions"}
+		return []string{"databases", "performance", "sessions", "availability_groups", "cluster_members"}
 	case ProberHyperV:
 		return []string{"memory", "processors", "storage", "adapters", "events"}
 	case ProberGuest:

@@ -39,7 +39,7 @@ func DefaultModules() map[string]*Module {
 	return map[string]*Module{
 		"mssql_availability": {Prober: ProberMSSQL, Timeout: 900 * time.Millisecond, Collectors: []string{"availability"}},
 		"mssql_diagnostics":  {Prober: ProberMSSQL, Timeout: diagnosticsTimeout, Collectors: []string{"diagnostics"}},
-		"mssql_databases":    {Prober: ProberMSSQL, Timeout: backgroundTimeout, Collectors: []string{"databases"}},
+		"mssql_databases":    {Prober: ProberMSSQL, Timeout: backgroundTimeout, Collectors: []string{"databases", "availability_groups", "cluster_members"}},
 		"mssql_performance":  {Prober: ProberMSSQL, Timeout: backgroundTimeout, Collectors: []string{"performance", "sessions"}},
 		"hyperv":             {Prober: ProberHyperV, Timeout: defaultTimeout(ProberHyperV), Collectors: foreground(ProberHyperV)},
 		"hyperv_performance": {Prober: ProberHyperV, Timeout: backgroundTimeout, Collectors: []string{"memory", "processors", "storage", "adapters"}},

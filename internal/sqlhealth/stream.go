@@ -297,9 +297,13 @@ func (s *Stream) silence(r *run) *Error {
 	if phase == dial.PhaseQuery && time.Since(r.attempt.began) < s.timeout {
 		return &Error{Target: s.prober.address, Phase: phase, Reason: dial.Other, State: StateRunning, waiting: true, text: errWaiting.Error()}
 	}
+	// As if its deadline had come. Not by judge: that looks at what the run's own goroutine still writes.
 	over, cancel := context.WithDeadline(context.Background(), time.Unix(0, 0))
 	defer cancel()
-	return r.attempt.judge(over, over.Err())
+	return &Error{
+		Target: s.prober.address, Phase: phase, Reason: r.attempt.progress.refine(dial.Classify(over, r.attempt.tracker, over.Err())),
+		text: "no answer until now", ended: over.Err(),
+	}
 }
 
 // isSilence reports whether a failure is one of an instance that took the connection and does not answer on it, or has

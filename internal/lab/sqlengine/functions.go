@@ -166,7 +166,12 @@ func (env *environment) property(name string) any {
 		return env.InstanceName
 	case "collation", "sqlcharsetname":
 		return collationName
-	case "isclustered", "ishadrenabled", "isintegratedsecurityonly", "isfulltextinstalled", "islocaldb":
+	case "ishadrenabled":
+		if env.Hadr != nil {
+			return int64(1)
+		}
+		return int64(0)
+	case "isclustered", "isintegratedsecurityonly", "isfulltextinstalled", "islocaldb":
 		return int64(0)
 	case "issingleuser":
 		if env.Phase == SingleUser {

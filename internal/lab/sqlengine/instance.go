@@ -43,6 +43,9 @@ type Snapshot struct {
 	Schedulers   []Scheduler
 	MaxWorkers   int64
 
+	// Hadr is nil where Always On is not enabled.
+	Hadr *Hadr
+
 	// Lacks are the permissions that the login was not given.
 	Lacks Grant
 }

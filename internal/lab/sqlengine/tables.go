@@ -10,11 +10,12 @@ import (
 
 // The columns and types of the views: learn.microsoft.com, the page of each.
 
-// columns names columns of one type each: "i" int, "b" bigint, "s" smallint, "t" tinyint, "d" datetime, "n" a name, "f" bit.
+// columns names columns of one type each: "i" int, "b" bigint, "s" smallint, "t" tinyint, "d" datetime, "n" a name, "f" bit,
+// "u" uniqueidentifier.
 func columns(list string) []tdsserver.Column {
 	types := map[string]tdsserver.Type{
 		"i": {Kind: tdsserver.Int}, "b": {Kind: tdsserver.BigInt}, "s": {Kind: tdsserver.SmallInt}, "t": {Kind: tdsserver.TinyInt},
-		"d": {Kind: tdsserver.DateTime}, "f": {Kind: tdsserver.Bit}, "n": name128(),
+		"d": {Kind: tdsserver.DateTime}, "f": {Kind: tdsserver.Bit}, "n": name128(), "u": {Kind: tdsserver.UniqueIdentifier},
 	}
 	var out []tdsserver.Column
 	for field := range strings.FieldsSeq(list) {

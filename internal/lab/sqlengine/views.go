@@ -25,7 +25,7 @@ type system struct {
 // systemViews are those that belong to the instance, by name. What one shows without its permission is its own to say
 // where it is no error.
 func systemViews() map[string]system {
-	return map[string]system{
+	views := map[string]system{
 		"sys.databases":                    {rows: (*environment).databases},
 		"sys.master_files":                 {rows: (*environment).masterFiles},
 		"sys.dm_exec_requests":             {rows: (*environment).requests},
@@ -37,6 +37,8 @@ func systemViews() map[string]system {
 		"sys.dm_tran_session_transactions": {needs: ServerState, rows: (*environment).sessionTransactions},
 		"sys.dm_io_virtual_file_stats":     {needs: ServerState, function: true, rows: (*environment).fileStatistics},
 	}
+	maps.Copy(views, hadrViews())
+	return views
 }
 
 // Views lists the views and functions that there are, in order. Those with db. are each database's own.

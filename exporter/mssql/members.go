@@ -1,0 +1,42 @@
+package mssql
+
+import (
+	"context"
+
+	"github.com/go-kit/log"
+	"github.com/go-kit/log/level"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/hypervigil/hypervigil/exporter/probe"
+)
+
+type memberDescs struct{ state, votes, quorum *prometheus.Desc }
+
+// The members of the state sets, in the order of SQL Server's numbers. Source: learn.microsoft.com,
+// "sys.dm_hadr_cluster" and "sys.dm_hadr_cluster_members".
+var (
+	memberTypes  = []string{"node", "disk_witness", "file_share_witness", "cloud_witness", probe.Other}
+	memberStates = []string{"offline", "online", probe.Other}
+	quorumStates = []string{"unknown", "normal", "forced", probe.Other}
+)
+
+// membersCollector tells the cluster that the availability groups live in, as it is seen from inside a guest.
+func membersCollector(o Options, d probe.Descs) probe.Collector {
+	descs := memberDescs{
+		state:  d.New("mssql_wsfc_member_state", "1 for the state of a member of the guests' own cluster.", "member", "type", "state"),
+		votes:  d.New("mssql_wsfc_member_votes", "The member's votes for the quorum of the guests' own cluster.", "member", "type"),
+		quorum: d.New("mssql_wsfc_quorum_state", "1 for the state of the quorum of the guests' own cluster.", "state"),
+	}
+	return probe.Collector{Name: "cluster_members", Collect: func(ctx context.Context, l log.Logger) probe.Result {
+		report, failures := o.Source.MemberReport(ctx)
+		level.Debug(l).Log("msg", "members of the guests' cluster read", "enabled", report.Enabled, "members", len(report.Members), "missing", len(failures))
+		var s probe.Set
+		known(&s, descs.quorum, quorumStates, report.QuorumState)
+		for _, m := range report.Members {
+			kind := member(memberTypes, m.Type)
+			s.States(descs.state, memberStates, member(memberStates, m.State), m.Name, kind)
+			amount(&s, descs.votes, m.Votes, m.Name, kind)
+		}
+		return probe.Result{Metrics: s, Err: missing(failures)}
+	}}
+}
