@@ -3,6 +3,10 @@
 //
 //	p, err := sqlhealth.New(sqlhealth.Options{Target: sqlhealth.Target{Address: "sql01.corp.example:1433", …}})
 //	a := p.Availability(ctx)
+//	report, failures := p.DatabaseReport(ctx)
+//
+// The reports ask more, on a login of their own, and tell what they learnt also where a part is missing. A Stream keeps
+// sp_server_diagnostics running and makes the health level of it.
 //
 // Every call returns when its context ends, or at most 100 ms later, whatever the peer does: it is the connection that
 // is closed, so that no driver can wait on it. Nothing stays behind: no connection, and no goroutine but in the case
