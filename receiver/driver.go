@@ -26,7 +26,8 @@ type Site interface {
 	Read(context.Context, evidence.Ask) evidence.Round
 	Sample(ctx context.Context, cluster string) map[string]evidence.Reading[cluster.View]
 	Prove(context.Context, evidence.VM) evidence.Proof
-	Do(context.Context, remedy.Command) remedy.Result
+	// Do sends the command unless the moment has passed before its bytes could leave.
+	Do(context.Context, remedy.Command, time.Time) remedy.Result
 	IsLab(ctx context.Context, cluster string) (bool, error)
 }
 
@@ -39,6 +40,7 @@ const (
 	proveTimeout  = 10 * time.Second
 	labMargin     = 50 * time.Millisecond
 	commitRetry   = time.Second
+	drainTimeout  = 5 * time.Second
 	queueLength   = 1024
 )
 
@@ -82,6 +84,7 @@ func (d *driver) run(first []incident.Effect) {
 	for {
 		select {
 		case <-d.ctx.Done():
+			d.drain()
 			return
 		case e := <-d.events:
 			d.handle(e)
@@ -89,8 +92,57 @@ func (d *driver) run(first []incident.Effect) {
 	}
 }
 
+// drain takes in what came of the commands that were on their way when the driver was told to stop: a known answer is
+// written down and not looked up in the next life. Nothing is done about it in this one.
+func (d *driver) drain() {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(d.ctx), drainTimeout)
+	defer cancel()
+	quiet := make(chan struct{})
+	go func() {
+		defer close(quiet)
+		d.work.Wait()
+	}()
+	for {
+		select {
+		case e := <-d.events:
+			d.settle(ctx, e)
+		case <-quiet:
+			for {
+				select {
+				case e := <-d.events:
+					d.settle(ctx, e)
+				default:
+					return
+				}
+			}
+		}
+	}
+}
+
+// settle takes the step of a command's answer without its effects. Other events are dropped: what they would lead to is
+// asked for again in the next life, and a notification is in the ledger until it was taken up.
+func (d *driver) settle(ctx context.Context, e incident.Event) {
+	if _, ok := e.(incident.Commanded); !ok {
+		return
+	}
+	next, effects := incident.Step(*d.state.Load(), e)
+	if err := d.commit(ctx, records(effects)); err != nil {
+		level.Error(d.logger).Log("msg", "answer of a command not written down; it will be looked up", "err", err)
+		return
+	}
+	d.state.Store(&next)
+}
+
 // stop breaks off what is being read, lets a command that has begun come back, and returns when all is quiet.
 func (d *driver) stop() { d.cancel() }
+
+// hint hands an event over if there is room: one that tells nothing new, and that comes again.
+func (d *driver) hint(e incident.Event) {
+	select {
+	case d.events <- e:
+	default:
+	}
+}
 
 // send hands an event to the driver; it is dropped once the driver stops, when nobody would take it.
 func (d *driver) send(e incident.Event) {
@@ -115,25 +167,15 @@ func (d *driver) handle(e incident.Event) {
 // store commits the records of a step. While the ledger cannot be written nothing goes on: a decision that is not
 // on disk was not made. It reports false where the step must not be taken.
 func (d *driver) store(effects []incident.Effect, e incident.Event) bool {
-	var batch []ledger.Op
-	var claim incident.Put
-	for _, effect := range effects {
-		switch effect := effect.(type) {
-		case incident.Put:
-			value, err := json.Marshal(effect.Value)
-			if err != nil {
-				panic(fmt.Sprintf("record %s cannot be marshalled: %v", effect.Key, err)) // a type of ours: a bug
-			}
-			batch = append(batch, ledger.Op{Key: effect.Key, Value: value, IfAbsent: effect.IfAbsent})
-			if effect.IfAbsent {
-				claim = effect
-			}
-		case incident.Delete:
-			batch = append(batch, ledger.Op{Key: effect.Key})
-		}
-	}
+	batch := records(effects)
 	if len(batch) == 0 {
 		return true
+	}
+	var claim incident.Put
+	for _, effect := range effects {
+		if p, ok := effect.(incident.Put); ok && p.IfAbsent {
+			claim = p
+		}
 	}
 	for {
 		err := d.commit(d.ctx, batch)
@@ -157,6 +199,24 @@ func (d *driver) store(effects []incident.Effect, e incident.Event) bool {
 		case <-time.After(commitRetry):
 		}
 	}
+}
+
+// records are the effects that go to the ledger, as one batch.
+func records(effects []incident.Effect) []ledger.Op {
+	var batch []ledger.Op
+	for _, effect := range effects {
+		switch effect := effect.(type) {
+		case incident.Put:
+			value, err := json.Marshal(effect.Value)
+			if err != nil {
+				panic(fmt.Sprintf("record %s cannot be marshalled: %v", effect.Key, err)) // a type of ours: a bug
+			}
+			batch = append(batch, ledger.Op{Key: effect.Key, Value: value, IfAbsent: effect.IfAbsent})
+		case incident.Delete:
+			batch = append(batch, ledger.Op{Key: effect.Key})
+		}
+	}
+	return batch
 }
 
 // perform carries out the effects that are not records.
@@ -236,10 +296,10 @@ func (d *driver) command(e incident.Send) {
 	case d.ctx.Err() != nil:
 		result.Failure, result.Detail = "stopped", "the receiver is stopping"
 	case time.Now().After(e.NotAfter):
-		result.Failure, result.Detail = "stale", "the read it rests on grew too old before it could be sent"
+		result.Failure, result.Detail = remedy.Stale, "the read it rests on grew too old before it could be sent"
 	default:
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(d.ctx), e.Command.Timeout)
-		result = d.site.Do(ctx, e.Command)
+		result = d.site.Do(ctx, e.Command, e.NotAfter)
 		cancel()
 		crashPoint("sent")
 	}
@@ -250,7 +310,8 @@ func (d *driver) command(e incident.Send) {
 	level.Info(d.logger).Log("msg", "command", "incident", e.Incident, "method", string(e.Command.Method), "vm", e.Command.VM.String(),
 		"service", e.Command.Service, "pid", e.Command.PID, "sent", result.Sent, "answered", result.Answered, "code", result.Code,
 		"failure", result.Failure, "cmdlet", e.Command.Cmdlet)
-	d.send(incident.Commanded{At: incident.At(time.Now()), Incident: e.Incident, Number: e.Number, Result: result})
+	// Not by send: after a stop there is somebody who takes it, until the last command has come back.
+	d.events <- incident.Commanded{At: incident.At(time.Now()), Incident: e.Incident, Number: e.Number, Result: result}
 }
 
 // reload gives the driver a new configuration; the site must know it already.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -54,7 +55,7 @@ func (f *fakeSite) Prove(ctx context.Context, _ evidence.VM) evidence.Proof {
 	return evidence.Proof{Missing: []string{"nothing is proven here"}}
 }
 
-func (f *fakeSite) Do(ctx context.Context, _ remedy.Command) remedy.Result {
+func (f *fakeSite) Do(ctx context.Context, _ remedy.Command, _ time.Time) remedy.Result {
 	f.called(ctx, "do")
 	return remedy.Result{Sent: true, Answered: ctx.Err() == nil, Unknown: ctx.Err() != nil}
 }
@@ -233,5 +234,55 @@ func TestTheClockWakesStep(t *testing.T) {
 		if site.did("sample") < 5 || site.did("prove") < 5 {
 			t.Errorf("%d samples and %d proofs in a minute, want one at least every 10 s", site.did("sample"), site.did("prove"))
 		}
+	})
+}
+
+// TestAnAnswerAtTheStopIsKept: what a command answered while the receiver was stopping is on disk, and not looked up in
+// the next life.
+func TestAnAnswerAtTheStopIsKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
+		var written []string
+		d := testDriver(t, &fakeSite{takes: 3 * time.Second}, func(ctx context.Context, batch []ledger.Op) error {
+			mu.Lock()
+			defer mu.Unlock()
+			for _, op := range batch {
+				written = append(written, op.Key)
+			}
+			return ctx.Err()
+		})
+		s := *d.state.Load()
+		command := remedy.Command{Method: remedy.StartService, VM: evidence.VM{Cluster: "hv-test", Name: "SQL01"}, Service: "MSSQLSERVER", Timeout: 10 * time.Second}
+		s.Incidents["x"] = incident.Incident{
+			ID: "x", Subject: evidence.Subject{VM: command.VM, Instance: "MSSQLSERVER", Fault: evidence.Service}, Phase: incident.Acting,
+			Actions: []incident.Action{{Number: 1, Rung: remedy.RestartService, Command: command, State: incident.Issued, Claimed: time.Now(), Issued: time.Now()}},
+		}
+		d.state.Store(&s)
+		finish := start(d)
+		d.perform([]incident.Effect{incident.Send{Incident: "x", Number: 1, Command: command, NotAfter: time.Now().Add(time.Hour)}})
+		time.Sleep(time.Second)
+		finish()
+		if got := d.state.Load().Incidents["x"].Actions[0].State; got != incident.Observed {
+			t.Errorf("the action is %s after the stop, want %s", got, incident.Observed)
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		if !slices.ContainsFunc(written, func(key string) bool { return strings.HasPrefix(key, "action/") }) {
+			t.Errorf("written: %v, want the action", written)
+		}
+	})
+}
+
+// TestARepeatNeverWaits: while the ledger is sick the queue fills, and what Alertmanager repeats must not pile up.
+func TestARepeatNeverWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := testDriver(t, &fakeSite{}, noLedger)
+		for range 2 * queueLength {
+			d.hint(firing("")) // would block here for ever
+		}
+		if n := len(d.events); n != queueLength {
+			t.Errorf("%d events wait, want the queue's %d", n, queueLength)
+		}
+		end(d)
 	})
 }

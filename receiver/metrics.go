@@ -55,6 +55,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 	for _, p := range incident.Phases() {
 		m.open.WithLabelValues(string(p))
 	}
+	// The reasons come with the verdicts; an empty one stands for none so far, so that each guard's counter exists.
 	for _, g := range guard.All() {
 		for _, o := range []guard.Outcome{guard.Hold, guard.Refuse, guard.Propose} {
 			m.refused.WithLabelValues(g.ID, string(o), "")
@@ -130,6 +131,10 @@ func (m *metrics) commanded(e incident.Send, r remedy.Result) {
 	}
 	m.commands.WithLabelValues(string(e.Command.Method), result).Inc()
 	if r.Sent {
-		m.readAge.Observe(guard.MaxReadAge.Seconds() - e.NotAfter.Sub(r.StartedAt).Seconds())
+		left := r.LeftAt
+		if left.IsZero() {
+			left = r.StartedAt
+		}
+		m.readAge.Observe((guard.MaxReadAge - e.NotAfter.Sub(left)).Seconds())
 	}
 }

@@ -40,6 +40,8 @@ type Options struct {
 	ConfigFile string
 	Logger     log.Logger
 	Registry   *prometheus.Registry
+	// Hosts are the web listener's names; see console.Options.
+	Hosts []string
 }
 
 // Receiver is the running program. Its methods may be called from any goroutine.
@@ -132,7 +134,7 @@ func (r *Receiver) open(cfg *config.Config) error {
 	}
 	r.web, err = console.New(console.Options{
 		State: r.driver.state.Load, Send: r.driver.send, Reload: r.Reload, Gatherer: o.Registry,
-		Logger: log.With(o.Logger, "component", "console"),
+		Logger: log.With(o.Logger, "component", "console"), Hosts: o.Hosts,
 	})
 	return err
 }
@@ -166,7 +168,8 @@ func (r *Receiver) Web() http.Handler { return r.web }
 func (r *Receiver) Run(ctx context.Context) error {
 	pending, err := intake.Pending(ctx, r.store)
 	if err != nil {
-		return err
+		// Alertmanager repeats what fires, and is asked below; a record that cannot be read stops nobody.
+		level.Error(r.options.Logger).Log("msg", "notifications of an earlier life not read", "err", err)
 	}
 	var work sync.WaitGroup
 	defer work.Wait()

@@ -46,7 +46,11 @@ func (t *webhookToken) Reveal() string {
 
 // accepted hands a notification to the driver. What Alertmanager kept back is asked for (G4).
 func (r *Receiver) accepted(n intake.Notification) {
-	r.driver.send(notified(n))
+	if n.Repeat {
+		r.driver.hint(notified(n)) // it must not wait: Alertmanager repeats for as long as the ledger is sick
+	} else {
+		r.driver.send(notified(n))
+	}
 	if n.TruncatedAlerts > 0 {
 		select {
 		case r.truncated <- struct{}{}:

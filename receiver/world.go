@@ -3,6 +3,7 @@ package receiver
 import (
 	"context"
 	"sync"
+	"time"
 
 	"github.com/hypervigil/hypervigil/internal/cluster"
 	"github.com/hypervigil/hypervigil/receiver/alertmanager"
@@ -83,10 +84,10 @@ func (w *world) Prove(ctx context.Context, vm evidence.VM) evidence.Proof {
 }
 
 // Do implements Site.
-func (w *world) Do(ctx context.Context, c remedy.Command) remedy.Result {
+func (w *world) Do(ctx context.Context, c remedy.Command, notAfter time.Time) remedy.Result {
 	s, release := w.acquire()
 	defer release()
-	return s.Do(ctx, c)
+	return s.Do(ctx, c, notAfter)
 }
 
 // IsLab implements Site.

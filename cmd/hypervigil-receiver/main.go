@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"os"
 	"os/signal"
 	"syscall"
@@ -31,6 +32,7 @@ func main() {
 	file := app.Flag("config.file", "Path of hypervigil.yml.").Default("hypervigil.yml").String()
 	check := app.Flag("config.check", "Check the configuration as this program uses it, and exit.").Bool()
 	webhook := app.Flag("webhook.listen-address", "Address on which Alertmanager's webhook is served, at /webhook.").Default("127.0.0.1:9879").String()
+	external := app.Flag("web.external-url", "URL under which people reach the web listener, where that is not this host's name.").URL()
 	logs := logging.AddFlags(app)
 	toolkit := kingpinflag.AddFlags(app, "127.0.0.1:9878")
 	app.Version(version.Print("hypervigil-receiver"))
@@ -46,17 +48,29 @@ func main() {
 		fmt.Println(*file, "is good for hypervigil-receiver")
 		return
 	}
-	if err := serve(*file, *webhook, toolkit, logger, slogger); err != nil {
+	if err := serve(*file, *webhook, hosts(*external), toolkit, logger, slogger); err != nil {
 		level.Error(logger).Log("msg", "receiver stopped", "err", err)
 		os.Exit(1)
 	}
 }
 
-func serve(file, webhook string, toolkit *web.FlagConfig, logger log.Logger, slogger *slog.Logger) error {
+// hosts are the names of the web listener: this host's, and the one in its external URL.
+func hosts(external *url.URL) []string {
+	var names []string
+	if name, err := os.Hostname(); err == nil {
+		names = append(names, name)
+	}
+	if external != nil && external.Hostname() != "" {
+		names = append(names, external.Hostname())
+	}
+	return names
+}
+
+func serve(file, webhook string, hosts []string, toolkit *web.FlagConfig, logger log.Logger, slogger *slog.Logger) error {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		versioncollector.NewCollector("hypervigil_receiver"))
-	r, err := receiver.New(receiver.Options{ConfigFile: file, Logger: logger, Registry: registry})
+	r, err := receiver.New(receiver.Options{ConfigFile: file, Logger: logger, Registry: registry, Hosts: hosts})
 	if err != nil {
 		return err
 	}
@@ -67,6 +81,9 @@ func serve(file, webhook string, toolkit *web.FlagConfig, logger log.Logger, slo
 	defer signal.Stop(reload)
 
 	level.Info(logger).Log("msg", "receiver started", "version", version.Info(), "config", file, "webhook", webhook)
+	if *toolkit.WebConfigFile == "" {
+		level.Warn(logger).Log("msg", "console without authentication: whoever reaches the web listener can pause and acknowledge", "see", "--web.config.file")
+	}
 	server := &http.Server{Handler: r.Web(), ReadHeaderTimeout: receiver.HeaderTimeout}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return r.Run(ctx) })

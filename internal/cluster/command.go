@@ -19,7 +19,12 @@ type Outcome struct {
 	Code     uint32
 	// Unknown says that the command may have been carried out, or still be: look, and do not send it again.
 	Unknown bool
+	// LeftAt is when the command was written, where it was answered.
+	LeftAt time.Time
 }
+
+// ErrStale says that a command did not leave because its moment had passed.
+var ErrStale = wsman.ErrStale
 
 // ProcessChangedError says that a process is not the one that was meant: Windows gives a number to another process
 // once it is free.
@@ -40,14 +45,16 @@ func (e *ProcessChangedError) Error() string {
 
 // StartService calls Win32_Service.StartService once; Outcome.Code is a ServiceCode. Success means that the service
 // control manager has begun to start it: read the service to learn how it went.
-func (g *Guest) StartService(ctx context.Context, name string) (Outcome, error) {
-	return g.invoke(ctx, "start service "+name, "Win32_Service", wsman.Selector{Name: "Name", Value: name}, "StartService")
+//
+// No command leaves after notAfter: it fails with ErrStale then. The zero time sets no bound.
+func (g *Guest) StartService(ctx context.Context, name string, notAfter time.Time) (Outcome, error) {
+	return g.invoke(ctx, notAfter, "start service "+name, "Win32_Service", wsman.Selector{Name: "Name", Value: name}, "StartService")
 }
 
 // StopService calls Win32_Service.StopService once; Outcome.Code is a ServiceCode. ServiceDependentsRunning means
 // that nothing was stopped.
-func (g *Guest) StopService(ctx context.Context, name string) (Outcome, error) {
-	return g.invoke(ctx, "stop service "+name, "Win32_Service", wsman.Selector{Name: "Name", Value: name}, "StopService")
+func (g *Guest) StopService(ctx context.Context, name string, notAfter time.Time) (Outcome, error) {
+	return g.invoke(ctx, notAfter, "stop service "+name, "Win32_Service", wsman.Selector{Name: "Name", Value: name}, "StopService")
 }
 
 // TerminateProcess calls Win32_Process.Terminate once, on the process that has this number and was created at this
@@ -56,7 +63,7 @@ func (g *Guest) StopService(ctx context.Context, name string) (Outcome, error) {
 // Win32_Process class").
 //
 // Windows has no terminate-if: between the read and the call lies one round trip on a warm connection.
-func (g *Guest) TerminateProcess(ctx context.Context, pid uint32, created time.Time) (Outcome, error) {
+func (g *Guest) TerminateProcess(ctx context.Context, pid uint32, created, notAfter time.Time) (Outcome, error) {
 	if pid == 0 || created.IsZero() {
 		return Outcome{}, fmt.Errorf("terminate process %d: want a number and the time of its creation", pid)
 	}
@@ -69,14 +76,14 @@ func (g *Guest) TerminateProcess(ctx context.Context, pid uint32, created time.T
 		return Outcome{}, &ProcessChangedError{pid, created, p.Created}
 	}
 	op := fmt.Sprintf("terminate process %d", pid)
-	return g.invoke(ctx, op, "Win32_Process", wsman.Selector{Name: "Handle", Value: strconv.FormatUint(uint64(pid), 10)}, "Terminate",
+	return g.invoke(ctx, notAfter, op, "Win32_Process", wsman.Selector{Name: "Handle", Value: strconv.FormatUint(uint64(pid), 10)}, "Terminate",
 		wsman.Argument{Name: "Reason", Value: "1"}) // the exit code that the process gets
 }
 
 // invoke calls a method of one instance in root/cimv2.
-func (m *machine) invoke(ctx context.Context, op, class string, key wsman.Selector, method string, args ...wsman.Argument) (Outcome, error) {
+func (m *machine) invoke(ctx context.Context, notAfter time.Time, op, class string, key wsman.Selector, method string, args ...wsman.Argument) (Outcome, error) {
 	r, err := m.client.Invoke(ctx, wsman.Call{
-		Namespace: nsWindows, Class: class, Keys: []wsman.Selector{key}, Method: method, Arguments: args,
+		Namespace: nsWindows, Class: class, Keys: []wsman.Selector{key}, Method: method, Arguments: args, NotAfter: notAfter,
 	})
 	if err != nil {
 		var o Outcome
@@ -89,5 +96,5 @@ func (m *machine) invoke(ctx context.Context, op, class string, key wsman.Select
 	if !r.HasReturnValue {
 		return Outcome{Sent: true, Unknown: true}, fmt.Errorf("%s: the answer has no return value", op)
 	}
-	return Outcome{Sent: true, Answered: true, Code: r.ReturnValue}, nil
+	return Outcome{Sent: true, Answered: true, Code: r.ReturnValue, LeftAt: r.LeftAt}, nil
 }

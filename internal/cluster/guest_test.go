@@ -150,11 +150,13 @@ func TestStartAndStopService(t *testing.T) {
 		return uint32(10), nil
 	}
 	g := p.guest(t)
-	start, err := g.StartService(t.Context(), "MSSQLSERVER")
+	start, err := g.StartService(t.Context(), "MSSQLSERVER", time.Time{})
+	start.LeftAt = time.Time{}
 	if want := (Outcome{Sent: true, Answered: true, Code: uint32(ServiceAlreadyRunning)}); start != want || err != nil {
 		t.Errorf("StartService = %+v, %v, want %+v", start, err, want)
 	}
-	stop, err := g.StopService(t.Context(), "MSSQLSERVER")
+	stop, err := g.StopService(t.Context(), "MSSQLSERVER", time.Time{})
+	stop.LeftAt = time.Time{}
 	if want := (Outcome{Sent: true, Answered: true, Code: uint32(ServiceDependentsRunning)}); stop != want || err != nil {
 		t.Errorf("StopService = %+v, %v, want %+v", stop, err, want)
 	}
@@ -168,15 +170,16 @@ func TestCommandThatFails(t *testing.T) {
 	p := guestPeer(t)
 	p.invoke = func(string, string) (any, error) { return nil, wsmanserver.ErrAccessDenied }
 	g := p.guest(t)
-	o, err := g.StartService(t.Context(), "MSSQLSERVER")
+	o, err := g.StartService(t.Context(), "MSSQLSERVER", time.Time{})
+	o.LeftAt = time.Time{}
 	if want := (Outcome{Sent: true}); o != want || Reason(err) != dial.Permission {
 		t.Errorf("StartService = %+v, %v, want %+v and permission", o, err, want)
 	}
-	if o, err = g.StartService(t.Context(), "None"); o.Unknown || Reason(err) != dial.Namespace {
+	if o, err = g.StartService(t.Context(), "None", time.Time{}); o.Unknown || Reason(err) != dial.Namespace {
 		t.Errorf("StartService of none = %+v, %v, want a known outcome", o, err)
 	}
 	_ = p.server.Close()
-	if o, err = g.StartService(t.Context(), "MSSQLSERVER"); o != (Outcome{}) || Reason(err) != dial.Refused {
+	if o, err = g.StartService(t.Context(), "MSSQLSERVER", time.Time{}); o != (Outcome{}) || Reason(err) != dial.Refused {
 		t.Errorf("StartService of a machine that refuses = %+v, %v, want nothing sent", o, err)
 	}
 }
@@ -202,19 +205,20 @@ func TestTerminateProcess(t *testing.T) {
 		"another process has the number": {1234, created.Add(time.Microsecond)},
 		"the process is gone":            {1235, created},
 	} {
-		o, err := g.TerminateProcess(t.Context(), tc.pid, tc.created)
+		o, err := g.TerminateProcess(t.Context(), tc.pid, tc.created, time.Time{})
 		var changed *ProcessChangedError
 		if o != (Outcome{}) || !errors.As(err, &changed) {
 			t.Errorf("%s: TerminateProcess = %+v, %v, want a ProcessChangedError and nothing sent", name, o, err)
 		}
 	}
-	if o, err := g.TerminateProcess(t.Context(), 1234, time.Time{}); o != (Outcome{}) || err == nil {
+	if o, err := g.TerminateProcess(t.Context(), 1234, time.Time{}, time.Time{}); o != (Outcome{}) || err == nil {
 		t.Errorf("TerminateProcess without a time = %+v, %v, want an error", o, err)
 	}
 	if len(p.calls) != 0 {
 		t.Errorf("calls = %v, want none so far", p.calls)
 	}
-	o, err := g.TerminateProcess(t.Context(), 1234, created)
+	o, err := g.TerminateProcess(t.Context(), 1234, created, time.Time{})
+	o.LeftAt = time.Time{}
 	if want := (Outcome{Sent: true, Answered: true}); o != want || err != nil {
 		t.Errorf("TerminateProcess = %+v, %v, want %+v", o, err, want)
 	}

@@ -270,10 +270,11 @@ func TestLabServiceCrashAndStart(t *testing.T) {
 	if err != nil || len(events) == 0 || (events[0].ID != 7034 && events[0].ID != 7031) {
 		t.Errorf("ServiceEvents = %+v, %v, want a crash first", events, err)
 	}
-	if _, err := s.guest(t, "SQL01", "READER").StartService(t.Context(), "MSSQLSERVER"); cluster.Reason(err) != dial.Permission {
+	if _, err := s.guest(t, "SQL01", "READER").StartService(t.Context(), "MSSQLSERVER", time.Time{}); cluster.Reason(err) != dial.Permission {
 		t.Errorf("StartService by the reader = %v, want permission", err)
 	}
-	o, err := g.StartService(t.Context(), "MSSQLSERVER")
+	o, err := g.StartService(t.Context(), "MSSQLSERVER", time.Time{})
+	o.LeftAt = time.Time{}
 	if want := (cluster.Outcome{Sent: true, Answered: true}); o != want || err != nil {
 		t.Fatalf("StartService = %+v, %v, want %+v", o, err, want)
 	}
@@ -297,10 +298,11 @@ func TestLabTerminateOfAHungServer(t *testing.T) {
 		t.Fatalf("Process = %+v, %v", p, err)
 	}
 	s.inject(t, model.Request{Fault: "sql-hang", VM: "SQL01"})
-	if o, err := g.TerminateProcess(t.Context(), p.ID, p.Created.Add(-time.Hour)); o.Sent || err == nil {
+	if o, err := g.TerminateProcess(t.Context(), p.ID, p.Created.Add(-time.Hour), time.Time{}); o.Sent || err == nil {
 		t.Errorf("TerminateProcess of an older process = %+v, %v, want nothing sent", o, err)
 	}
-	o, err := g.TerminateProcess(t.Context(), p.ID, p.Created)
+	o, err := g.TerminateProcess(t.Context(), p.ID, p.Created, time.Time{})
+	o.LeftAt = time.Time{}
 	if want := (cluster.Outcome{Sent: true, Answered: true}); o != want || err != nil {
 		t.Fatalf("TerminateProcess = %+v, %v, want %+v", o, err, want)
 	}

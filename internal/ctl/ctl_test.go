@@ -95,13 +95,7 @@ func receiver() (http.Handler, error) {
 		Send: func(e incident.Event) {
 			mu.Lock()
 			defer mu.Unlock()
-			if p, ok := e.(incident.PauseSet); ok {
-				if p.Pause.Expires.After(time.Now()) {
-					state.Pauses[p.Pause.ID] = p.Pause
-				} else {
-					delete(state.Pauses, p.Pause.ID)
-				}
-			}
+			state, _ = incident.Step(state, e)
 		},
 		Reload:   func() error { return nil },
 		Gatherer: prometheus.NewRegistry(), Logger: log.NewNopLogger(),

@@ -198,6 +198,10 @@ type Call struct {
 	Keys      []Selector
 	Method    string // StartService
 	Arguments []Argument
+	// NotAfter is when the call may leave at the latest; zero sets no bound. It is compared right before the request is
+	// written, after whatever a new connection needed: what the call rests on may have grown too old meanwhile. A call
+	// that is too late fails with ErrStale, and nothing has left.
+	NotAfter time.Time
 }
 
 // Result is what a method answered.
@@ -207,7 +211,12 @@ type Result struct {
 	HasReturnValue bool
 	// Output holds the out-parameters; it is never nil.
 	Output *Object
+	// LeftAt is when the request was written.
+	LeftAt time.Time
 }
+
+// ErrStale says that a call did not leave because its moment had passed.
+var ErrStale = errors.New("it was too late to send it")
 
 // Invoke calls a method, once: it is never sent a second time, not even where the connection was dead. The error is
 // an *Error wherever the machine was involved; its Sent is false only where certainly nothing left, and otherwise,
@@ -229,7 +238,7 @@ func (c *Client) Invoke(ctx context.Context, call Call) (Result, error) {
 	body += `</p:` + call.Method + `_INPUT>`
 	q := &question{
 		op: "invoke " + call.Class + "." + call.Method, action: uri + "/" + call.Method, resource: uri,
-		selectors: call.Keys, body: body,
+		selectors: call.Keys, body: body, notAfter: call.NotAfter,
 	}
 	m, e, err := c.ask(ctx, q)
 	if err != nil {
@@ -240,7 +249,7 @@ func (c *Client) Invoke(ctx context.Context, call Call) (Result, error) {
 	} else if want := call.Method + "_OUTPUT"; m.body.Class != want {
 		return Result{}, protocol(q.op, e, "%.64s instead of %s", m.body.Class, want)
 	}
-	r := Result{Output: m.body}
+	r := Result{Output: m.body, LeftAt: q.leftAt}
 	r.ReturnValue, r.HasReturnValue, err = m.body.Uint32("ReturnValue")
 	if err != nil {
 		return Result{}, protocol(q.op, e, "%v", err)

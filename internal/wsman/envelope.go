@@ -41,6 +41,8 @@ type question struct {
 	idempotent bool
 	// at is the endpoint that holds the enumeration's context; nil for any.
 	at *endpoint
+	// notAfter bounds when it may be written; leftAt is when it was.
+	notAfter, leftAt time.Time
 }
 
 // envelope writes the request. left is the time that the caller still has.

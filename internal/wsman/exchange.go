@@ -169,6 +169,9 @@ func (a *attempt) broken(ctx context.Context, err error) *Error {
 	if errors.As(err, &ours) {
 		return a.fail(dial.Auth, nil, err)
 	}
+	if errors.Is(err, ErrStale) {
+		return a.fail(dial.Other, nil, ErrStale)
+	}
 	if errors.Is(err, errTooLarge) {
 		return a.fail(dial.Protocol, nil, fmt.Errorf("%w: more than %d bytes", errTooLarge, a.client.maxBody))
 	}
@@ -319,6 +322,11 @@ func (a *attempt) send(conn *connection, r *http.Request) (*http.Response, error
 	}
 	conn.limit.left = a.client.maxBody
 	if r.ContentLength != 0 {
+		now := time.Now()
+		if !a.question.notAfter.IsZero() && now.After(a.question.notAfter) {
+			return nil, ErrStale
+		}
+		a.question.leftAt = now
 		a.begun, a.carrying = a.tracker.WrittenBytes(), true
 		a.tracker.Enter(dial.PhaseQuery)
 	}

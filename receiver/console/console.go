@@ -5,12 +5,15 @@
 package console
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -33,6 +36,8 @@ type Options struct {
 	Reload   func() error           // reads the configuration again, all or nothing
 	Gatherer prometheus.Gatherer
 	Logger   log.Logger
+	// Hosts are the names under which the listener may be told something, besides addresses and localhost; without case.
+	Hosts []string
 }
 
 func (o Options) validate() error {
@@ -44,6 +49,9 @@ func (o Options) validate() error {
 
 // defaultPause is how long a pause lasts where nobody says (G21).
 const defaultPause = 4 * time.Hour
+
+// takenTimeout is how long a person's word is waited for to be in force: on disk, and in the state.
+const takenTimeout = 5 * time.Second
 
 // maxBody bounds what a person may send.
 const maxBody = 64 << 10
@@ -69,7 +77,31 @@ func New(o Options) (http.Handler, error) {
 	mux.HandleFunc("GET /-/ready", c.ready)
 	mux.HandleFunc("POST /-/reload", c.reload)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(o.Gatherer, promhttp.HandlerOpts{}))
-	return http.NewCrossOriginProtection().Handler(mux), nil
+	return c.named(http.NewCrossOriginProtection().Handler(mux)), nil
+}
+
+// named refuses to be told something under a name that is not ours. A browser on this machine can be led here by a page
+// whose name was made to point to a loopback address; it then sends the page's name, and the cross-origin check sees one
+// origin.
+func (c *console) named(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodGet && r.Method != http.MethodHead && !c.ours(r.Host) {
+			refuse(w, http.StatusMisdirectedRequest, "%q is not a name of this receiver; use its address, or start it with --web.external-url", r.Host)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func (c *console) ours(host string) bool {
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	host = strings.Trim(host, "[]")
+	if _, err := netip.ParseAddr(host); err == nil || strings.EqualFold(host, "localhost") {
+		return true
+	}
+	return slices.ContainsFunc(c.Hosts, func(h string) bool { return strings.EqualFold(h, host) })
 }
 
 func (c *console) ready(w http.ResponseWriter, _ *http.Request) {
@@ -137,13 +169,18 @@ func (c *console) ack(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	id := r.PathValue("id")
-	if _, ok := c.State().Incidents[id]; !ok {
+	if _, ok := c.State().Incidents[id]; !ok && !latches(c.State(), id) {
 		refuse(w, http.StatusNotFound, "no incident %q; GET /api/v1/incidents lists them", id)
 		return
 	}
-	c.Send(incident.Acknowledged{At: incident.At(time.Now()), Incident: id, By: body.By})
+	if !c.taken(w, r, incident.Acknowledged{At: incident.At(time.Now()), Incident: id, By: body.By}, func(s *incident.State) bool {
+		i, ok := s.Incidents[id]
+		return (!ok || i.Acked) && !latches(s, id)
+	}) {
+		return
+	}
 	level.Info(c.Logger).Log("msg", "incident acknowledged", "incident", id, "by", body.By)
-	w.WriteHeader(http.StatusAccepted)
+	w.WriteHeader(http.StatusNoContent)
 }
 
 func (c *console) pauses(w http.ResponseWriter, _ *http.Request) {
@@ -191,8 +228,12 @@ func (c *console) pause(w http.ResponseWriter, r *http.Request) {
 		ID: rand.Text()[:8], Cluster: body.Cluster, VM: body.VM, Rung: body.Rung, Owner: body.Owner, Reason: body.Reason,
 		Since: now.UTC(), Expires: now.Add(lasts).UTC(),
 	}
-	c.Send(incident.PauseSet{At: incident.At(now), Pause: p})
-	answer(w, http.StatusCreated, p)
+	if c.taken(w, r, incident.PauseSet{At: incident.At(now), Pause: p}, func(s *incident.State) bool {
+		_, in := s.Pauses[p.ID]
+		return in
+	}) {
+		answer(w, http.StatusCreated, p)
+	}
 }
 
 func scope(s *incident.State, cluster, vm string, rung remedy.Rung) error {
@@ -224,8 +265,46 @@ func (c *console) resume(w http.ResponseWriter, r *http.Request) {
 	}
 	now := time.Now()
 	p.Expires = now.UTC()
-	c.Send(incident.PauseSet{At: incident.At(now), Pause: p})
-	w.WriteHeader(http.StatusNoContent)
+	if c.taken(w, r, incident.PauseSet{At: incident.At(now), Pause: p}, func(s *incident.State) bool {
+		_, in := s.Pauses[p.ID]
+		return !in
+	}) {
+		w.WriteHeader(http.StatusNoContent)
+	}
+}
+
+// taken hands a person's word to the driver and waits until it is in force. What is not in force is not confirmed: an
+// operator who reads that he has paused the receiver relies on it.
+func (c *console) taken(w http.ResponseWriter, r *http.Request, e incident.Event, inForce func(*incident.State) bool) bool {
+	ctx, cancel := context.WithTimeout(r.Context(), takenTimeout)
+	defer cancel()
+	sent := make(chan struct{})
+	go func() {
+		defer close(sent)
+		c.Send(e)
+	}()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for !inForce(c.State()) {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			refuse(w, http.StatusServiceUnavailable, "it is not in force after %s: the ledger cannot be written, or the receiver is stopping; see its log", takenTimeout)
+			return false
+		}
+	}
+	<-sent
+	return true
+}
+
+// latches reports whether a virtual machine waits for the acknowledgement of an incident, which may be long over.
+func latches(s *incident.State, id string) bool {
+	for _, vm := range s.VMs {
+		if vm.Latched == id {
+			return true
+		}
+	}
+	return false
 }
 
 // decode reads a JSON body strictly.

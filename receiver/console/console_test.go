@@ -6,7 +6,9 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/go-kit/log"
@@ -41,8 +43,16 @@ func state() *incident.State {
 func serve(t *testing.T) (*httptest.Server, chan incident.Event) {
 	t.Helper()
 	events := make(chan incident.Event, 10)
+	var now atomic.Pointer[incident.State]
+	now.Store(state())
+	// The driver: one at a time, and the state is the new one when it is on disk.
+	take := func(e incident.Event) {
+		next, _ := incident.Step(*now.Load(), e)
+		now.Store(&next)
+		events <- e
+	}
 	h, err := console.New(console.Options{
-		State: state, Send: func(e incident.Event) { events <- e }, Reload: func() error { return nil },
+		State: now.Load, Send: take, Reload: func() error { return nil }, Hosts: []string{"receiver.corp.example"},
 		Gatherer: prometheus.NewRegistry(), Logger: log.NewNopLogger(),
 	})
 	if err != nil {
@@ -86,7 +96,7 @@ func TestAPI(t *testing.T) {
 		{"the list", "GET", "/api/v1/incidents", "", 200, `"state": "refused"`, false},
 		{"one, with its evidence", "GET", "/api/v1/incidents/one", "", 200, `"rounds": [`, false},
 		{"one that is not", "GET", "/api/v1/incidents/two", "", 404, "no incident", false},
-		{"acknowledge", "POST", "/api/v1/incidents/one/ack", `{"by":"ada"}`, 202, "", true},
+		{"acknowledge", "POST", "/api/v1/incidents/one/ack", `{"by":"ada"}`, 204, "", true},
 		{"acknowledge by nobody", "POST", "/api/v1/incidents/one/ack", `{}`, 400, "who", false},
 		{"acknowledge what is not", "POST", "/api/v1/incidents/two/ack", `{"by":"ada"}`, 404, "no incident", false},
 		{"pauses", "GET", "/api/v1/pauses", "", 200, "patching", false},
@@ -167,4 +177,53 @@ func TestAnotherSitesFormIsRefused(t *testing.T) {
 	if code != http.StatusForbidden || len(events) != 0 {
 		t.Errorf("a cross-site POST = %d with %d events, want 403 and none", code, len(events))
 	}
+}
+
+// TestAForeignNameChangesNothing: a page whose name was made to point here (DNS rebinding) may not speak for anybody.
+func TestAForeignNameChangesNothing(t *testing.T) {
+	t.Parallel()
+	server, events := serve(t)
+	for host, want := range map[string]int{
+		"attacker.example": 421, "attacker.example:9878": 421, "127.0.0.1:9878": 201, "[::1]:9878": 201, "localhost:9878": 201,
+		"receiver.corp.example": 201, "RECEIVER.corp.example:443": 201,
+	} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL+"/api/v1/pauses", strings.NewReader(`{"owner":"a","reason":"r"}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Host = host
+		resp, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != want {
+			t.Errorf("POST to %s = %d, want %d", host, resp.StatusCode, want)
+		}
+	}
+	if n := len(events); n != 5 {
+		t.Errorf("%d events, want the 5 of the names that are the receiver's", n)
+	}
+}
+
+// TestWhatIsNotInForceIsNotConfirmed: while the ledger cannot be written, a pause is no pause.
+func TestWhatIsNotInForceIsNotConfirmed(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h, err := console.New(console.Options{
+			State: state, Send: func(incident.Event) {}, Reload: func() error { return nil },
+			Gatherer: prometheus.NewRegistry(), Logger: log.NewNopLogger(),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for method, target := range map[string]string{"POST": "/api/v1/pauses", "DELETE": "/api/v1/pauses/p1"} {
+			r := httptest.NewRequestWithContext(t.Context(), method, "http://127.0.0.1"+target, strings.NewReader(`{"owner":"a","reason":"r"}`))
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, r)
+			if w.Code != http.StatusServiceUnavailable || !strings.Contains(w.Body.String(), "not in force") {
+				t.Errorf("%s %s = %d %s, want 503 and why", method, target, w.Code, w.Body)
+			}
+		}
+	})
 }

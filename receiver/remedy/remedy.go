@@ -51,4 +51,8 @@ type Result struct {
 	Detail    string    `json:"detail,omitempty"`
 	StartedAt time.Time `json:"started_at"`
 	EndedAt   time.Time `json:"ended_at"`
+	LeftAt    time.Time `json:"left_at,omitzero"` // when the bytes left, where Answered
 }
+
+// Stale is the Failure of a command that was not sent because the read it rests on had grown too old.
+const Stale = "stale"

@@ -2,6 +2,7 @@ package site
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -16,9 +17,9 @@ const (
 	failMethod     = "unknown_method"
 )
 
-// Do sends one command, once, and reports what came of it. It is the last place on the way: a virtual machine on the
+// Do sends one command, once, unless notAfter has passed before its bytes could leave, and reports what came of it. It is the last place on the way: a virtual machine on the
 // never-touch list is refused here, below every policy and whatever was decided.
-func (s *Site) Do(ctx context.Context, c remedy.Command) remedy.Result {
+func (s *Site) Do(ctx context.Context, c remedy.Command, notAfter time.Time) remedy.Result {
 	r := remedy.Result{StartedAt: time.Now().UTC()}
 	refuse := func(failure, format string, args ...any) remedy.Result {
 		r.Failure, r.Detail, r.EndedAt = failure, fmt.Sprintf(format, args...), time.Now().UTC()
@@ -35,17 +36,21 @@ func (s *Site) Do(ctx context.Context, c remedy.Command) remedy.Result {
 	var err error
 	switch c.Method {
 	case remedy.StartService:
-		outcome, err = m.operator.StartService(ctx, c.Service)
+		outcome, err = m.operator.StartService(ctx, c.Service, notAfter)
 	case remedy.StopService:
-		outcome, err = m.operator.StopService(ctx, c.Service)
+		outcome, err = m.operator.StopService(ctx, c.Service, notAfter)
 	case remedy.TerminateProcess:
-		outcome, err = m.operator.TerminateProcess(ctx, c.PID, c.Created)
+		outcome, err = m.operator.TerminateProcess(ctx, c.PID, c.Created, notAfter)
 	default:
 		return refuse(failMethod, "method %q is not known", c.Method)
 	}
 	r.Sent, r.Answered, r.Code, r.Unknown, r.EndedAt = outcome.Sent, outcome.Answered, outcome.Code, outcome.Unknown, time.Now().UTC()
+	r.LeftAt = outcome.LeftAt
 	if err != nil {
 		r.Failure, r.Detail = string(reason(err)), err.Error()
+	}
+	if errors.Is(err, cluster.ErrStale) {
+		r.Failure = remedy.Stale
 	}
 	return r
 }

@@ -383,17 +383,20 @@ func TestCommands(t *testing.T) {
 	vm := evidence.VM{Cluster: "hv-lab", Name: "SQL01"}
 	inject(t, l, model.ServiceCrash, "SQL01")
 	start := remedy.Command{Method: remedy.StartService, VM: vm, Service: "MSSQLSERVER"}
-	if r := s.Do(t.Context(), start); !r.Sent || !r.Answered || r.Code != 0 || r.EndedAt.Before(r.StartedAt) {
+	if r := s.Do(t.Context(), start, time.Now().Add(time.Minute)); !r.Sent || !r.Answered || r.Code != 0 || r.EndedAt.Before(r.StartedAt) {
 		t.Errorf("StartService = %+v, want 0", r)
 	}
-	if r := s.Do(t.Context(), start); !r.Answered || r.Code != uint32(cluster.ServiceAlreadyRunning) {
+	if r := s.Do(t.Context(), start, time.Now().Add(time.Minute)); !r.Answered || r.Code != uint32(cluster.ServiceAlreadyRunning) {
 		t.Errorf("the second StartService = %+v, want %d", r, cluster.ServiceAlreadyRunning)
 	}
+	if r := s.Do(t.Context(), start, time.Now().Add(-time.Millisecond)); r.Sent || r.Failure != remedy.Stale {
+		t.Errorf("StartService after its moment = %+v, want it not sent as %s", r, remedy.Stale)
+	}
 	kill := remedy.Command{Method: remedy.TerminateProcess, VM: vm, PID: 4, Created: time.Now()}
-	if r := s.Do(t.Context(), kill); r.Sent || r.Failure == "" {
+	if r := s.Do(t.Context(), kill, time.Now().Add(time.Minute)); r.Sent || r.Failure == "" {
 		t.Errorf("Terminate of a process that is not there = %+v, want it not sent", r)
 	}
-	if r := s.Do(t.Context(), remedy.Command{Method: "Win32_Process.Create", VM: vm}); r.Sent || r.Failure != failMethod {
+	if r := s.Do(t.Context(), remedy.Command{Method: "Win32_Process.Create", VM: vm}, time.Now().Add(time.Minute)); r.Sent || r.Failure != failMethod {
 		t.Errorf("a method that nobody knows = %+v, want %s", r, failMethod)
 	}
 	if n := len(l.Counters().VMs["SQL01"].Commands); n != 2 {
@@ -407,7 +410,7 @@ func TestNeverTouchIsBelowEveryDecision(t *testing.T) {
 		return strings.Replace(text, "receiver:\n", "receiver:\n  never_touch: [hv-lab/sql01]\n", 1)
 	})
 	inject(t, l, model.ServiceCrash, "SQL01")
-	r := s.Do(t.Context(), remedy.Command{Method: remedy.StartService, VM: evidence.VM{Cluster: "hv-lab", Name: "SQL01"}, Service: "MSSQLSERVER"})
+	r := s.Do(t.Context(), remedy.Command{Method: remedy.StartService, VM: evidence.VM{Cluster: "hv-lab", Name: "SQL01"}, Service: "MSSQLSERVER"}, time.Now().Add(time.Minute))
 	if r.Sent || r.Failure != failNeverTouch {
 		t.Errorf("Do = %+v, want it refused as %s", r, failNeverTouch)
 	}
