@@ -21,7 +21,7 @@ type Vocabulary map[string]map[string][]string
 // closed are the labels whose values are a list of the program's; those of the others are the inventory's.
 var closed = []string{
 	"state", "flag", "reason", "collector", "phase", "subject", "slot", "mode", "role", "status", "result", "guard", "outcome",
-	"method", "kind", "module", "handler", "alertstate",
+	"method", "kind", "module", "handler", "alertstate", "component", "class", "use", "scope", "access", "operation",
 }
 
 // Closed reports whether the label's values are a list of the program's own.
