@@ -58,6 +58,16 @@ func (p *peer) StorageDevices(context.Context) ([]cluster.StorageDevice, error) 
 
 func (p *peer) NetworkAdapters(context.Context) ([]cluster.NetworkAdapter, error) { return nil, nil }
 
+func (p *peer) Heartbeats(context.Context) ([]cluster.Heartbeats, error) { return nil, nil }
+
+func (p *peer) VolumePauses(context.Context) ([]cluster.VolumePauses, error) { return nil, nil }
+
+func (p *peer) ResourceFailures(context.Context) (cluster.ResourceFailures, error) {
+	return cluster.ResourceFailures{}, nil
+}
+
+func (p *peer) Reconnects(context.Context) (uint64, error) { return 0, nil }
+
 func (p *peer) Events(context.Context, cluster.EventQuery) ([]cluster.Event, error) { return nil, nil }
 
 func (p *peer) Load(context.Context) (cluster.GuestLoad, error) {

@@ -19,6 +19,7 @@ type counterSource interface {
 	ProcessorTime(ctx context.Context) (cluster.ProcessorTime, error)
 	StorageDevices(ctx context.Context) ([]cluster.StorageDevice, error)
 	NetworkAdapters(ctx context.Context) ([]cluster.NetworkAdapter, error)
+	clusterCounterSource
 }
 
 // counters makes the collectors of performance counters.
@@ -30,6 +31,8 @@ type counters struct {
 	time, base                 *prometheus.Desc
 	storageErrors, storageWait *prometheus.Desc
 	dropped                    *prometheus.Desc
+
+	cluster clusterCounterDescs
 }
 
 func newCounters(o Options, d probe.Descs) *counters {
@@ -43,6 +46,7 @@ func newCounters(o Options, d probe.Descs) *counters {
 		storageErrors: d.New("hyperv_vm_storage_errors_total", "Errors of the virtual disk since it was opened; device is made of its file's path.", "device"),
 		storageWait:   d.New("hyperv_vm_storage_queue_length", "Requests that wait for the virtual disk.", "device"),
 		dropped:       d.New("hyperv_vm_nic_dropped_total", "Packets that the virtual network adapter dropped.", "adapter", "direction"),
+		cluster:       newClusterCounterDescs(d),
 	}
 }
 

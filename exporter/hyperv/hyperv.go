@@ -7,7 +7,7 @@
 // name, neither is taken for it. Two hosts report the same virtual machine during a migration.
 //
 // The collectors namespaces, host, services, vms, settings, replication and uplinks are what decisions rest on. Performance
-// counters (memory, processors, storage, adapters) and the event log (events) may take seconds, and stand in modules of
+// counters (memory to reconnects, the cluster service's own among them) and the event log (events) may take seconds, and stand in modules of
 // their own. The events that were counted stay in the collectors that Collectors returned.
 package hyperv
 
@@ -54,7 +54,7 @@ func Collectors(o Options) []probe.Collector {
 	c := newCounters(o, d)
 	return []probe.Collector{
 		namespacesCollector(o, d), hostCollector(o, d), servicesCollector(o, d), vmsCollector(o, d), settingsCollector(o, d), replicationCollector(o, d), uplinksCollector(o, d),
-		c.memory(), c.processors(), c.storage(), c.adapters(), eventsCollector(o, d),
+		c.memory(), c.processors(), c.storage(), c.adapters(), c.heartbeats(), c.csv(), c.resourceFailures(), c.reconnects(), eventsCollector(o, d),
 	}
 }
 

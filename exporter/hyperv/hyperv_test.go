@@ -34,6 +34,10 @@ type fake struct {
 	processors   cluster.ProcessorTime
 	devices      []cluster.StorageDevice
 	adapters     []cluster.NetworkAdapter
+	heartbeats   []cluster.Heartbeats
+	pauses       []cluster.VolumePauses
+	failures     cluster.ResourceFailures
+	reconnects   uint64
 	events       func(cluster.EventQuery) []cluster.Event
 }
 
@@ -70,6 +74,16 @@ func (f fake) StorageDevices(context.Context) ([]cluster.StorageDevice, error) {
 func (f fake) NetworkAdapters(context.Context) ([]cluster.NetworkAdapter, error) {
 	return f.adapters, f.err
 }
+
+func (f fake) Heartbeats(context.Context) ([]cluster.Heartbeats, error) { return f.heartbeats, f.err }
+
+func (f fake) VolumePauses(context.Context) ([]cluster.VolumePauses, error) { return f.pauses, f.err }
+
+func (f fake) ResourceFailures(context.Context) (cluster.ResourceFailures, error) {
+	return f.failures, f.err
+}
+
+func (f fake) Reconnects(context.Context) (uint64, error) { return f.reconnects, f.err }
 
 func (f fake) Events(_ context.Context, q cluster.EventQuery) ([]cluster.Event, error) {
 	if f.events == nil {
@@ -129,6 +143,10 @@ func healthy() fake {
 		memory:     cluster.MemoryBalance{Available: 32 << 30, Pressure: 85},
 		processors: cluster.ProcessorTime{Guest: 10, GuestBase: 100, Hypervisor: 2, HypervisorBase: 100, Idle: 88, IdleBase: 100, Total: 12, TotalBase: 100},
 		devices:    []cluster.StorageDevice{{Name: "C:-ClusterStorage-Volume1-SQL01.vhdx", Errors: 3, Queue: 4}},
+		heartbeats: []cluster.Heartbeats{{Route: "10.0.0.11 10.0.0.12", Missing: 3, Limit: 10}},
+		pauses:     []cluster.VolumePauses{{Volume: "Volume1", Disk: 1, Network: 2, Other: 3}},
+		failures:   cluster.ResourceFailures{All: 5, Deadlocks: 1},
+		reconnects: 4,
 		adapters:   []cluster.NetworkAdapter{{Name: "SQL01_Network Adapter_1--2", DroppedIncoming: 5, DroppedOutgoing: 6}},
 	}
 }
@@ -192,6 +210,11 @@ func TestGolden(t *testing.T) {
 		{"storage", "storage", healthy(), false},
 		{"adapters", "adapters", healthy(), false},
 		{"adapters_silent", "adapters", silent, true},
+		{"heartbeats", "heartbeats", healthy(), false},
+		{"csv", "csv", healthy(), false},
+		{"resource_failures", "resource_failures", healthy(), false},
+		{"reconnects", "reconnects", healthy(), false},
+		{"reconnects_unsupported", "reconnects", unsupported, false},
 		{"events", "events", healthy(), false},
 		{"events_silent", "events", silent, true},
 	} {

@@ -147,7 +147,8 @@ func (p Prober) Collectors() []string {
 		return []string{"availability", "diagnostics", "databases", "performance", "sessions", "availability_groups", "cluster_members"}
 	case ProberHyperV:
 		return []string{
-			"namespaces", "host", "services", "vms", "settings", "replication", "uplinks", "memory", "processors", "storage", "adapters", "events",
+			"namespaces", "host", "services", "vms", "settings", "replication", "uplinks", "memory", "processors", "storage", "adapters",
+			"heartbeats", "csv", "resource_failures", "reconnects", "events",
 		}
 	case ProberWSFC:
 		return []string{"cluster", "views", "networks", "volumes", "witness", "owners"}
@@ -168,7 +169,7 @@ func (p Prober) Background() []string {
 	case ProberMSSQL:
 		return []string{"databases", "performance", "sessions", "availability_groups", "cluster_members"}
 	case ProberHyperV:
-		return []string{"memory", "processors", "storage", "adapters", "events"}
+		return []string{"memory", "processors", "storage", "adapters", "heartbeats", "csv", "resource_failures", "reconnects", "events"}
 	case ProberGuest:
 		return []string{"load", "events"}
 	case ProberApplication:

@@ -42,14 +42,16 @@ func DefaultModules() map[string]*Module {
 		"mssql_databases":    {Prober: ProberMSSQL, Timeout: backgroundTimeout, Collectors: []string{"databases", "availability_groups", "cluster_members"}},
 		"mssql_performance":  {Prober: ProberMSSQL, Timeout: backgroundTimeout, Collectors: []string{"performance", "sessions"}},
 		"hyperv":             {Prober: ProberHyperV, Timeout: defaultTimeout(ProberHyperV), Collectors: foreground(ProberHyperV)},
-		"hyperv_performance": {Prober: ProberHyperV, Timeout: backgroundTimeout, Collectors: []string{"memory", "processors", "storage", "adapters"}},
-		"hyperv_events":      {Prober: ProberHyperV, Timeout: backgroundTimeout, Collectors: []string{"events"}},
-		"wsfc":               {Prober: ProberWSFC, Timeout: defaultTimeout(ProberWSFC), Collectors: foreground(ProberWSFC)},
-		"wsfc_owners":        {Prober: ProberWSFC, Timeout: backgroundTimeout, Collectors: []string{"owners"}},
-		"guest":              {Prober: ProberGuest, Timeout: defaultTimeout(ProberGuest), Collectors: foreground(ProberGuest)},
-		"application":        {Prober: ProberApplication, Timeout: defaultTimeout(ProberApplication)},
-		"guest_performance":  {Prober: ProberGuest, Timeout: backgroundTimeout, Collectors: []string{"load"}},
-		"guest_events":       {Prober: ProberGuest, Timeout: backgroundTimeout, Collectors: []string{"events"}},
+		"hyperv_performance": {Prober: ProberHyperV, Timeout: backgroundTimeout, Collectors: []string{
+			"memory", "processors", "storage", "adapters", "heartbeats", "csv", "resource_failures", "reconnects",
+		}},
+		"hyperv_events":     {Prober: ProberHyperV, Timeout: backgroundTimeout, Collectors: []string{"events"}},
+		"wsfc":              {Prober: ProberWSFC, Timeout: defaultTimeout(ProberWSFC), Collectors: foreground(ProberWSFC)},
+		"wsfc_owners":       {Prober: ProberWSFC, Timeout: backgroundTimeout, Collectors: []string{"owners"}},
+		"guest":             {Prober: ProberGuest, Timeout: defaultTimeout(ProberGuest), Collectors: foreground(ProberGuest)},
+		"application":       {Prober: ProberApplication, Timeout: defaultTimeout(ProberApplication)},
+		"guest_performance": {Prober: ProberGuest, Timeout: backgroundTimeout, Collectors: []string{"load"}},
+		"guest_events":      {Prober: ProberGuest, Timeout: backgroundTimeout, Collectors: []string{"events"}},
 	}
 }
 

@@ -54,6 +54,35 @@ func adapterCounters(v *model.VM) wsmanserver.Instance {
 		"DroppedPacketsIncomingPersec", uint64(0), "DroppedPacketsOutgoingPersec", uint64(0))
 }
 
+// heartbeats are those that a node misses from the others: all, where the other has no power and nobody has called it
+// down yet.
+func heartbeats(m *model.Model, node string) []wsmanserver.Instance {
+	var list []wsmanserver.Instance
+	for _, n := range m.Nodes {
+		if n.Name == node {
+			continue
+		}
+		missing := uint32(0)
+		if !n.Powered {
+			missing = m.Spec.Profile.HeartbeatThreshold
+		}
+		list = append(list, instance("Win32_PerfRawData_NetFtPerfProvider_ClusterNetFtHeartbeats", byName, "Name", node+" "+n.Name,
+			"Missingheartbeats", missing, "Missingheartbeatslimit", m.Spec.Profile.HeartbeatThreshold))
+	}
+	return list
+}
+
+// reconnections are none: the lab's nodes lose each other only with their power.
+func reconnections(m *model.Model, node string) []wsmanserver.Instance {
+	var list []wsmanserver.Instance
+	for _, n := range m.Nodes {
+		if n.Name != node {
+			list = append(list, instance("Win32_PerfRawData_ClussvcPerfProvider_ClusterNetworkReconnections", byName, "Name", n.Name, "ReconnectCount", uint64(0)))
+		}
+	}
+	return list
+}
+
 // guestProcessors are four of an idle guest, and their sum.
 func guestProcessors(m *model.Model, v *model.VM) []wsmanserver.Instance {
 	const processors = 4

@@ -40,6 +40,16 @@ func hostTables(node string) map[string]table {
 		},
 		"win32_perfrawdata_counters_hypervvirtualstoragedevice":      running(node, storageDevice),
 		"win32_perfrawdata_nvspnicstats_hypervvirtualnetworkadapter": running(node, adapterCounters),
+		"win32_perfrawdata_netftperfprovider_clusternetftheartbeats": func(m *model.Model) []wsmanserver.Instance { return heartbeats(m, node) },
+		"win32_perfrawdata_csvfsperfprovider_clustercsvfs": func(*model.Model) []wsmanserver.Instance {
+			return []wsmanserver.Instance{instance("Win32_PerfRawData_CsvFsPerfProvider_ClusterCSVFS", byName, "Name", "Volume1", "VolumeState", uint32(0),
+				"VolumePauseCountDisk", uint64(0), "VolumePauseCountNetwork", uint64(0), "VolumePauseCountOther", uint64(0), "VolumePauseCountTotal", uint64(0))}
+		},
+		"win32_perfrawdata_clussvcperfprovider_clusterresources": func(*model.Model) []wsmanserver.Instance {
+			return []wsmanserver.Instance{instance("Win32_PerfRawData_ClussvcPerfProvider_ClusterResources", byName, "Name", "_Total",
+				"ResourceFailure", uint64(0), "ResourceFailureAccessViolation", uint64(0), "ResourceFailureDeadlock", uint64(0))}
+		},
+		"win32_perfrawdata_clussvcperfprovider_clusternetworkreconnections": func(m *model.Model) []wsmanserver.Instance { return reconnections(m, node) },
 	}
 }
 
