@@ -67,6 +67,8 @@ func (w *world) apply(o Op) {
 		}
 	case opMove, opMigrate:
 		w.move(v, o.Node, o.Kind == opMove)
+	case opGiveUp:
+		w.giveUp(v, o.For)
 	case opPause:
 		p := guard.Pause{ID: "p" + o.VM, Cluster: w.spec.Cluster, VM: o.VM, Owner: "ada", Reason: "patching", Since: w.now, Expires: w.now.Add(o.For)}
 		if o.What == "cluster" {
@@ -141,6 +143,20 @@ func (w *world) move(v *model.VM, to string, save bool) {
 		return
 	}
 	v.Owner = to
+}
+
+// giveUp is the cluster that has used up its failovers and its patience: the group is failed, its owner well.
+func (w *world) giveUp(v *model.VM, d time.Duration) {
+	if v.GroupState != cluster.GroupOnline || v.State != cluster.VMRunning {
+		return
+	}
+	w.model.TakeOffline(v)
+	v.State, v.GroupState, v.PersistentState = cluster.VMOff, cluster.GroupFailed, true
+	w.after(d, func() {
+		if v.GroupState == cluster.GroupFailed {
+			w.model.BringOnline(v)
+		}
+	})
 }
 
 // acknowledge lets a person see to every failure that latches a virtual machine.

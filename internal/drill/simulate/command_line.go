@@ -29,7 +29,7 @@ func Flags(c *kingpin.CmdClause) *CommandLine {
 }
 
 // garbage lets the garbage collector run seldom: a schedule keeps little, and makes much.
-const garbage = 800 // percent
+const garbage = 3000 // percent
 
 // Run plays and prints. It returns an error where an invariant broke, or where a mutant was not caught.
 func (l *CommandLine) Run(out io.Writer) error {

@@ -35,7 +35,7 @@ func (j *judge) policy(vm string) *config.Policy {
 // decided judges a decision to begin a rung, whether the mode lets it or not.
 func (j *judge) decided(i *incident.Incident, s *snapshot, rung remedy.Rung) {
 	w := j.w
-	w.result.reached[string(rung)] = true
+	w.result.reached[string(rung)+", decided"] = true
 	p := j.policy(i.VM.Name)
 	began := i.Alert.StartsAt
 	if i.OpenedAt.Sub(began) > p.Limits.MaxAge || began.Sub(w.now) > mostFuture {
@@ -53,8 +53,8 @@ func (j *judge) decided(i *incident.Incident, s *snapshot, rung remedy.Rung) {
 	if s.guestKnown && !s.bound {
 		w.breaks(rightMachine, "%s: its addresses lead to another machine", i.ID)
 	}
-	if c := w.variant.controlled[i.VM.Name]; c.Clustered || c.Hadr {
-		w.breaks(oneController, "%s: %+v", i.ID, c)
+	if c := w.variant.controlled[i.VM.Name]; rung == remedy.RestartService && (c.Clustered || c.Hadr) {
+		w.breaks(oneController, "%s: clustered %t, availability groups %t", i.ID, c.Clustered, c.Hadr)
 	}
 	j.limits(i, p, rung)
 	j.fault(i, s, p)

@@ -255,8 +255,9 @@ func (j *judge) stepped(old *incident.State, s *step) {
 		}
 		switch v := p.Value.(type) {
 		case incident.Action:
-			if v.State == incident.Failed && s.event != nil {
-				j.latches[v.Command.VM.Name] = incidentOf(p.Key)
+			// Where nothing left, nothing is latched: the rung never began.
+			if of := incidentOf(p.Key); v.State == incident.Failed && s.event != nil && j.began(of) {
+				j.latches[v.Command.VM.Name] = of
 			}
 			if v.State == incident.Unknown {
 				w.result.reached["UNKNOWN"] = true
@@ -265,6 +266,11 @@ func (j *judge) stepped(old *incident.State, s *step) {
 			w.tell(old, v)
 		}
 	}
+}
+
+// began reports whether a command of an incident may have left.
+func (j *judge) began(id string) bool {
+	return slices.ContainsFunc(j.sent, func(c sent) bool { return c.incident == id })
 }
 
 // incidentOf is the incident that an action's key names.
@@ -315,6 +321,9 @@ func (j *judge) looked(e incident.Looked, s *step) {
 		}
 		if snap.storm {
 			j.storm = w.now
+		}
+		if len(i.Ladder) > 0 {
+			w.result.reached[string(rungOf(i, false, w.now))+", asked for"] = true
 		}
 		plan := planned(i, w.now)
 		if !plan && !everyGuardPassed(i.Verdicts) {

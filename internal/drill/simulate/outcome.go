@@ -174,6 +174,7 @@ func (w *world) outcome() {
 	for _, i := range w.unsettled() {
 		w.breaks(comesToAnEnd, "%s is %s after %s: %s", i.ID, i.Phase, settleBound, i.Summary)
 	}
+	w.noneInFlight()
 	for _, a := range w.unheard() {
 		w.breaks(outageIsKnown, "the alert of %s is active since %s and has no incident", a.Subject, w.now.Sub(a.startsAt))
 	}
@@ -190,6 +191,20 @@ func (w *world) outcome() {
 		for _, s := range v.Servers {
 			if w.manner(v) == answers && !s.Up { // a guest that does not answer has alerts of its own
 				w.explained(evidence.VM{Cluster: w.spec.Cluster, Name: v.Name}, s.Instance)
+			}
+		}
+	}
+}
+
+// noneInFlight looks for rungs that are said to be in flight and whose incident does nothing any more: they would hold
+// every other incident of the cluster.
+func (w *world) noneInFlight() {
+	for id, vm := range w.state.VMs {
+		for _, p := range vm.Past {
+			i := w.state.Incidents[p.Incident]
+			at := i.Phase == incident.Acting || i.Phase == incident.Verifying || i.Phase == incident.Recovering
+			if p.Ended.IsZero() && (i.Closed() || !at) {
+				w.breaks(comesToAnEnd, "%s of %s on %s is in flight, its incident is %s", p.Rung, p.Incident, id, i.Phase)
 			}
 		}
 	}

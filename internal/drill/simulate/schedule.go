@@ -79,6 +79,7 @@ const (
 	opDrain      Kind = "drain"    // a person drains a node
 	opMove       Kind = "move"     // a person moves a group (MoveToNewNode): saved, moved, resumed
 	opMigrate    Kind = "migrate"  // a person migrates it live
+	opGiveUp     Kind = "give-up"  // the cluster gives up on a group, until a person starts it
 	opLock       Kind = "lock"     // the group is locked
 	opQueue      Kind = "queue"    // the group waits in the queue for a move
 	opPause      Kind = "pause"    // an operator pauses the receiver for a VM, or with What "cluster" for all
@@ -193,7 +194,7 @@ func one[T any](g *generator, of ...T) T { return of[g.IntN(len(of))] }
 // Server nothing is decided.
 func (g *generator) any() {
 	vm := g.vm()
-	switch g.IntN(24) {
+	switch g.IntN(25) {
 	case 0, 1, 2, 3, 4:
 		g.sick(vm)
 	case 5:
@@ -240,6 +241,8 @@ func (g *generator) any() {
 		g.add(Op{Kind: opFalseAlert, VM: vm, Instance: g.instance(vm), What: one(g, "service", "hang", "guest", "network", "host", "storage", "database", "internal", "resource"), For: g.span(time.Second, 2*time.Minute)})
 	case 23:
 		g.pair()
+	case 24:
+		g.lonely(vm)
 	}
 }
 
@@ -386,6 +389,21 @@ func (g *generator) relapse(vm string) {
 	}
 	g.at += g.span(60*time.Second, 80*time.Second)
 	g.add(Op{Kind: opFault, What: model.ServiceCrash, VM: vm, Instance: q})
+}
+
+// lonely hides a host from the receiver, which the cluster calls up, and has the cluster give up on a group of it.
+func (g *generator) lonely(vm string) {
+	d := g.span(20*time.Second, 2*time.Minute)
+	if g.IntN(4) == 0 {
+		d = g.span(320*time.Second, 400*time.Second)
+	}
+	for _, v := range g.spec.VMs {
+		if v.Name == vm {
+			g.add(Op{Kind: opBlindNode, VM: vm, Node: v.Node, For: d})
+		}
+	}
+	g.add(Op{Kind: one(g, opGiveUp, opGiveUp, opFalseAlert), VM: vm, What: "host", For: d, At: time.Second})
+	g.at += d
 }
 
 // lost takes a host away for good, and the next one, until the cluster's own threshold is used up.

@@ -113,6 +113,9 @@ func newWorld(b base, s Schedule, t *trace) (*world, error) {
 		w.now = epoch
 		w.model.Advance(epoch)
 		w.state, w.wake, w.life, w.alive = b.warm, b.due, 1, true
+		for _, n := range b.spec.Nodes {
+			w.said[n] = true
+		}
 		for _, c := range b.warm.Clusters {
 			w.judge.remember(c.Owners, b.warm.Started)
 		}
