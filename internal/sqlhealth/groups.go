@@ -48,6 +48,7 @@ type ListenerIP struct {
 	State               *int64
 }
 
+// The statements. secondary_lag_seconds is there since SQL Server 2016; an older one refuses the replicas' databases.
 const (
 	hadrText         = `SELECT CAST(SERVERPROPERTY('IsHadrEnabled') AS int)`
 	groupsText       = `SELECT CAST(group_id AS nvarchar(36)), name, failure_condition_level, health_check_timeout FROM sys.availability_groups ORDER BY name`
