@@ -61,6 +61,12 @@ func (w *world) apply(o Op) {
 		if s := v.Server(o.Instance); s != nil && v.Guest == model.GuestRunning && s.Service().State == cluster.ServiceStopped {
 			w.model.StartService(v, s.Service())
 		}
+	case opServe:
+		for _, in := range w.model.Injected() {
+			if in.Request.Fault == model.SQLHang && in.Request.VM == o.VM {
+				w.model.Heal(in.ID)
+			}
+		}
 	case opDisable:
 		if s := v.Server(o.Instance); s != nil {
 			s.Service().StartMode = "Manual"

@@ -5,7 +5,6 @@ import (
 
 	"github.com/hypervigil/hypervigil/internal/cluster"
 	"github.com/hypervigil/hypervigil/internal/config"
-	"github.com/hypervigil/hypervigil/internal/dial"
 	"github.com/hypervigil/hypervigil/receiver/evidence"
 	"github.com/hypervigil/hypervigil/receiver/incident"
 	"github.com/hypervigil/hypervigil/receiver/remedy"
@@ -21,6 +20,7 @@ const (
 	hostMargin   = 60 * time.Second
 	stormClean   = 5 * time.Minute
 	leastHang    = 15 * time.Second
+	proofSpan    = 900 * time.Millisecond // a second from question to question; answers differ by their latency
 	needSamples  = 3
 	per10Minutes = 2
 	perHour      = 4
@@ -125,9 +125,12 @@ func (j *judge) fault(i *incident.Incident, s *snapshot, p *config.Policy) {
 	w := j.w
 	switch i.Fault {
 	case evidence.Service:
-		dead := s.login == dial.Refused && (s.state == cluster.ServiceStopped || s.pid == 0)
-		if !dead {
+		first, before := j.dead[i.ID]
+		switch {
+		case !s.dead():
 			w.breaks(trueOutage, "%s: the service is %q, the login says %q", i.ID, s.state, s.login)
+		case !before || s.asked.Sub(first) < proofSpan:
+			w.breaks(trueOutage, "%s: it was seen dead for %s only", i.ID, s.asked.Sub(first))
 		}
 		if !s.loginKnown || !s.guestKnown {
 			w.breaks(notBlind, "%s: login known %t, guest known %t", i.ID, s.loginKnown, s.guestKnown)

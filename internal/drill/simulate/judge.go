@@ -95,6 +95,11 @@ type snapshot struct {
 	bound                     bool
 }
 
+// dead reports whether the port refuses and the service is stopped, or its process gone.
+func (s *snapshot) dead() bool {
+	return s.login == dial.Refused && (s.state == cluster.ServiceStopped || s.pid == 0)
+}
+
 // snapshot takes down the truth for a read.
 func (w *world) snapshot(e incident.Look) *snapshot {
 	vm := w.config.Cluster(e.Ask.VM.Cluster).VirtualMachine(e.Ask.VM.Name)
@@ -192,12 +197,13 @@ type judge struct {
 	checked  map[string]*snapshot // the newest re-validation of each incident
 	faults   int                  // of hosts and their networks
 	hand     map[string]int       // moves by a person
+	dead     map[string]time.Time // of each incident: the first of the newest reads in a row that showed a dead service
 }
 
 func newJudge(w *world) judge {
 	return judge{
 		w: w, byPerson: map[*model.Service]time.Time{}, history: map[string][]guard.Ownership{}, pauses: map[string]guard.Pause{}, latches: map[string]string{},
-		keys: map[string]bool{}, flying: map[evidence.VM]int{}, checked: map[string]*snapshot{}, hand: map[string]int{},
+		keys: map[string]bool{}, flying: map[evidence.VM]int{}, checked: map[string]*snapshot{}, hand: map[string]int{}, dead: map[string]time.Time{},
 	}
 }
 
@@ -311,6 +317,15 @@ func (j *judge) looked(e incident.Looked, s *step) {
 	i, open := s.next.Incidents[e.Incident]
 	if !ok || !open {
 		return
+	}
+	if snap.purpose != incident.Revalidate {
+		first, before := j.dead[i.ID]
+		switch {
+		case !snap.dead():
+			delete(j.dead, i.ID)
+		case !before || first.After(snap.asked):
+			j.dead[i.ID] = snap.asked
+		}
 	}
 	switch snap.purpose {
 	case incident.Revalidate:

@@ -74,6 +74,7 @@ const (
 	opSkew       Kind = "skew"     // the clock of Prometheus is ahead by For
 	opStop       Kind = "stop"     // a person stops SQL Server
 	opStart      Kind = "start"    // a person starts it
+	opServe      Kind = "serve"    // a SQL Server that hangs serves again
 	opDisable    Kind = "disable"  // a person sets its start mode to Manual
 	opSuspend    Kind = "suspend"  // a person pauses a node
 	opDrain      Kind = "drain"    // a person drains a node
@@ -194,7 +195,7 @@ func one[T any](g *generator, of ...T) T { return of[g.IntN(len(of))] }
 // Server nothing is decided.
 func (g *generator) any() {
 	vm := g.vm()
-	switch g.IntN(25) {
+	switch g.IntN(27) {
 	case 0, 1, 2, 3, 4:
 		g.sick(vm)
 	case 5:
@@ -243,6 +244,10 @@ func (g *generator) any() {
 		g.pair()
 	case 24:
 		g.lonely(vm)
+	case 25:
+		g.remembered(vm)
+	case 26:
+		g.inTime(vm)
 	}
 }
 
@@ -404,6 +409,31 @@ func (g *generator) lonely(vm string) {
 	}
 	g.add(Op{Kind: one(g, opGiveUp, opGiveUp, opFalseAlert), VM: vm, What: "host", For: d, At: time.Second})
 	g.at += d
+}
+
+// remembered pauses or latches a virtual machine, restarts the receiver, and breaks SQL Server once its hold-off is over:
+// what was written down before must count.
+func (g *generator) remembered(vm string) {
+	q := g.instance(vm)
+	if g.IntN(2) == 0 {
+		g.add(Op{Kind: opPause, VM: vm, For: g.span(100*time.Second, 200*time.Second)})
+	} else {
+		g.add(Op{Kind: opFate, What: one(g, fateNever, fateFails)})
+		g.add(Op{Kind: opFault, What: model.ServiceCrash, VM: vm, Instance: q})
+		g.add(Op{Kind: opStart, VM: vm, Instance: q, At: 40 * time.Second})
+		g.at += 50 * time.Second
+	}
+	g.add(Op{Kind: opCrash, What: "after", For: time.Second, At: 5 * time.Second})
+	g.at += g.span(60*time.Second, 70*time.Second)
+	g.add(Op{Kind: opFault, What: model.ServiceCrash, VM: vm, Instance: q})
+}
+
+// inTime ends a hang when the receiver has begun to end it.
+func (g *generator) inTime(vm string) {
+	q := g.instance(vm)
+	g.add(Op{Kind: opServe, VM: vm, On: one(g, onPlanned, onClaimed, onObserved, onVerified)})
+	g.add(Op{Kind: opFault, What: model.SQLHang, VM: vm, Instance: q, At: time.Second})
+	g.at += 40 * time.Second
 }
 
 // lost takes a host away for good, and the next one, until the cluster's own threshold is used up.

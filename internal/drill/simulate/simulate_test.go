@@ -26,10 +26,7 @@ func TestFreshSchedules(t *testing.T) {
 			t.Fatalf("%s: %v", seedVariable, err)
 		}
 	}
-	schedules := 1000
-	if testing.Short() || raceDetector {
-		schedules = 100
-	}
+	schedules := few(1000)
 	t.Logf("%s=%d plays these %d schedules again", seedVariable, seed, schedules)
 	r, err := Run(Options{Schedules: schedules, Seed: seed})
 	if err != nil {
@@ -51,7 +48,7 @@ func TestFreshSchedules(t *testing.T) {
 func TestSameSeedSameTrace(t *testing.T) {
 	t.Parallel()
 	first, second := bare(t), bare(t)
-	for seed := range uint64(40) {
+	for seed := range uint64(few(40)) {
 		var a, b trace
 		ra, rb := first.play(generate(seed), &a), second.play(generate(seed), &b)
 		if diff := cmp.Diff(a.String(), b.String()); diff != "" {
@@ -71,7 +68,7 @@ func TestWorkersChangeNothing(t *testing.T) {
 	t.Parallel()
 	var reports []string
 	for _, workers := range []int{1, 3} {
-		r, err := Run(Options{Schedules: 70, Seed: 7, Workers: workers})
+		r, err := Run(Options{Schedules: few(70), Seed: 7, Workers: workers})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -89,7 +86,7 @@ func TestWorkersChangeNothing(t *testing.T) {
 func TestBytesMadeLateAreTheSame(t *testing.T) {
 	t.Parallel()
 	b := bare(t)
-	for seed := range uint64(60) {
+	for seed := range uint64(few(60)) {
 		var eager, late trace
 		for _, try := range []struct {
 			t     *trace
@@ -150,6 +147,14 @@ func TestDiskLosesWhatWasNotSynced(t *testing.T) {
 			}
 		})
 	}
+}
+
+// few is n, or less where everything takes several times as long.
+func few(n int) int {
+	if testing.Short() || raceDetector {
+		return n / 8
+	}
+	return n
 }
 
 func bare(t *testing.T) *bases {
