@@ -203,8 +203,12 @@ func TestBadFaultsAreRefusedWithWhatWouldBeRight(t *testing.T) {
 	t.Parallel()
 	m := newModel(t)
 	for _, r := range []model.Request{
-		{Fault: "meteor", VM: "SQL01"}, {Fault: model.ServiceCrash, VM: "SQL99"}, {Fault: model.ServiceCrash, VM: "SQL01", Instance: "X"},
-		{Fault: model.HostPowerOff, Node: "HV9"}, {Fault: model.HostPowerOff}, {Fault: model.ServiceCrash, VM: "DC01"},
+		{Fault: "meteor", VM: "SQL01"},
+		{Fault: model.ServiceCrash, VM: "SQL99"},
+		{Fault: model.ServiceCrash, VM: "SQL01", Instance: "X"},
+		{Fault: model.HostPowerOff, Node: "HV9"},
+		{Fault: model.HostPowerOff},
+		{Fault: model.ServiceCrash, VM: "DC01"},
 	} {
 		if _, err := m.Inject(r); err == nil {
 			t.Errorf("Inject(%+v) = nil, want an error", r)
