@@ -433,7 +433,8 @@ func (g *generator) inTime(vm string) {
 	q := g.instance(vm)
 	g.add(Op{Kind: opServe, VM: vm, On: one(g, onPlanned, onClaimed, onObserved, onVerified)})
 	g.add(Op{Kind: opFault, What: model.SQLHang, VM: vm, Instance: q, At: time.Second})
-	g.at += 40 * time.Second
+	g.at += time.Minute
+	g.add(Op{Kind: opAck}) // what waits for a point waits until the last op is done
 }
 
 // lost takes a host away for good, and the next one, until the cluster's own threshold is used up.
