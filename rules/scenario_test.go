@@ -329,6 +329,10 @@ func scenarios(timing Timing) []scenario {
 			world: deadHost(), end: end, fires: []alert{hostDown(hungFrom, mended+keep)},
 		},
 		{
+			name:  "to a node that is cut off with us everybody else is down",
+			world: with(deadHost(), func(w *world) { w.votes = always("1") }), end: end,
+		},
+		{
 			name:  "an isolated node is up by its state; its status says what it is",
 			world: with(deadHost(), func(w *world) { w.nodes["HV1"] = during(fault, mended, "isolated", "up") }),
 			end:   end, fires: []alert{hostDown(hungFrom, mended+keep)},

@@ -12,7 +12,8 @@ import (
 
 // The telling alerts. Each is asked about in every story, so that one which fires beside the point is noticed.
 var telling = []string{
-	"SQLServerUnreachable", "HypervigilCollectorBlind", "HypervigilClusterBlind", "HypervigilTargetsMissing", "HypervigilExporterDown",
+	"SQLServerUnreachable", "HypervigilCollectorBlind", "HypervigilClusterBlind", "HypervigilTargetsMissing", "HypervigilProbesLost",
+	"HypervigilExporterDown",
 	"HypervigilReceiverDown", "HypervigilReceiverNotReady", "HypervigilConfigReloadFailed", "HypervigilNotificationsMissing",
 	"HypervigilNotificationsRefused", "HypervigilLedgerNotWritten", "HypervigilIncidentEscalated", "HypervigilIncidentProposed",
 	"HypervigilVMLatched", "HypervigilStormBrake", "Watchdog",
@@ -152,7 +153,7 @@ func tellScenarios(timing Timing) []scenario {
 	blind := func(where, collector, job string, from, until time.Duration, labels ...string) alert {
 		return tells("HypervigilCollectorBlind", "warning",
 			"Hypervigil cannot see hv-cl1 "+where+": collector "+collector+" of job "+job+".",
-			"The peer can be reached, and the collector still gets no answer that it can use: a name, certificate, password or permission of ours, or a provider that hangs. A fault of this target would not be seen.",
+			"The collector gets no answer that it can use, and no fault that is known explains it: a name, certificate, password or permission of ours, a firewall, a listener that is missing, or a provider that hangs. A fault of this target would not be seen.",
 			from, until, append([]string{"cluster", "hv-cl1", "collector", collector, "job", job}, labels...)...)
 	}
 	reloadFailed := func(job, instance string, from, until time.Duration) alert {
@@ -195,6 +196,19 @@ func tellScenarios(timing Timing) []scenario {
 			w.hosts["HV3"] = during(fault, mended(3*minute), string(dial.TCPTimeout), "")
 			w.nodes["HV3"] = during(fault, mended(3*minute), "down", "up")
 		}), mended(4*minute)),
+
+		story("a host that is silent while the cluster counts it is unseen", with(healthy(), func(w *world) {
+			w.hosts["HV3"] = during(fault, mended(3*minute), string(dial.TCPTimeout), "")
+		}), mended(4*minute), blind("HV3", "vms", "hyperv", fault+2*minute, mended(3*minute), "node", "HV3")),
+		story("every scrape of a target is lost", with(healthy(), func(w *world) {
+			w.sql["SQL01/PAYROLL"] = during(fault, mended(3*minute), lost, "")
+		}), mended(4*minute), tells("HypervigilProbesLost", "critical",
+			"Prometheus gets no answer from the exporter about hv-cl1 SQL01 (job mssql_availability).",
+			"The target is known and every scrape of it is lost: the exporter refuses the module or the target, wants a password that Prometheus does not have, or is too busy to answer in time. A fault of this target would not be seen.",
+			fault+2*minute, mended(3*minute), "job", "mssql_availability", "cluster", "hv-cl1", "vm", "SQL01", "sql_instance", "PAYROLL")),
+		story("scrapes that are lost for less than two minutes are not told about", with(healthy(), func(w *world) {
+			w.sql["SQL01/PAYROLL"] = during(fault, mended(2*minute-timing.TellEvaluation), lost, "")
+		}), mended(3*minute)),
 
 		story("no node tells its view", with(healthy(), func(w *world) {
 			w.cluster = during(fault, mended(90*time.Second), string(dial.TCPTimeout), "")

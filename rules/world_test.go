@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -43,6 +44,8 @@ type world struct {
 	owners, groups map[string]at
 	// cluster is why no node told its view, or lost; nil where nobody asks.
 	cluster at
+	// votes are those that the view shows as present, of two that are needed; nil: all three nodes'.
+	votes at
 	// own holds what our own programs say of themselves, by "job instance"; nothing where they cannot be scraped.
 	own map[string]func(t time.Duration) scrape
 }
@@ -104,6 +107,7 @@ func series(metric string, labels ...string) string {
 // target is one thing that Prometheus scrapes.
 type target struct {
 	job, instance string
+	labels        []string // those that service discovery gives it
 	every         time.Duration
 	scrape        func(t time.Duration) scrape
 }
@@ -112,7 +116,7 @@ func (w *world) targets(timing Timing) []target {
 	var all []target
 	for _, name := range slices.Sorted(maps.Keys(w.sql)) {
 		vm, instance, _ := strings.Cut(name, "/")
-		all = append(all, target{"mssql_availability", "hv-cl1/" + name, timing.SQL, func(t time.Duration) scrape {
+		all = append(all, target{"mssql_availability", "hv-cl1/" + name, []string{"cluster", "hv-cl1", "vm", vm, "sql_instance", instance}, timing.SQL, func(t time.Duration) scrape {
 			reason := w.sql[name](t)
 			if reason == lost {
 				return nil
@@ -127,14 +131,14 @@ func (w *world) targets(timing Timing) []target {
 		}})
 	}
 	for _, node := range slices.Sorted(maps.Keys(w.hosts)) {
-		all = append(all, target{"hyperv", "hv-cl1/" + node, timing.Host, func(t time.Duration) scrape { return w.host(node, t) }})
+		all = append(all, target{"hyperv", "hv-cl1/" + node, []string{"cluster", "hv-cl1", "node", node}, timing.Host, func(t time.Duration) scrape { return w.host(node, t) }})
 	}
 	if w.cluster != nil {
-		all = append(all, target{"wsfc", "hv-cl1", timing.Host, w.view})
+		all = append(all, target{"wsfc", "hv-cl1", []string{"cluster", "hv-cl1"}, timing.Host, w.view})
 	}
 	for _, name := range slices.Sorted(maps.Keys(w.own)) {
 		job, instance, _ := strings.Cut(name, " ")
-		all = append(all, target{job, instance, timing.Self, w.own[name]})
+		all = append(all, target{job, instance, nil, timing.Self, w.own[name]})
 	}
 	return all
 }
@@ -188,6 +192,15 @@ func (w *world) view(t time.Duration) scrape {
 		s[series("wsfc_group_owner_info", append(group, "node", w.owners[vm](t))...)] = 1
 		s.states("wsfc_group_state", "state", []string{"online", "offline", "failed", "partial_online", "pending"}, w.groups[vm](t), group...)
 	}
+	votes := "3"
+	if w.votes != nil {
+		votes = w.votes(t)
+	}
+	present, err := strconv.ParseFloat(votes, 64)
+	if err != nil {
+		panic(err) // a number of the story's own
+	}
+	s[series("wsfc_quorum_votes_current", labels...)], s[series("wsfc_quorum_votes_needed", labels...)] = present, 2
 	// Groups that are not in the inventory have no vm.
 	s[series("wsfc_group_owner_info", append(labels, "group", "Cluster Group", "node", "HV1")...)] = 1
 	return s
@@ -225,7 +238,7 @@ func (w *world) series(timing Timing, step, end time.Duration) map[string][]stri
 			if now == nil {
 				up = "0"
 			}
-			put(fmt.Sprintf("up{instance=%q,job=%q}", target.instance, target.job), i, up)
+			put(series("up", append([]string{"instance", target.instance, "job", target.job}, target.labels...)...), i, up)
 			before = now
 		}
 	}

@@ -3,9 +3,11 @@ package lab
 import (
 	"errors"
 	"fmt"
+	stdlog "log"
 	"net/http"
 	"time"
 
+	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
 
 	"github.com/hypervigil/hypervigil/internal/lab/model"
@@ -30,6 +32,8 @@ func (l *Lab) web(vm string) error {
 		Handler:           http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "well") }),
 		TLSConfig:         certificate,
 		ReadHeaderTimeout: 5 * time.Second,
+		// A client that hangs up is part of the experiment, and nothing for the demo's terminal.
+		ErrorLog: stdlog.New(log.NewStdlibAdapter(level.Debug(l.options.Logger)), "", 0),
 	}
 	l.add(&endpoint{
 		name: vm + application, port: port, close: func() { s.Close() },
