@@ -20,9 +20,13 @@ import (
 
 // grace is what a collector gets after the deadline to say why it has no answer. A collector that is silent then is
 // abandoned: the HTTP answer goes out without it. It is more than what sqlhealth leaves its driver, so that a driver
-// which is slow to notice costs no reason; and it begins when this process notices the deadline, so that a machine too
-// busy to run the collectors is not taken for collectors that hang.
-const grace = 75 * time.Millisecond
+// which is slow to notice costs no reason. It begins when this process notices the deadline, and passes in steps that
+// stretch where the process gets no time, so that a machine too busy to run the collectors is not taken for collectors
+// that hang.
+const (
+	grace      = 75 * time.Millisecond
+	graceSteps = 15
+)
 
 // leftoverGrace is what the collectors left under way gets to end before it counts as hanging. Nobody waits for it.
 const leftoverGrace = time.Second
@@ -187,16 +191,24 @@ func (e *Exporter) fly(f *flight, l log.Logger) {
 	select {
 	case <-all:
 	case <-ctx.Done():
-		patience := time.NewTimer(grace)
-		defer patience.Stop()
-		select {
-		case <-all:
-		case <-patience.C:
-		}
+		waitInSteps(all)
 	}
 	for _, name := range f.end() {
 		e.abandon(hungKey{f.target.name, name})
 		level.Debug(l).Log("msg", "collector abandoned", "collector", name)
+	}
+}
+
+// waitInSteps waits for the collectors, or until the grace has passed. A ticker drops the ticks that nobody takes.
+func waitInSteps(all <-chan struct{}) {
+	step := time.NewTicker(grace / graceSteps)
+	defer step.Stop()
+	for range graceSteps {
+		select {
+		case <-all:
+			return
+		case <-step.C:
+		}
 	}
 }
 
