@@ -205,6 +205,15 @@ func TestATrialFollowsTheLeadingIncidentOfItsFault(t *testing.T) {
 	}
 }
 
+// writer is called with all that is written.
+type writer func([]byte)
+
+// Write implements io.Writer.
+func (w writer) Write(p []byte) (int, error) {
+	w(p)
+	return len(p), nil
+}
+
 func TestWhatHasNoEndIsSaid(t *testing.T) {
 	t.Parallel()
 	t.Run("no incident", func(t *testing.T) {
@@ -220,9 +229,16 @@ func TestWhatHasNoEndIsSaid(t *testing.T) {
 		t.Parallel()
 		steps := crash()[:4]
 		why := errors.New("somebody pulled the plug")
-		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, why)
-		defer cancel()
-		trial, err := (&drill.Trialling{Endpoints: drilltest.Serve(t, steps), Fault: drill.Fault{VM: "SQL01"}, At: fault}).Watch(ctx)
+		ctx, cancel := context.WithCancelCause(t.Context())
+		defer cancel(nil)
+		time.AfterFunc(10*time.Second, func() { cancel(why) })
+		// The plug is pulled once the command was told of, however long that takes.
+		told := writer(func(p []byte) {
+			if bytes.Contains(p, []byte("StartService")) {
+				cancel(why)
+			}
+		})
+		trial, err := (&drill.Trialling{Endpoints: drilltest.Serve(t, steps), Out: told, Fault: drill.Fault{VM: "SQL01"}, At: fault}).Watch(ctx)
 		if !errors.Is(err, why) || trial.Incident != "i1" || trial.SQLDownSeconds != nil || trial.FirstCommandSeconds == nil {
 			t.Errorf("Watch = %+v, %v; want what is known by then, no time of recovery, and why there is no end", trial, err)
 		}

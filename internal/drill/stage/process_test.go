@@ -85,6 +85,9 @@ func TestAProgramThatEndsIsShownWithItsLog(t *testing.T) {
 func TestAWaitEndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	p, url := startActor(t, "plain")
+	if err := p.WaitReady(t.Context(), &bytes.Buffer{}, url+"/-/ready"); err != nil {
+		t.Fatal(err)
+	}
 	why := errors.New("enough waited")
 	ctx, cancel := context.WithTimeoutCause(t.Context(), 300*time.Millisecond, why)
 	defer cancel()
