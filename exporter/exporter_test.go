@@ -462,6 +462,32 @@ func TestHungLeftovers(t *testing.T) {
 	})
 }
 
+// TestAHurriedScrapeAnswersForNobodyElse: whoever asks with a time-out too short for the target must not put false evidence
+// into the answers of those who wait.
+func TestAHurriedScrapeAnswersForNobodyElse(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{availability: func(ctx context.Context) sqlhealth.Availability {
+			select {
+			case <-time.After(30 * time.Millisecond):
+				return sqlhealth.Availability{Up: true}
+			case <-ctx.Done():
+				return sqlhealth.Availability{Reason: dial.LoginTimeout, Err: ctx.Err()}
+			}
+		}}
+		e, _ := start(t, w)
+		var hurried sync.WaitGroup
+		hurried.Go(func() { get(e, http.MethodGet, probeSQL01, "0.02") })
+		time.Sleep(time.Millisecond)
+		for series, v := range values(t, get(e, http.MethodGet, probeSQL01, "10")) {
+			if strings.HasPrefix(series, "probe_success{") && v != 1 {
+				t.Errorf("%s = %v of an instance that answers in 30 ms, want 1", series, v)
+			}
+		}
+		hurried.Wait()
+	})
+}
+
 // TestConcurrentScrapesShareOneAnswer has a slow target scraped by four at once, one of them in a hurry.
 func TestConcurrentScrapesShareOneAnswer(t *testing.T) {
 	t.Parallel()

@@ -64,6 +64,7 @@ type flight struct {
 	target   *target
 	module   *config.Module
 	start    time.Time
+	timeout  time.Duration // what it was given, deadline - start
 	deadline time.Time
 	done     chan struct{} // closed when every collector has ended or was given up
 	log      debugLog
@@ -78,7 +79,7 @@ type flight struct {
 
 func newFlight(m *config.Module, t *target, timeout time.Duration) *flight {
 	now := time.Now()
-	f := &flight{target: t, module: m, start: now, deadline: now.Add(timeout), done: make(chan struct{}), session: t.session()}
+	f := &flight{target: t, module: m, start: now, timeout: timeout, deadline: now.Add(timeout), done: make(chan struct{}), session: t.session()}
 	f.collectors = chosen(f.session.Collectors, m.Collectors)
 	f.outcomes = make([]outcome, len(f.collectors))
 	for i, c := range f.collectors {
@@ -134,13 +135,14 @@ func (f *flights) land(k flightKey, landed *flight) {
 }
 
 // board returns the flight that answers this scrape: the one under way for the same module and target, or a new one.
-// The generation is released when the flight no longer needs it.
+// Only a flight that was given as much time is shared: what one in a hurry could not see is no answer for those who have
+// the time to wait. The generation is released when the flight no longer needs it.
 func (e *Exporter) board(g *generation, m *config.Module, t *target, timeout time.Duration, debug bool) *flight {
 	key := flightKey{module: m.Name, target: t.name, debug: debug}
 	e.flights.mu.Lock()
 	defer e.flights.mu.Unlock()
 	// A flight of the generation before may still be under way; its answer would be that of another configuration.
-	if f, ok := e.flights.open[key]; ok && g.targets[targetKey{f.target.prober, f.target.name}] == f.target {
+	if f, ok := e.flights.open[key]; ok && f.timeout >= timeout && g.targets[targetKey{f.target.prober, f.target.name}] == f.target {
 		e.metrics.shared.Inc()
 		g.users.Done()
 		return f
