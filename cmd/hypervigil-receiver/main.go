@@ -39,15 +39,15 @@ func main() {
 	app.HelpFlag.Short('h')
 	kingpin.MustParse(app.Parse(os.Args[1:]))
 
-	logger, slogger := logs.New(os.Stderr)
 	if *check {
-		if err := receiver.Check(*file); err != nil {
+		if err := errors.Join(receiver.Check(*file), web.Validate(*toolkit.WebConfigFile)); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
 		fmt.Println(*file, "is good for hypervigil-receiver")
 		return
 	}
+	logger, slogger := logs.New(os.Stderr)
 	if err := serve(*file, *webhook, hosts(*external), toolkit, logger, slogger); err != nil {
 		level.Error(logger).Log("msg", "receiver stopped", "err", err)
 		os.Exit(1)
@@ -67,6 +67,13 @@ func hosts(external *url.URL) []string {
 }
 
 func serve(file, webhook string, hosts []string, toolkit *web.FlagConfig, logger log.Logger, slogger *slog.Logger) error {
+	// Before anything else: a SIGHUP sent while the program starts would end it.
+	reload := make(chan os.Signal, 1)
+	signal.Notify(reload, syscall.SIGHUP)
+	defer signal.Stop(reload)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		versioncollector.NewCollector("hypervigil_receiver"))
@@ -74,17 +81,13 @@ func serve(file, webhook string, hosts []string, toolkit *web.FlagConfig, logger
 	if err != nil {
 		return err
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	reload := make(chan os.Signal, 1)
-	signal.Notify(reload, syscall.SIGHUP)
-	defer signal.Stop(reload)
-
 	level.Info(logger).Log("msg", "receiver started", "version", version.Info(), "config", file, "webhook", webhook)
 	if *toolkit.WebConfigFile == "" {
 		level.Warn(logger).Log("msg", "console without authentication: whoever reaches the web listener can pause and acknowledge", "see", "--web.config.file")
 	}
-	server := &http.Server{Handler: r.Web(), ReadHeaderTimeout: receiver.HeaderTimeout}
+	server := &http.Server{
+		Handler: r.Web(), ReadHeaderTimeout: receiver.HeaderTimeout, ErrorLog: slog.NewLogLogger(slogger.Handler(), slog.LevelWarn),
+	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return r.Run(ctx) })
 	group.Go(func() error { return r.ServeWebhook(ctx, webhook) })
@@ -98,6 +101,7 @@ func serve(file, webhook string, hosts []string, toolkit *web.FlagConfig, logger
 		for {
 			select {
 			case <-ctx.Done():
+				stop() // a second signal ends the program at once
 				return server.Close()
 			case <-reload:
 				if err := r.Reload(); err != nil {

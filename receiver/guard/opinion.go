@@ -161,6 +161,8 @@ func (in Input) guestDead(r evidence.Round) Verdict {
 	switch {
 	case vm.State != cluster.VMRunning:
 		return hold("vm_state", in.soon(), "the VM is not running (EnabledState %d): the cluster's business", vm.State)
+	case vm.Heartbeat == cluster.HeartbeatAbsent:
+		return in.unreadable("the owner host tells no heartbeat of the running VM")
 	case vm.Heartbeat == cluster.HeartbeatOK:
 		return hold("heartbeat", in.soon(), "vetoed: the guest's heartbeat is OK")
 	case r.Guest.Known():

@@ -1,0 +1,182 @@
+package guard_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hypervigil/hypervigil/internal/cluster"
+	"github.com/hypervigil/hypervigil/internal/dial"
+	"github.com/hypervigil/hypervigil/receiver/evidence"
+	"github.com/hypervigil/hypervigil/receiver/guard"
+)
+
+// evident is an input whose rounds show a fault of the class as plainly as G8's truth table asks for.
+func evident(fault evidence.Fault) guard.Input {
+	in := passing()
+	in.Subject.Fault = fault
+	var round func(at time.Time) evidence.Round
+	span, n := 75*time.Second, 4
+	switch fault {
+	case evidence.Service:
+		return in
+	case evidence.Hang:
+		round = func(at time.Time) evidence.Round {
+			r := deadService(at)
+			r.Login = known(evidence.Login{Reason: dial.LoginTimeout})
+			r.Service = known(cluster.Service{Name: "MSSQLSERVER", State: cluster.ServiceRunning, StartMode: "Auto", ProcessID: 7})
+			r.Process = known(cluster.Process{ID: 7, Created: at.Add(-time.Hour)})
+			return r
+		}
+	case evidence.Guest, evidence.Network:
+		round = func(at time.Time) evidence.Round {
+			r := deadService(at)
+			r.Login = known(evidence.Login{Reason: dial.TCPTimeout})
+			r.Service, r.Guest = lost[cluster.Service](dial.TCPTimeout), lost[cluster.GuestIdentity](dial.TCPTimeout)
+			r.Host.Value.Heartbeat = cluster.HeartbeatLostCommunication
+			if fault == evidence.Network {
+				r.Host.Value.Heartbeat = cluster.HeartbeatOK
+			}
+			return r
+		}
+	case evidence.Host:
+		round = func(at time.Time) evidence.Round {
+			r := deadService(at)
+			r.Login = known(evidence.Login{Reason: dial.TCPTimeout})
+			r.Host = lost[cluster.VirtualMachine](dial.TCPTimeout)
+			v := view("HV2")
+			v.Nodes[0].State = cluster.NodeDown
+			r.Views = map[string]evidence.Reading[cluster.View]{"HV1": lost[cluster.View](dial.TCPTimeout), "HV2": known(v)}
+			return r
+		}
+	case evidence.Storage, evidence.Resource, evidence.Internal, evidence.Database:
+	}
+	if round == nil {
+		return in
+	}
+	in.Rounds = nil
+	for i := range n {
+		in.Rounds = append(in.Rounds, round(now.Add(-time.Second-span+span*time.Duration(i)/time.Duration(n-1))))
+	}
+	return in
+}
+
+// TestSecondOpinion is G8's truth table: every reading as the table needs it, against it, and not made.
+func TestSecondOpinion(t *testing.T) {
+	t.Parallel()
+	login := func(reason dial.Reason) func(*evidence.Round) {
+		return func(r *evidence.Round) { r.Login = known(evidence.Login{Reason: reason}) }
+	}
+	up := func(r *evidence.Round) { r.Login = known(evidence.Login{Up: true}) }
+	untried := func(r *evidence.Round) { r.Login = lost[evidence.Login](dial.Auth) }
+	unseen := func(r *evidence.Round) { r.Host = lost[cluster.VirtualMachine](dial.TCPTimeout) }
+	service := func(state cluster.ServiceState) func(*evidence.Round) {
+		return func(r *evidence.Round) { r.Service.Value.State = state }
+	}
+	unasked := func(r *evidence.Round) { r.Service = lost[cluster.Service](dial.TCPTimeout) }
+	heartbeat := func(h cluster.Heartbeat) func(*evidence.Round) {
+		return func(r *evidence.Round) { r.Host.Value.Heartbeat = h }
+	}
+	guest := func(why dial.Reason) func(*evidence.Round) {
+		return func(r *evidence.Round) {
+			r.Guest = evidence.Reading[cluster.GuestIdentity]{At: now, Failure: why}
+		}
+	}
+	views := func(change func(map[string]evidence.Reading[cluster.View])) func(*evidence.Round) {
+		return func(r *evidence.Round) {
+			all := map[string]evidence.Reading[cluster.View]{}
+			for by, v := range r.Views {
+				all[by] = v
+			}
+			change(all)
+			r.Views = all
+		}
+	}
+	tests := []struct {
+		name    string
+		fault   evidence.Fault
+		change  func(*evidence.Round) // of the newest round
+		outcome guard.Outcome
+		reason  string
+		detail  string
+	}{
+		{"dead service", evidence.Service, nil, guard.Pass, "", "refuses"},
+		{"its process gone, says nobody yet", evidence.Service, service(cluster.ServiceRunning), guard.Pass, "", "process"},
+		{"a login", evidence.Service, up, guard.Hold, "login", ""},
+		{"the port is silent", evidence.Service, login(dial.TCPTimeout), guard.Hold, "not_refused", ""},
+		{"our password is wrong", evidence.Service, untried, guard.Hold, "unreadable", ""},
+		{"the service starts", evidence.Service, service(cluster.ServiceStartPending), guard.Hold, "service_state", ""},
+		{"the guest does not tell", evidence.Service, unasked, guard.Hold, "unreadable", ""},
+
+		{"hang", evidence.Hang, nil, guard.Pass, "", "accepts"},
+		{"a login", evidence.Hang, up, guard.Hold, "login", ""},
+		{"a refusal of SQL Server's own", evidence.Hang, func(r *evidence.Round) { r.Login = known(evidence.Login{Reason: dial.Other, ErrorNumber: 17142}) }, guard.Hold, "not_hanging", ""},
+		{"our password is wrong", evidence.Hang, untried, guard.Hold, "unreadable", ""},
+		{"the service is stopped", evidence.Hang, service(cluster.ServiceStopped), guard.Hold, "service_state", ""},
+		{"the guest does not tell", evidence.Hang, unasked, guard.Hold, "unreadable", ""},
+		{"the process is young", evidence.Hang, func(r *evidence.Round) { r.Process.Value.Created = r.Started.Add(-10 * time.Second) }, guard.Hold, "starting", ""},
+		{"the process is unknown", evidence.Hang, func(r *evidence.Round) { r.Process = lost[cluster.Process](dial.QueryTimeout) }, guard.Hold, "unreadable", ""},
+
+		{"dead guest, whose disk I/O this release cannot read", evidence.Guest, nil, guard.Hold, "unreadable", "disk I/O"},
+		{"a login", evidence.Guest, up, guard.Hold, "login", ""},
+		{"its heartbeat is well", evidence.Guest, heartbeat(cluster.HeartbeatOK), guard.Hold, "heartbeat", ""},
+		{"its host tells no heartbeat", evidence.Guest, heartbeat(cluster.HeartbeatAbsent), guard.Hold, "unreadable", "no heartbeat"},
+		{"its host does not tell", evidence.Guest, unseen, guard.Hold, "unreadable", "owner host"},
+		{"it is off", evidence.Guest, func(r *evidence.Round) { r.Host.Value.State = cluster.VMOff }, guard.Hold, "vm_state", ""},
+		{"its processors are busy", evidence.Guest, func(r *evidence.Round) { r.Host.Value.ProcessorLoad = 3 }, guard.Hold, "busy", ""},
+		{"it answers", evidence.Guest, guest(dial.Answered), guard.Hold, "guest_answers", ""},
+		{"it refuses our password", evidence.Guest, guest(dial.Auth), guard.Hold, "unreadable", ""},
+
+		{"cut off, by an uplink that this release cannot read", evidence.Network, nil, guard.Refuse, "uplink_unreadable", ""},
+		{"its heartbeat is lost too", evidence.Network, heartbeat(cluster.HeartbeatLostCommunication), guard.Hold, "heartbeat", ""},
+		{"its host does not tell", evidence.Network, unseen, guard.Hold, "unreadable", ""},
+		{"it answers", evidence.Network, guest(dial.Answered), guard.Hold, "guest_answers", ""},
+		{"its network refuses", evidence.Network, guest(dial.Refused), guard.Hold, "guest_answers", ""},
+
+		{"dead host", evidence.Host, nil, guard.Pass, "", "HV1"},
+		{"the owner answers", evidence.Host, views(func(v map[string]evidence.Reading[cluster.View]) { v["HV1"] = known(view("HV1")) }), guard.Hold, "owner_answers", ""},
+		{"the others call the owner up", evidence.Host, views(func(v map[string]evidence.Reading[cluster.View]) { v["HV2"] = known(view("HV2")) }), guard.Hold, "owner_up", ""},
+		{"the owner refuses our password", evidence.Host, views(func(v map[string]evidence.Reading[cluster.View]) { v["HV1"] = lost[cluster.View](dial.Auth) }), guard.Hold, "unreadable", ""},
+		{"nobody tells", evidence.Host, views(func(v map[string]evidence.Reading[cluster.View]) { v["HV2"] = lost[cluster.View](dial.TCPTimeout) }), guard.Hold, "unreadable", ""},
+		{"nobody knows the owner", evidence.Host, views(func(v map[string]evidence.Reading[cluster.View]) {
+			o := v["HV2"]
+			o.Value.Groups = nil
+			v["HV2"] = o
+		}), guard.Hold, "unreadable", ""},
+
+		{"storage only tells", evidence.Storage, nil, guard.Refuse, "tells_only", ""},
+		{"resource only tells", evidence.Resource, nil, guard.Refuse, "tells_only", ""},
+		{"internal only tells", evidence.Internal, nil, guard.Refuse, "tells_only", ""},
+		{"database only tells", evidence.Database, nil, guard.Refuse, "tells_only", ""},
+		{"a class that nobody knows", "weather", nil, guard.Refuse, "unknown_class", ""},
+	}
+	for _, tt := range tests {
+		t.Run(string(tt.fault)+": "+tt.name, func(t *testing.T) {
+			t.Parallel()
+			in := evident(tt.fault)
+			if tt.change != nil {
+				latest(tt.change)(&in)
+			}
+			for _, v := range guard.Evaluate(in) {
+				if v.Guard == "G8" && (v.Outcome != tt.outcome || v.Reason != tt.reason || !strings.Contains(v.Detail, tt.detail)) {
+					t.Errorf("G8 = %s %q (%s), want %s %q about %q", v.Outcome, v.Reason, v.Detail, tt.outcome, tt.reason, tt.detail)
+				}
+			}
+		})
+	}
+}
+
+// TestUnreadableEvidenceIsRefusedInTheEnd: what cannot be read is waited for, not for ever.
+func TestUnreadableEvidenceIsRefusedInTheEnd(t *testing.T) {
+	t.Parallel()
+	in := evident(evidence.Service)
+	latest(func(r *evidence.Round) { r.Login = lost[evidence.Login](dial.Auth) })(&in)
+	for since, want := range map[time.Duration]guard.Outcome{59 * time.Second: guard.Hold, 61 * time.Second: guard.Refuse} {
+		in.UnreadableSince = now.Add(-since)
+		for _, v := range guard.Evaluate(in) {
+			if v.Guard == "G8" && v.Outcome != want {
+				t.Errorf("after %s G8 says %s, want %s", since, v.Outcome, want)
+			}
+		}
+	}
+}
