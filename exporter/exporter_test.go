@@ -45,6 +45,8 @@ type world struct {
 	asked  atomic.Int32
 	closed atomic.Int32
 	opened atomic.Int32
+	// abandoned is how many logins to each instance hang in the driver.
+	abandoned atomic.Int32
 }
 
 var (
@@ -410,6 +412,23 @@ func TestHungCollector(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// TestStuckDriver has logins that hang behind collectors which returned in time: they are shown all the same.
+func TestStuckDriver(t *testing.T) {
+	t.Parallel()
+	w := &world{}
+	e, _ := start(t, w)
+	const series = `hypervigil_exporter_abandoned_queries{target="hv-cl1/SQL01/MSSQLSERVER"}`
+	if body := get(e, http.MethodGet, "/metrics").Body.String(); strings.Contains(body, series) {
+		t.Error("/metrics has logins that hang before there are any")
+	}
+	w.abandoned.Store(2)
+	e.flights.hang(hungKey{"hv-cl1/SQL01/MSSQLSERVER", "availability"}, 1)
+	if body := get(e, http.MethodGet, "/metrics").Body.String(); !strings.Contains(body, series+" 3\n") {
+		t.Error("/metrics lacks two logins that hang, and a collector")
+	}
+	e.flights.hang(hungKey{"hv-cl1/SQL01/MSSQLSERVER", "availability"}, -1)
 }
 
 // TestHungLeftovers has a node that does not return at its deadline, though its collectors do: what they leave behind

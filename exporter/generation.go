@@ -52,6 +52,8 @@ type target struct {
 	descs   answerDescs
 	session func() probe.Session
 	entry   any // the part of the configuration that describes it, for ?debug=true
+	// abandoned is how many of its connections are stuck behind the collectors' backs; nil where none can be.
+	abandoned func() int
 }
 
 // targetKey finds a target.
@@ -122,11 +124,11 @@ func (g *generation) addCluster(cl *config.Cluster) {
 			})
 		}
 		for _, s := range vm.SQLServers {
+			source := g.sources.instances[[3]string{cl.Name, vm.Name, s.Instance}]
 			g.order = append(g.order, &target{
 				prober: config.ProberMSSQL, name: cl.Name + "/" + vm.Name + "/" + s.Instance, labels: mssql.Labels(cl.Name, vm.Name, s.Instance), entry: s,
-				session: fixed(mssql.Collectors(mssql.Options{
-					Source: g.sources.instances[[3]string{cl.Name, vm.Name, s.Instance}], Cluster: cl.Name, VM: vm.Name, Instance: s.Instance,
-				})),
+				session:   fixed(mssql.Collectors(mssql.Options{Source: source, Cluster: cl.Name, VM: vm.Name, Instance: s.Instance})),
+				abandoned: source.Abandoned,
 			})
 		}
 	}
@@ -149,6 +151,15 @@ func (g *generation) checkCollectors() error {
 		}
 	}
 	return nil
+}
+
+// addAbandoned adds what is stuck, by target.
+func (g *generation) addAbandoned(to map[string]int) {
+	for _, t := range g.order {
+		if t.abandoned != nil {
+			to[t.name] += t.abandoned()
+		}
+	}
 }
 
 // retire closes the generation once nobody uses it any more.

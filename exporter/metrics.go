@@ -30,7 +30,7 @@ const (
 	resultFailure = "failure"
 )
 
-// newMetrics registers the exporter's own metrics; abandoned counts the collectors that hang, by target.
+// newMetrics registers the exporter's own metrics; abandoned counts what hangs, by target.
 func newMetrics(r prometheus.Registerer, abandoned func() map[string]int) (*metrics, error) {
 	m := &metrics{
 		reloadOK: prometheus.NewGauge(prometheus.GaugeOpts{
@@ -118,7 +118,20 @@ func (m *metrics) probed(f *flight) {
 	m.duration.WithLabelValues(f.module.Name).Observe(took.Seconds())
 }
 
-// abandonedCollector shows which targets hold collectors that hang. A target without any has no series, so that
+// abandoned counts what hangs, by target: the collectors, and the logins to SQL Server whose collectors have given
+// them up. Of those only the present configuration's.
+func (e *Exporter) abandoned() map[string]int {
+	out := e.flights.abandoned()
+	e.mu.Lock()
+	g := e.present
+	e.mu.Unlock()
+	if g != nil {
+		g.addAbandoned(out)
+	}
+	return out
+}
+
+// abandonedCollector shows which targets hold what hangs. A target without any has no series, so that
 // the series do not grow with the inventory; hypervigil_exporter_abandoned_queries_total is always there.
 type abandonedCollector func() map[string]int
 
@@ -126,7 +139,7 @@ var _ prometheus.Collector = abandonedCollector(nil)
 
 // abandonedDesc is never changed.
 var abandonedDesc = prometheus.NewDesc(program+"_abandoned_queries",
-	"Collectors that run beyond their deadline, by target; a target without any has no series.", []string{"target"}, nil)
+	"Collectors, and logins to SQL Server, that run beyond their deadline, by target; a target without any has no series.", []string{"target"}, nil)
 
 // Describe implements prometheus.Collector.
 func (abandonedCollector) Describe(ch chan<- *prometheus.Desc) { ch <- abandonedDesc }

@@ -16,6 +16,9 @@ func (p *peer) Health(context.Context) sqlhealth.Health {
 	return sqlhealth.Health{Known: true}
 }
 
+// Abandoned is of a driver that is not stuck, unless the world says otherwise.
+func (p *peer) Abandoned() int { return int(p.world.abandoned.Load()) }
+
 // PerformanceReport is of an instance that has done nothing.
 func (p *peer) PerformanceReport(context.Context) (sqlhealth.PerformanceReport, []*sqlhealth.Failure) {
 	return sqlhealth.PerformanceReport{}, nil

@@ -61,6 +61,8 @@ func (r reports) MemberReport(context.Context) (sqlhealth.MemberReport, []*sqlhe
 
 func (r reports) Health(context.Context) sqlhealth.Health { return r.health }
 
+func (reports) Abandoned() int { return 0 }
+
 // failure is a part that is missing.
 func failure(part string, why dial.Reason) *sqlhealth.Failure {
 	return &sqlhealth.Failure{Part: part, Err: &sqlhealth.Error{Target: "sql01:1433", Phase: dial.PhaseQuery, Reason: why}}

@@ -35,6 +35,8 @@ type Source interface {
 	MemberReport(ctx context.Context) (sqlhealth.MemberReport, []*sqlhealth.Failure)
 	// Health says how the instance does by its own word, which it gives all the time.
 	Health(ctx context.Context) sqlhealth.Health
+	// Abandoned is how many logins run behind the back of those who asked for them: the driver is stuck.
+	Abandoned() int
 }
 
 // Options say which instance.
@@ -126,9 +128,9 @@ func serverState(s sqlhealth.ServerState) string {
 }
 
 // verdict reports whether the attempt says anything about SQL Server. A refusal in its own words does, except where
-// it is our credential that was refused.
+// it is our credential that was refused. What hangs by dial.ProviderHung is our own driver: nobody was asked.
 func verdict(a sqlhealth.Availability) bool {
-	return a.Up || probe.Verdict(a.Reason) || a.Reason == dial.Other && a.State != sqlhealth.StateUnknown
+	return a.Up || probe.Verdict(a.Reason) && a.Reason != dial.ProviderHung || a.Reason == dial.Other && a.State != sqlhealth.StateUnknown
 }
 
 func availabilityMetrics(s *probe.Set, d availabilityDescs, a sqlhealth.Availability) {

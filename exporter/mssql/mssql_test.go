@@ -44,6 +44,8 @@ func (fake) MemberReport(context.Context) (sqlhealth.MemberReport, []*sqlhealth.
 
 func (fake) Health(context.Context) sqlhealth.Health { return sqlhealth.Health{} }
 
+func (fake) Abandoned() int { return 0 }
+
 func TestGolden(t *testing.T) {
 	t.Parallel()
 	durations := map[dial.Phase]time.Duration{
@@ -87,6 +89,16 @@ func TestGolden(t *testing.T) {
 			}
 			probetest.Golden(t, tc.name, r.Metrics)
 		})
+	}
+}
+
+// TestStuckDriver: where our own driver is stuck nobody was asked, and nothing is said about SQL Server.
+func TestStuckDriver(t *testing.T) {
+	t.Parallel()
+	stuck := sqlhealth.Availability{Reason: dial.ProviderHung, Err: errors.New("not attempted")}
+	r := Collectors(Options{Source: fake{stuck}, Cluster: "hv-cl1", VM: "SQL01", Instance: "MSSQLSERVER"})[0].Collect(t.Context(), log.NewNopLogger())
+	if got := probe.Reason(r.Err); got != dial.ProviderHung || len(r.Metrics) != 0 {
+		t.Errorf("reason = %q with %d metrics, want %q and none", got, len(r.Metrics), dial.ProviderHung)
 	}
 }
 

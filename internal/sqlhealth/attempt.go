@@ -18,6 +18,13 @@ import (
 // promised 100 ms to a busy machine: a caller who has to answer without us answers without the reason.
 const grace = 25 * time.Millisecond
 
+// maxAbandoned bounds how many attempts at one instance may be abandoned. Beyond, none is begun until one of them ends:
+// a driver that never comes back costs so many goroutines, besides those that were under way together, and no more.
+const maxAbandoned = 4
+
+// errHung says that the driver is stuck. That is a fault of ours, and says nothing about SQL Server.
+var errHung = fmt.Errorf("not attempted: %d earlier attempts hang in the driver", maxAbandoned)
+
 // attempt is one login and what is asked after it.
 type attempt struct {
 	prober   *Prober
@@ -62,6 +69,9 @@ func perform[T any](ctx context.Context, a *attempt, ask func(*session) (T, erro
 	var none T
 	if err := ctx.Err(); err != nil {
 		return none, err
+	}
+	if a.prober.Abandoned() >= maxAbandoned {
+		return none, errHung
 	}
 	secret, err := a.prober.password()
 	if err != nil {

@@ -107,6 +107,8 @@ func (a *attempt) judge(ctx context.Context, err error) *Error {
 		e.ended = context.DeadlineExceeded
 	}
 	switch {
+	case errors.Is(err, errHung):
+		e.Reason = dial.ProviderHung
 	case errors.Is(err, errPassword):
 		e.Reason = dial.Auth
 	case errors.Is(err, errUnseen):

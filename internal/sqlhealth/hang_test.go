@@ -33,22 +33,47 @@ func ended(ctx context.Context) <-chan time.Time {
 	return out
 }
 
-// wantHang probes a server that hangs and judges when it returns, with what, and what it leaves behind.
-func wantHang(t *testing.T, p *Prober, reason dial.Reason, phase dial.Phase) {
+// tries is how often a test of time may be repeated: a machine that gives us no time makes an answer late, or a phase
+// unreached by the deadline. A prober that is at fault is so each time.
+const tries = 3
+
+// wantHang probes a server that hangs and judges when it returns, with what, and what it leaves behind. Each try is
+// preceded by before.
+func wantHang(t *testing.T, p *Prober, reason dial.Reason, phase dial.Phase, before ...func()) {
 	t.Helper()
-	ctx := within(t, deadline)
+	patience := deadline
+	if phase == dial.PhaseLogin || phase == dial.PhaseQuery || p.strict && phase == dial.PhasePrelogin {
+		patience = time.Second // TLS has to be through by then
+	}
+	var trouble error
+	for range tries {
+		for _, f := range before {
+			f()
+		}
+		trouble = hangs(t, p, patience, reason, phase)
+		wantNothingLeft(t, p)
+		if trouble == nil {
+			return
+		}
+	}
+	t.Error(trouble)
+}
+
+// hangs makes one try; the error says what was not as wanted.
+func hangs(t *testing.T, p *Prober, patience time.Duration, reason dial.Reason, phase dial.Phase) error {
+	t.Helper()
+	ctx := within(t, patience)
 	end := ended(ctx)
 	got := p.Availability(ctx)
-	if late := time.Since(<-end); late > lateness {
-		t.Errorf("returned %v after its deadline, at most %v are allowed", late, lateness)
+	switch late := time.Since(<-end); {
+	case late > lateness:
+		return fmt.Errorf("returned %v after its deadline, at most %v are allowed", late, lateness)
+	case got.Up || got.Reason != reason || got.Phase != phase:
+		return fmt.Errorf("up %v, reason %q, phase %v, want reason %q in phase %v: %w", got.Up, got.Reason, got.Phase, reason, phase, got.Err)
+	case !errors.Is(got.Err, context.DeadlineExceeded):
+		return fmt.Errorf("error is %w, want one of the deadline", got.Err)
 	}
-	if got.Up || got.Reason != reason || got.Phase != phase {
-		t.Errorf("up %v, reason %q, phase %v, want reason %q in phase %v: %v", got.Up, got.Reason, got.Phase, reason, phase, got.Err)
-	}
-	if !errors.Is(got.Err, context.DeadlineExceeded) {
-		t.Errorf("error is %v, want one of the deadline", got.Err)
-	}
-	wantNothingLeft(t, p)
+	return nil
 }
 
 // wantNothingLeft waits for the driver to end: on a busy machine it notices that its connection was closed a moment
@@ -105,15 +130,17 @@ func TestHungQuery(t *testing.T) {
 	for _, encrypt := range []config.Encryption{config.Optional, config.Mandatory, config.Strict} {
 		t.Run(string(encrypt), func(t *testing.T) {
 			t.Parallel()
-			hungUp, release := make(chan struct{}), make(chan struct{})
+			hungUp, release := make(chan struct{}, tries), make(chan struct{})
 			f := start(t, server{handler: handler{query: func(ctx context.Context, _ *tdsserver.Session, _ tdsserver.Request) tdsserver.Response {
-				go func() { <-ctx.Done(); close(hungUp) }()
+				go func() { <-ctx.Done(); hungUp <- struct{}{} }()
 				<-release
 				return tdsserver.Response{}
 			}}})
 			t.Cleanup(func() { close(release) }) // before the server waits for its handler
 			wantHang(t, f.prober(t, encrypt), dial.QueryTimeout, dial.PhaseQuery)
-			<-hungUp // the connection was closed
+			if !t.Failed() {
+				<-hungUp // the connection was closed
+			}
 		})
 	}
 }
@@ -142,9 +169,9 @@ func TestHungWire(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Cleanup(func() { port.Close() })
-			set := func() {
+			set := func(b wire.Behaviour) {
 				var unsupported *wire.UnsupportedError
-				if err := port.Set(tt.behaviour); errors.As(err, &unsupported) {
+				if err := port.Set(b); errors.As(err, &unsupported) {
 					t.Skip(err)
 				} else if err != nil {
 					t.Error(err)
@@ -153,13 +180,17 @@ func TestHungWire(t *testing.T) {
 			s := server{listener: port}
 			if tt.during {
 				s.handler.query = func(ctx context.Context, _ *tdsserver.Session, _ tdsserver.Request) tdsserver.Response {
-					set()
+					set(tt.behaviour)
 					return tdsserver.Response{}
 				}
-			} else {
-				set()
 			}
-			wantHang(t, start(t, s).prober(t, tt.encrypt), tt.reason, tt.phase)
+			wantHang(t, start(t, s).prober(t, tt.encrypt), tt.reason, tt.phase, func() {
+				if tt.during {
+					set(wire.Answering)
+				} else {
+					set(tt.behaviour)
+				}
+			})
 		})
 	}
 }
@@ -343,26 +374,59 @@ func TestConnect(t *testing.T) {
 	}
 }
 
+// stick begins an attempt in which the driver does not notice its closed connection until release is closed, gives it
+// up once the driver is in it, and returns how much later the call came back.
+func stick(t *testing.T, p *Prober, release <-chan struct{}) (late time.Duration) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	end := ended(ctx)
+	_, err := perform(ctx, newAttempt(p), func(*session) (int, error) {
+		cancel()
+		<-release
+		return 1, nil
+	})
+	late = time.Since(<-end)
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("perform = %v, want that it was given up", err)
+	}
+	return late
+}
+
 // TestAbandoned shows that a driver which does not notice its closed connection is left behind, counted, and
-// forgotten when it ends.
+// forgotten when it ends; and that there are no more attempts once several are.
 func TestAbandoned(t *testing.T) {
 	t.Parallel()
 	p := start(t, server{}).prober(t, config.Strict)
-	release, done := make(chan struct{}), make(chan struct{})
-	ctx := within(t, deadline)
-	end := ended(ctx)
-	_, err := perform(ctx, newAttempt(p), func(*session) (int, error) {
-		<-release
-		defer close(done)
-		return 1, nil
-	})
-	if late := time.Since(<-end); !errors.Is(err, context.DeadlineExceeded) || late > lateness {
-		t.Errorf("perform = %v, %v late", err, late)
+	release := make(chan struct{})
+	free := sync.OnceFunc(func() { close(release) })
+	t.Cleanup(free)
+	soonest := time.Hour // of several tries: a busy machine makes some of them late
+	for i := range maxAbandoned {
+		soonest = min(soonest, stick(t, p, release))
+		if n := p.Abandoned(); n != i+1 {
+			t.Errorf("%d abandoned, want %d", n, i+1)
+		}
 	}
-	if n := p.Abandoned(); n != 1 {
-		t.Errorf("%d abandoned, want 1", n)
+	if soonest > lateness {
+		t.Errorf("returned %v after its end at best, at most %v are allowed", soonest, lateness)
 	}
-	close(release)
-	<-done
+	s := stream(t, p, time.Minute)
+	for range 3 {
+		if a := p.Availability(within(t, time.Minute)); a.Reason != dial.ProviderHung || a.Phase != dial.PhaseNone || a.Up {
+			t.Errorf("with a driver that is stuck: %+v, want reason provider_hung and no attempt", a)
+		}
+		if v := verdict(s.Health(within(t, time.Minute))); v != "unknown, fresh false, provider_hung" {
+			t.Errorf("verdict of a stream whose driver is stuck = %q", v)
+		}
+	}
+	if n := p.Abandoned(); n != maxAbandoned {
+		t.Errorf("%d abandoned, want %d and no more", n, maxAbandoned)
+	}
+	free()
 	wantNothingLeft(t, p)
+	if a := p.Availability(within(t, time.Minute)); !a.Up {
+		t.Errorf("once the driver is back: %v", a.Err)
+	}
+	eventually(t, s, "level 0, fresh true")
 }

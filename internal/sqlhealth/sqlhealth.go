@@ -10,8 +10,9 @@
 //
 // Every call returns when its context ends, or at most 100 ms later, whatever the peer does: it is the connection that
 // is closed, so that no driver can wait on it. Nothing stays behind: no connection, and no goroutine but in the case
-// that Abandoned counts. go-mssqldb alone would wait for ever in three of the stages (issues #254 and #372), and up to
-// five seconds more when a statement is cancelled.
+// that Abandoned counts. It is bounded: while the driver is stuck in several attempts there are no more of them, and
+// the reason is dial.ProviderHung. go-mssqldb alone would wait for ever in three of the stages (issues #254 and #372),
+// and up to five seconds more when a statement is cancelled.
 //
 // A server that asks to be routed elsewhere is not followed: it could send the credential to any host. A login is
 // never sent in clear, not even where the server says that it cannot encrypt. The server's certificate is always
