@@ -65,6 +65,7 @@ type Error struct {
 	text    string
 	ended   error // the context's, where it ended
 	waiting bool  // nothing has failed yet
+	spoke   bool  // SQL Server answered, and the answer is what is wrong
 }
 
 // Error names the target, the phase and the cause; never a password.
@@ -93,7 +94,7 @@ const permissionNumber = 300
 // judge makes an Error of what an attempt ended with.
 func (a *attempt) judge(ctx context.Context, err error) *Error {
 	phase := a.progress.at()
-	e := &Error{Target: a.prober.address, Phase: phase, text: a.redact(err)}
+	e := &Error{Target: a.prober.address, Phase: phase, text: a.redact(err), spoke: a.spoke(err)}
 	var server mssql.Error
 	if errors.As(err, &server) {
 		e.Number, e.Reason, e.State = numbered(server, phase)
@@ -124,6 +125,18 @@ func (a *attempt) judge(ctx context.Context, err error) *Error {
 		e.Reason = a.progress.refine(dial.Classify(ctx, a.tracker, errors.Join(err, a.progress.lastError())))
 	}
 	return e
+}
+
+// spoke reports whether what went wrong is what SQL Server said: it is of another version, or we have a fault, and it
+// does not hang.
+func (a *attempt) spoke(err error) bool {
+	last := a.progress.lastError()
+	switch {
+	case errors.Is(err, errShape), errors.Is(err, errRouted), errors.Is(err, errTooLarge), errors.Is(last, errTooLarge):
+		return true
+	}
+	// The driver makes the same of a connection that was closed in between and of a procedure that came to its end.
+	return errors.Is(err, errStreamEnded) && last == nil
 }
 
 // redact is the error's text. A server could send back what it was sent, so the password is looked for.

@@ -307,8 +307,12 @@ func (s *Stream) silence(r *run) *Error {
 }
 
 // isSilence reports whether a failure is one of an instance that took the connection and does not answer on it, or has
-// no thread or memory left to. A refusal in its own words otherwise is an answer.
+// no thread or memory left to. A refusal in its own words otherwise is an answer, and so is what we do not understand;
+// a connection that it took and closed again is none.
 func isSilence(e *Error) bool {
+	if e.spoke {
+		return false
+	}
 	switch e.Reason {
 	case dial.TLSTimeout, dial.LoginTimeout, dial.QueryTimeout, dial.Protocol:
 		return true

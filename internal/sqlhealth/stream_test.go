@@ -2,10 +2,13 @@ package sqlhealth
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"net"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -276,7 +279,6 @@ func TestStreamIsClosedWhenNobodyAsks(t *testing.T) {
 // TestStreamLevels of an instance that gives no sets: which level, or none, each kind of trouble is.
 func TestStreamLevels(t *testing.T) {
 	t.Parallel()
-	const timeout = 300 * time.Millisecond
 	refuse := func(number int32) server {
 		return server{handler: handler{login: func(context.Context, tdsserver.Login) *tdsserver.Error {
 			return &tdsserver.Error{Number: number, Class: 16, State: 1, Message: "No."}
@@ -316,10 +318,22 @@ func TestStreamLevels(t *testing.T) {
 			}
 			r.Columns = r.Columns[:3]
 			return sets(r, nil)
+		}}}, "unknown, fresh false, protocol", "level"},
+		{"ends by itself", server{handler: handler{query: func(context.Context, *tdsserver.Session, tdsserver.Request) tdsserver.Response {
+			r := set(1, 1, 1)
+			r.Rows = nil
+			return tdsserver.Response{Results: []tdsserver.Result{r}}
+		}}}, "unknown, fresh false, protocol", "level"},
+		{"hangs up", server{handler: handler{query: func(context.Context, *tdsserver.Session, tdsserver.Request) tdsserver.Response {
+			return tdsserver.Response{HangUp: true}
 		}}}, "level 2, fresh false, protocol", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
+			timeout := 300 * time.Millisecond
+			if tt.forbid != "" {
+				timeout = time.Second // a busy machine must not take a third of it for one login
+			}
 			s := stream(t, start(t, tt.server).prober(t, config.Strict), timeout)
 			eventually(t, s, tt.want)
 			for end := time.Now().Add(4 * timeout); tt.forbid != "" && time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
@@ -328,6 +342,34 @@ func TestStreamLevels(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestWhatIsNoSilence: SQL Server spoke and the fault lies elsewhere, as against a connection that it closed.
+func TestWhatIsNoSilence(t *testing.T) {
+	t.Parallel()
+	p := fixture{addr: "127.0.0.1:1433"}.prober(t, config.Strict)
+	for _, tt := range []struct {
+		err, last error // of the attempt, and of its connection
+		want      bool
+	}{
+		{fmt.Errorf("dial: %w", errRouted), nil, false},
+		{fmt.Errorf("%w: 3 columns", errShape), net.ErrClosed, false},
+		{errTooLarge, errTooLarge, false},
+		{errors.New("the driver's own words"), errTooLarge, false},
+		{errStreamEnded, nil, false},
+		{errStreamEnded, io.EOF, true},
+		{io.EOF, io.EOF, true},
+		{syscall.ECONNRESET, syscall.ECONNRESET, true},
+	} {
+		a := newAttempt(p)
+		a.progress.connected()
+		a.progress.asking()
+		a.progress.lastErr = tt.last
+		e := a.judge(t.Context(), tt.err)
+		if got := isSilence(e); got != tt.want || e.Reason != dial.Protocol {
+			t.Errorf("%v after %v: silence %t, reason %q, want %t and protocol", tt.err, tt.last, got, e.Reason, tt.want)
+		}
 	}
 }
 
