@@ -259,19 +259,19 @@ func TestStreamIsClosedWhenNobodyAsks(t *testing.T) {
 		return tdsserver.Response{Results: []tdsserver.Result{first}}
 	}}
 	s := stream(t, start(t, server{handler: h}).prober(t, config.Strict), time.Minute)
-	s.least = time.Millisecond
-	const gap = 40 * time.Millisecond
+	s.least = 400 * time.Millisecond // of a gap: a busy machine must not take two seconds between two calls
 	for range 2 {
+		var last time.Time
 		for range 4 {
+			last = time.Now()
 			if v := verdict(s.Health(within(t, 10*time.Second))); v != "level 0, fresh true" {
 				t.Errorf("verdict = %q", v)
 			}
-			time.Sleep(gap)
+			time.Sleep(s.least / 10)
 		}
-		last := time.Now().Add(-gap)
 		<-over
-		if after := time.Since(last); after < (missed-1)*gap {
-			t.Errorf("closed %v after the last call, want %v", after, missed*gap)
+		if after := time.Since(last); after < (missed-1)*s.least {
+			t.Errorf("closed %v after the last call, want %v", after, missed*s.least)
 		}
 	}
 }
@@ -410,14 +410,14 @@ func TestStreamAndTheNetwork(t *testing.T) {
 	eventually(t, s, "level 1, fresh false, tcp_refused")
 	behave(wire.Unanswered)
 	for end := time.Now().Add(3 * timeout); time.Now().Before(end); {
-		if v := verdict(s.Health(within(t, 100*time.Millisecond))); strings.HasPrefix(v, "level 2") {
+		if v := verdict(s.Health(within(t, 4*connectTime))); strings.HasPrefix(v, "level 2") {
 			t.Fatalf("verdict = %q of a machine that does not answer", v)
 		}
 	}
 	back := time.Now()
 	behave(wire.Answering)
 	for {
-		v := verdict(s.Health(within(t, timeout/2)))
+		v := verdict(s.Health(within(t, 4*connectTime)))
 		if strings.HasPrefix(v, "level 2") {
 			if after := time.Since(back); after < timeout {
 				t.Errorf("verdict = %q %v after the machine came back, want none before %v", v, after, timeout)
@@ -430,6 +430,46 @@ func TestStreamAndTheNetwork(t *testing.T) {
 	}
 	behave(wire.Hung)
 	eventually(t, s, "level 2, fresh false, tls_timeout")
+}
+
+// TestCallersWithoutTime see no level themselves, and do not keep it from another: neither what they saw of the port nor
+// how far the attempt was says anything.
+func TestCallersWithoutTime(t *testing.T) {
+	t.Parallel()
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	h := handler{query: func(ctx context.Context, _ *tdsserver.Session, _ tdsserver.Request) tdsserver.Response {
+		<-ctx.Done()
+		return tdsserver.Response{}
+	}}
+	s := stream(t, start(t, server{handler: h}).prober(t, config.Strict), time.Second)
+	eventually(t, s, "level 2, fresh false, query_timeout")
+	type row struct{ owing, accepting time.Time }
+	seen := func() row {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return row{s.owing, s.accepting}
+	}
+	before := seen()
+	for range 2 {
+		for ended := false; !ended; time.Sleep(time.Millisecond) { // so that the next call is there when an attempt begins
+			s.mu.Lock()
+			ended = s.run.ended
+			s.mu.Unlock()
+		}
+		for _, ctx := range []context.Context{over, within(t, time.Millisecond)} {
+			if h := s.Health(ctx); h.Known {
+				t.Errorf("verdict of a caller without time = %q", verdict(h))
+			}
+		}
+		if after := seen(); after != before {
+			t.Fatalf("owing and accepting since %v after a caller without time, want %v", after, before)
+		}
+	}
+	eventually(t, s, "level 2, fresh false, query_timeout")
+	if after := seen(); after != before {
+		t.Errorf("owing and accepting since %v in the end, want %v", after, before)
+	}
 }
 
 // TestFigures reads what SQL Server sends, and bears what it does not.
