@@ -4,8 +4,10 @@
 //	counts, since, err := counter.Read(ctx)
 //
 // The counts live in the process: a restart or a reload of the configuration begins again at 0, with the events that
-// come after its first look; those between are counted by nobody. The log's own clock decides, not ours. What a machine
-// writes late, with a time before that of the newest event read, is lost.
+// come after its first look; those between are counted by nobody. So does a machine that answers, but has not been able
+// to hand over what is new for a quarter of an hour: the longer nothing is read the more there is, and it would never be
+// read again. The log's own clock decides, not ours. What a machine writes late, with a time before that of the newest
+// event read, is lost.
 package eventlog
 
 import (
@@ -16,6 +18,13 @@ import (
 
 	"github.com/hypervigil/hypervigil/internal/cluster"
 )
+
+// maxBacklog is how long, by our clock, no look may succeed before a further failure makes the counter begin anew.
+const maxBacklog = 15 * time.Minute
+
+// maxEvents bounds what is held in memory of one log in one look. A log that has more since the last look is a storm,
+// whose exact count nobody needs.
+const maxEvents = 10_000
 
 // Source is the machine whose log is read.
 type Source interface {
@@ -38,6 +47,7 @@ type Counter struct {
 type state struct {
 	first  time.Time // the machine's time of the first look
 	logs   []mark    // by query
+	looked time.Time // when the last look that succeeded began, by our clock
 	counts map[string]uint64
 }
 
@@ -50,11 +60,12 @@ type mark struct {
 // New returns a counter that has seen nothing. Since of the queries is not used. classify says under which key an event
 // counts, if it does.
 func New(source Source, queries []cluster.EventQuery, classify func(cluster.Event) (string, bool)) *Counter {
-	return &Counter{source: source, queries: queries, classify: classify, turn: make(chan struct{}, 1), state: state{counts: map[string]uint64{}}}
+	return &Counter{source: source, queries: queries, classify: classify, turn: make(chan struct{}, 1)}
 }
 
 // Read looks for what is new and returns the counts since the first look, by key; a key that never came is not there.
-// Where a log could not be read there are no counts, and the next look finds what this one missed.
+// Where a log could not be read there are no counts, and the next look finds what this one missed; but where that has
+// been so for maxBacklog, the counts begin anew and since tells it.
 func (c *Counter) Read(ctx context.Context) (counts map[string]uint64, since time.Time, err error) {
 	select {
 	case c.turn <- struct{}{}:
@@ -66,14 +77,37 @@ func (c *Counter) Read(ctx context.Context) (counts map[string]uint64, since tim
 		if err := c.begin(ctx); err != nil {
 			return nil, time.Time{}, err
 		}
-	} else if err := c.look(ctx); err != nil {
+	} else if err := c.lookOrBegin(ctx); err != nil {
 		return nil, time.Time{}, err
 	}
 	return maps.Clone(c.counts), c.first, nil
 }
 
+// lookOrBegin looks, and begins anew where too long a time could not be looked at. The look has half the time that is
+// left then. A machine that was away keeps its counts: while it is, it cannot be begun with either, and once it is back
+// the look comes first.
+func (c *Counter) lookOrBegin(ctx context.Context) error {
+	if time.Since(c.looked) <= maxBacklog {
+		return c.look(ctx)
+	}
+	half, cancel := ctx, context.CancelFunc(func() {})
+	if deadline, ok := ctx.Deadline(); ok {
+		half, cancel = context.WithTimeout(ctx, time.Until(deadline)/2)
+	}
+	err := c.look(half)
+	cancel()
+	if err == nil {
+		return nil
+	}
+	if again := c.begin(ctx); again != nil {
+		return fmt.Errorf("%w; begin anew: %w", err, again)
+	}
+	return nil
+}
+
 // begin takes the machine's present second for the beginning. What the log has of that second already is not counted.
 func (c *Counter) begin(ctx context.Context) error {
+	now := time.Now()
 	os, err := c.source.OperatingSystem(ctx)
 	if err != nil {
 		return fmt.Errorf("read the machine's clock: %w", err)
@@ -88,12 +122,13 @@ func (c *Counter) begin(ctx context.Context) error {
 			return err
 		}
 	}
-	c.first, c.logs = os.LocalTime, logs
+	c.state = state{first: os.LocalTime, logs: logs, looked: now, counts: map[string]uint64{}}
 	return nil
 }
 
 // look counts what is new, of all logs or of none.
 func (c *Counter) look(ctx context.Context) error {
+	now := time.Now()
 	logs := make([]mark, len(c.logs))
 	var events []cluster.Event
 	for i := range c.queries {
@@ -104,7 +139,7 @@ func (c *Counter) look(ctx context.Context) error {
 		}
 		events = append(events, read...)
 	}
-	c.logs = logs
+	c.logs, c.looked = logs, now
 	for _, e := range events {
 		if key, ok := c.classify(e); ok {
 			c.counts[key]++
@@ -116,7 +151,7 @@ func (c *Counter) look(ctx context.Context) error {
 // since returns the events of a query after a mark, and moves the mark behind them.
 func (c *Counter) since(ctx context.Context, query int, m *mark) ([]cluster.Event, error) {
 	q := c.queries[query]
-	q.Since = m.second
+	q.Since, q.Most = m.second, maxEvents
 	all, err := c.source.Events(ctx, q)
 	if err != nil {
 		return nil, err

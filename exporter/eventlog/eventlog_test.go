@@ -22,6 +22,8 @@ type machine struct {
 	events []cluster.Event
 	err    error
 	block  chan struct{}
+	slow   func(events int) time.Duration // how long it takes to hand over so many
+	most   int                            // that were asked for
 }
 
 func (m *machine) OperatingSystem(context.Context) (cluster.OperatingSystem, error) {
@@ -36,10 +38,18 @@ func (m *machine) Events(ctx context.Context, q cluster.EventQuery) ([]cluster.E
 			return nil, ctx.Err()
 		}
 	}
+	m.most = q.Most
 	var out []cluster.Event
 	for _, e := range m.events {
 		if e.Log == q.Log && !e.At.Before(q.Since.Truncate(time.Second)) {
 			out = append(out, e)
+		}
+	}
+	if m.slow != nil {
+		select {
+		case <-time.After(m.slow(len(out))):
+		case <-ctx.Done():
+			return nil, ctx.Err()
 		}
 	}
 	return out, m.err
@@ -93,6 +103,9 @@ func TestEachEventCountsOnce(t *testing.T) {
 	// A late one with an earlier time is lost.
 	m.events = append(m.events, cluster.Event{Log: "System", Record: 2, ID: 1069, At: start.Add(time.Minute)})
 	read(t, c, map[string]uint64{"1135": 1, "824": 1, "1069": 3})
+	if m.most != maxEvents {
+		t.Errorf("asked for at most %d events, want %d", m.most, maxEvents)
+	}
 }
 
 // TestWhatOneLookMissesTheNextFinds: a failure gives no counts, and loses none.
@@ -148,6 +161,73 @@ func TestNobodyWaitsLongerThanHisContext(t *testing.T) {
 		if err := <-first; err != nil {
 			t.Error(err)
 		}
+		read(t, c, map[string]uint64{"1135": 1})
+	})
+}
+
+// TestABacklogDoesNotBlindForGood: what cannot be handed over in the time that a scrape has is given up after a quarter
+// of an hour. The counts begin anew, and since tells it.
+func TestABacklogDoesNotBlindForGood(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := &machine{now: start, slow: func(events int) time.Duration { return time.Duration(events) * time.Second }}
+		c := counter(m)
+		m.now = start.Add(-time.Minute)
+		read := func() (map[string]uint64, time.Time, error) {
+			time.Sleep(time.Minute)
+			m.now = m.now.Add(time.Minute)
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			defer cancel()
+			return c.Read(ctx)
+		}
+		if _, since, err := read(); err != nil || !since.Equal(start) {
+			t.Fatalf("Read since %v, %v", since, err)
+		}
+		m.now = m.now.Add(time.Second)
+		for i := range uint32(100) { // a hundred seconds' worth
+			m.write("System", i, 1069)
+		}
+		last := time.Now() // when a look succeeded
+		for {
+			counts, since, err := read()
+			failed := time.Since(last)
+			if err == nil {
+				if failed < maxBacklog || failed > maxBacklog+3*time.Minute {
+					t.Errorf("began anew after %s, want little more than %s", failed, maxBacklog)
+				}
+				if !since.Equal(m.now) || len(counts) != 0 {
+					t.Errorf("counts = %v since %v, want none since %v", counts, since, m.now)
+				}
+				break
+			}
+			if failed > time.Hour {
+				t.Fatalf("blind for %s: %v", failed, err)
+			}
+		}
+		m.events = append(m.events, cluster.Event{Log: "System", Record: 101, ID: 1069, At: m.now.Add(time.Second)})
+		if counts, _, err := read(); err != nil || counts["1069"] != 1 {
+			t.Errorf("after it: %v, %v, want the one event that is new", counts, err)
+		}
+	})
+}
+
+// TestAMachineThatWasAwayKeepsItsCounts, however long it was: what it wrote meanwhile is what matters most.
+func TestAMachineThatWasAwayKeepsItsCounts(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := &machine{now: start}
+		c := counter(m)
+		read(t, c, map[string]uint64{})
+		m.now = start.Add(time.Second)
+		m.write("System", 1, 1135)
+		m.err = errors.New("no")
+		for range 3 {
+			time.Sleep(maxBacklog)
+			if got, _, err := c.Read(t.Context()); !errors.Is(err, m.err) || got != nil {
+				t.Errorf("Read of a machine that does not answer = %v, %v", got, err)
+			}
+		}
+		m.err = nil
 		read(t, c, map[string]uint64{"1135": 1})
 	})
 }

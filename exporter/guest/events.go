@@ -43,7 +43,7 @@ func eventKey(instance, severity string) string { return instance + "/" + severi
 func eventsCollector(o Options, d probe.Descs) probe.Collector {
 	total := d.New("hyperv_guest_sql_errors_total", "Errors of SQL Server of severity 17 and above in the guest's Application log since hyperv_guest_events_counted_since_timestamp_seconds: 17 lacks a resource, 20 to 25 end a connection or worse, 24 is a failed disk.", "sql_instance", "severity")
 	lost := d.New("hyperv_guest_sql_events_unread_total", "Events of SQL Server in the guest's Application log whose severity could not be read.", "sql_instance")
-	since := d.New("hyperv_guest_events_counted_since_timestamp_seconds", "Since when the events are counted, by the guest's clock, in seconds since 1970. A restart of the exporter and a reload of its configuration begin anew.")
+	since := d.New("hyperv_guest_events_counted_since_timestamp_seconds", "Since when the events are counted, by the guest's clock, in seconds since 1970. A restart of the exporter, a reload of its configuration, and a log that could not be read for a quarter of an hour begin anew.")
 	counter := eventlog.New(o.Source, eventQueries(o.VM), classify(o.VM))
 	return probe.Collector{Name: "events", Collect: func(ctx context.Context, _ log.Logger) probe.Result {
 		if len(o.VM.SQLServers) == 0 {

@@ -23,7 +23,7 @@ var clusterEvents = []uint32{1069, 1135, 1177, 1205, 1254, 1672, 1673}
 // eventsCollector counts the cluster's events in the host's System log.
 func eventsCollector(o Options, d probe.Descs) probe.Collector {
 	total := d.New("hyperv_host_cluster_events_total", "Events of the failover cluster in the host's System log since hyperv_host_events_counted_since_timestamp_seconds: 1069 a resource failed, 1135 a node was removed, 1177 quorum was lost, 1205 a group did not come online, 1254 a group is given up, 1672 a node was quarantined, 1673 isolated.", "event")
-	since := d.New("hyperv_host_events_counted_since_timestamp_seconds", "Since when the events are counted, by the host's clock, in seconds since 1970. A restart of the exporter and a reload of its configuration begin anew.")
+	since := d.New("hyperv_host_events_counted_since_timestamp_seconds", "Since when the events are counted, by the host's clock, in seconds since 1970. A restart of the exporter, a reload of its configuration, and a log that could not be read for a quarter of an hour begin anew.")
 	counter := eventlog.New(o.Source, []cluster.EventQuery{{
 		Log: "System", Source: cluster.EventSourceCluster, First: slices.Min(clusterEvents), Last: slices.Max(clusterEvents),
 	}}, func(e cluster.Event) (string, bool) {

@@ -18,6 +18,8 @@ type EventQuery struct {
 	// Since is the first moment that counts. The log keeps whole seconds where it is old, so that all of Since's second
 	// is included.
 	Since time.Time
+	// Most is how many events are read; where there are more the answer is an error. 0 is no bound.
+	Most int
 }
 
 // EventSourceCluster is the source of the failover cluster's events in a node's System log.
@@ -32,7 +34,12 @@ func (m *machine) Events(ctx context.Context, q EventQuery) ([]Event, error) {
 		wql += fmt.Sprintf(" AND EventCode >= %d AND EventCode <= %d", q.First, q.Last)
 	}
 	wql += " AND TimeGenerated >= '" + wsman.DMTF(q.Since.Truncate(time.Second)) + "'"
+	read := 0
 	events, err := all(ctx, m, nsWindows, wql, func(f *fields) Event {
+		if read++; q.Most > 0 && read > q.Most {
+			f.err = fmt.Errorf("more than %d events since %s, which is the limit", q.Most, q.Since.UTC().Format(time.RFC3339))
+			return Event{}
+		}
 		return Event{
 			Log: f.text("Logfile"), ID: f.mustUint32("EventCode"), Source: f.text("SourceName"), At: must(f, f.object.Time, "TimeGenerated"),
 			Strings: f.texts("InsertionStrings"), Record: f.mustUint32("RecordNumber"), Data: f.bytes("Data"),

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -144,6 +145,14 @@ func TestEvents(t *testing.T) {
 	want = []Event{{Log: "Application", ID: 824, Source: "MSSQLSERVER", At: at.Add(time.Second), Strings: []string{"x"}, Record: 5, Data: []byte{0x38, 3, 0, 0, 24, 0, 0, 255}}}
 	if d := cmp.Diff(want, got); err != nil || d != "" {
 		t.Errorf("Events of SQL Server, %v (-want +got):\n%s", err, d)
+	}
+	p.set(nsWindows, "Win32_NTLogEvent",
+		event(5, "Application", "MSSQLSERVER", 824, at, nil), event(6, "Application", "MSSQLSERVER", 824, at, nil), event(7, "Application", "MSSQLSERVER", 824, at, nil))
+	if got, err := h.Events(t.Context(), EventQuery{Log: "Application", Source: "MSSQLSERVER", Since: at, Most: 3}); err != nil || len(got) != 3 {
+		t.Errorf("Events as many as the limit = %+v, %v", got, err)
+	}
+	if got, err := h.Events(t.Context(), EventQuery{Log: "Application", Source: "MSSQLSERVER", Since: at, Most: 2}); err == nil || got != nil || !strings.Contains(err.Error(), "more than 2 events since 2026-04-15T16:28:43Z") {
+		t.Errorf("Events beyond the limit = %+v, %v; want an error that names it", got, err)
 	}
 	p.set(nsWindows, "Win32_NTLogEvent", event(5, "Application", "MSSQLSERVER", 824, at, []uint16{256}))
 	if got, err := h.Events(t.Context(), EventQuery{Log: "Application", Source: "MSSQLSERVER", Since: at}); Reason(err) != dial.Protocol {
