@@ -289,7 +289,7 @@ func TestStreamLevels(t *testing.T) {
 		name   string
 		server server
 		want   string
-		forbid string // must never be the verdict, for four times the time-out
+		forbid string // must never be the verdict, for twice the time-out
 	}{
 		{"wrong password", refuse(18456), "unknown, fresh false, auth", "level"},
 		{"paused", refuse(17142), "unknown, fresh false, other", "level"},
@@ -336,7 +336,7 @@ func TestStreamLevels(t *testing.T) {
 			}
 			s := stream(t, start(t, tt.server).prober(t, config.Strict), timeout)
 			eventually(t, s, tt.want)
-			for end := time.Now().Add(4 * timeout); tt.forbid != "" && time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+			for end := time.Now().Add(2 * timeout); tt.forbid != "" && time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
 				if v := verdict(s.Health(within(t, time.Second))); strings.HasPrefix(v, tt.forbid) {
 					t.Fatalf("verdict = %q", v)
 				}
