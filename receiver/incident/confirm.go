@@ -260,7 +260,7 @@ func (st *stepper) explain() {
 				i.Next = st.now
 				st.enter(i, Confirming, "What explained it is over; asking for a second opinion.")
 			}
-		case leader != nil && leader.ID != i.ExplainedBy && i.current() == nil && len(i.Actions) == 0:
+		case leader != nil && leader.ID != i.ExplainedBy && i.current() == nil && !i.begun():
 			i.ExplainedBy = leader.ID
 			i.Asked, i.Next = "", st.now // what was being read for it leads to nothing any more
 			st.enter(i, Waiting, fmt.Sprintf("Explained by the %s fault of %s (%s): that one leads.", leader.Fault, leader.VM.Name, leader.ID))

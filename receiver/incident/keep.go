@@ -59,7 +59,7 @@ func (st *stepper) reconsider(match func(*Incident) bool, why string) {
 	for _, i := range st.open(func(i *Incident) bool {
 		switch i.Phase {
 		case Refused, Proposed, Told, Escalated:
-			return len(i.Actions) == 0 && len(i.Ladder) > 0 && i.ExplainedBy == "" && match(i)
+			return !i.begun() && len(i.Ladder) > 0 && i.ExplainedBy == "" && match(i)
 		case Open, Confirming, Waiting, Acting, Verifying, Recovering, Healed:
 		}
 		return false

@@ -165,3 +165,26 @@ func TestWhoHealedIt(t *testing.T) {
 		t.Errorf("closed = %v, healed by %q, want a person: %s", i.Closed(), i.HealedBy, i.Summary)
 	}
 }
+
+// TestAPlanThatNeverBeganIsNoCommand: what was taken back before anything left must not be held against SQL Server.
+func TestAPlanThatNeverBeganIsNoCommand(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, actPolicy)
+	w.warm()
+	w.kill("SQL01")
+	w.keepSend = true
+	w.fire("SQL01", evidence.Service)
+	for w.keepSend {
+		w.advance(10 * time.Millisecond)
+	}
+	w.step(incident.PauseSet{At: incident.At(w.now), Pause: pauseOf("SQL01", w.now.Add(time.Hour))})
+	w.advance(5 * time.Second)
+	m := w.vms["SQL01"]
+	m.service.State, m.reason = cluster.ServiceRunning, "" // somebody starts it, and it dies again
+	w.advance(7 * time.Second)
+	w.kill("SQL01")
+	w.advance(2 * time.Minute)
+	if i := w.only("SQL01", evidence.Service); i.Phase != incident.Waiting || len(w.commands) != 0 {
+		t.Errorf("phase = %s after %v, want it waiting for the pause's end: %s", i.Phase, w.methods(), i.Summary)
+	}
+}

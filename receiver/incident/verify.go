@@ -41,7 +41,7 @@ func (st *stepper) verify(i *Incident, round evidence.Round) {
 		case starting(round):
 			st.enter(i, Recovering, "SQL Server is starting or recovering; nothing may follow. "+why)
 			st.stall(i, "SQL Server has been starting or recovering for "+stallBound.String()+". "+why)
-		case len(i.Actions) > 0:
+		case i.begun():
 			st.relapse(i, why)
 		case i.ExplainedBy != "":
 			st.enter(i, Waiting, "SQL Server does not log in any more. Explained by "+i.ExplainedBy+": that one leads.")
@@ -80,7 +80,7 @@ func (st *stepper) relapse(i *Incident, why string) {
 // giveUp leaves an incident to a person. A rung of it is over and has failed: the virtual machine is latched, and
 // nothing else in the cluster waits for it any longer.
 func (st *stepper) giveUp(i *Incident, why string) {
-	if len(i.Actions) > 0 {
+	if i.begun() {
 		st.endPast(i, false)
 		vm := st.s.VMs[i.VM]
 		vm.Latched = i.ID
@@ -96,7 +96,7 @@ func (st *stepper) unproven(i *Incident, why string) {
 	if i.UnprovenSince.IsZero() {
 		i.UnprovenSince = st.now
 	}
-	if st.now.Sub(i.UnprovenSince) > stallBound && (len(i.Actions) > 0 || !i.stands()) {
+	if st.now.Sub(i.UnprovenSince) > stallBound && (i.begun() || !i.stands()) {
 		st.giveUp(i, "SQL Server logs in and has not been proven healthy for "+stallBound.String()+": "+why)
 	}
 }
@@ -146,7 +146,7 @@ func (st *stepper) healthy(i *Incident) {
 	hold := st.s.policy(vm).Limits.Hold
 	if i.HealthyAt.IsZero() {
 		i.HealthyAt = st.now
-		st.endPast(i, len(i.Actions) > 0)
+		st.endPast(i, i.begun())
 		st.tell(i, "healthy", fmt.Sprintf("%d logins in a row, databases as in the baseline, the alert is gone; held for %s", i.Healthy, hold))
 		if i.Phase != Escalated {
 			st.enter(i, Verifying, fmt.Sprintf("SQL Server is healthy; that has to hold for %s.", hold))
@@ -234,7 +234,7 @@ func (a Action) left() bool {
 // healer tells who brought SQL Server back.
 func (st *stepper) healer(i *Incident) Healer {
 	switch {
-	case i.Phase == Escalated && len(i.Actions) > 0:
+	case i.Phase == Escalated && i.begun():
 		return ByPerson // what we did was not enough
 	case i.startedByUs(st.input(i).Service):
 		return ByHypervigil
