@@ -102,7 +102,7 @@ func (st *stepper) revalidated(i *Incident, round evidence.Round, lab evidence.R
 	in := st.input(i)
 	in.Rounds = []evidence.Round{round}
 	in.Lab = lab.Known() && lab.Value
-	if !i.begun() {
+	if !i.underway() {
 		if v, no := guard.Forbidden(in); no {
 			st.abandon(i, v.Guard+" "+v.Name+": "+v.Detail)
 			return
@@ -252,6 +252,14 @@ func (st *stepper) proceed(i *Incident) {
 	}
 	i.Healthy, i.StalledSince = 0, time.Time{}
 	i.Next = st.now
+	if !i.underway() {
+		// Each re-validation found the work done. A rung of which nothing was sent is not in flight while health is
+		// proven: should that fail, nothing would ever end its entry, and every other incident of the cluster would wait
+		// for it.
+		st.forget(i)
+		st.enter(i, Verifying, "Nothing had to be sent; SQL Server's health is being proven.")
+		return
+	}
 	st.enter(i, Verifying, "Every command was carried out; SQL Server's health is being proven.")
 }
 

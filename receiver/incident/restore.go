@@ -127,7 +127,7 @@ func (st *stepper) revive(i *Incident, actions map[string]Action) {
 	if i.Phase != Acting {
 		return
 	}
-	if !i.begun() {
+	if !i.underway() {
 		st.abandon(i, "the receiver was restarted before anything was issued")
 	}
 }

@@ -16,14 +16,34 @@ const resumeBound = remedy.ServiceTimeout + 30*time.Second
 
 // begun reports whether a command of the incident left, or may have.
 func (i *Incident) begun() bool {
-	return slices.ContainsFunc(i.Actions, func(a Action) bool { return !a.Issued.IsZero() && (a.Result == nil || a.Result.Sent) })
+	return slices.ContainsFunc(i.Actions, Action.mayHaveLeft)
 }
+
+// underway reports whether a command of the present rung left, or may have. What an earlier rung of the incident did counts
+// for begun and not for this: until its own first command each rung can still be taken back.
+func (i *Incident) underway() bool {
+	return slices.ContainsFunc(i.present(), Action.mayHaveLeft)
+}
+
+// present are the actions of the newest plan; they were all made at one moment.
+func (i *Incident) present() []Action {
+	if len(i.Actions) == 0 {
+		return nil
+	}
+	newest := i.Actions[len(i.Actions)-1].Planned
+	first := slices.IndexFunc(i.Actions, func(a Action) bool { return a.Planned.Equal(newest) })
+	return i.Actions[first:]
+}
+
+// mayHaveLeft reports whether the command left, or may have: it was handed over, and nothing says for certain that it
+// stayed here.
+func (a Action) mayHaveLeft() bool { return !a.Issued.IsZero() && (a.Result == nil || a.Result.Sent) }
 
 // late ends a rung whose next command would stop or end something too long after the one before. A start is not late:
 // what was stopped must come back.
 func (st *stepper) late(i *Incident, a *Action) bool {
 	since := st.now.Sub(i.lastIssued())
-	if a.Command.Method == remedy.StartService || !i.begun() || since <= resumeBound {
+	if a.Command.Method == remedy.StartService || !i.underway() || since <= resumeBound {
 		return false
 	}
 	st.fail(i, a, remedy.Transient, "the command before it was "+since.Round(time.Second).String()+" ago; what was begun then is not gone on with")
@@ -54,17 +74,16 @@ func (st *stepper) abandon(i *Incident, why string) {
 			st.emit(Put{Key: actionKey(i, a), Value: *a})
 		}
 	}
-	vm := st.s.VMs[i.VM]
-	var past []guard.Past
-	for _, p := range vm.Past {
-		if p.Incident != i.ID || !p.Ended.IsZero() {
-			past = append(past, p)
-		}
-	}
-	vm.Past = past
-	st.setVM(i.VM, vm, true)
+	st.forget(i)
 	i.Next = st.now
 	st.enter(i, Confirming, "Nothing was sent: "+why+"; asking again.")
+}
+
+// forget strikes out the entry of a rung of which nothing left: it counts for no budget, and nothing waits for its end.
+func (st *stepper) forget(i *Incident) {
+	vm := st.s.VMs[i.VM]
+	vm.Past = slices.DeleteFunc(slices.Clone(vm.Past), func(p guard.Past) bool { return p.Incident == i.ID && p.Ended.IsZero() })
+	st.setVM(i.VM, vm, true)
 }
 
 // stopped lists the services that commands of the incident stopped, or may have stopped, and that none has started

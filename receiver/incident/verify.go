@@ -59,9 +59,10 @@ func (st *stepper) verify(i *Incident, round evidence.Round) {
 }
 
 // changed reports whether what a refusal rested on is no longer so: a deliberate stop that somebody ended, and
-// that then died, is a new case.
+// that then died, is a new case. An incident of which a command has left is none any more: its ladder would begin anew, with
+// the rung that has failed already.
 func (st *stepper) changed(i *Incident, round evidence.Round) bool {
-	return i.Deliberate && round.Service.Known() && round.Service.Value.State == cluster.ServiceStopped &&
+	return i.Deliberate && !i.begun() && round.Service.Known() && round.Service.Value.State == cluster.ServiceStopped &&
 		round.Service.Value.ExitCode != 0 && len(i.Rounds) > 1 && i.Rounds[len(i.Rounds)-2].Service.Value.ExitCode == 0
 }
 
