@@ -20,7 +20,7 @@ const (
 	hostMargin   = 60 * time.Second
 	stormClean   = 5 * time.Minute
 	leastHang    = 15 * time.Second
-	proofSpan    = 900 * time.Millisecond // a second from question to question; answers differ by their latency
+	proofSpan    = time.Second // from question to question
 	needSamples  = 3
 	per10Minutes = 2
 	perHour      = 4

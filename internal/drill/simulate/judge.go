@@ -69,7 +69,9 @@ func (v Violation) String() string { return string(v.Invariant) + ": " + v.Detai
 // snapshot is the truth at the moment at which a read was answered, as far as the read could have shown it.
 type snapshot struct {
 	purpose incident.Purpose
-	asked   time.Time
+	// asked is when the question was asked. That is what the guards know too (evidence.Reading.At): a slow answer is of some
+	// later moment, and two rounds a second apart may have been answered in half of one.
+	asked time.Time
 
 	alertKnown, alertActive bool
 	login                   dial.Reason
@@ -100,13 +102,13 @@ func (s *snapshot) dead() bool {
 	return s.login == dial.Refused && (s.state == cluster.ServiceStopped || s.pid == 0)
 }
 
-// snapshot takes down the truth for a read.
-func (w *world) snapshot(e incident.Look) *snapshot {
+// snapshot takes down the truth for a read that was asked for at a moment.
+func (w *world) snapshot(e incident.Look, asked time.Time) *snapshot {
 	vm := w.config.Cluster(e.Ask.VM.Cluster).VirtualMachine(e.Ask.VM.Name)
 	v, at := w.model.VM(vm.Name), w.leads(vm.Name)
 	n := w.model.Node(v.Owner)
 	s := &snapshot{
-		purpose: e.Purpose, asked: w.now, guestKnown: w.deaf(vm.Name) == dial.Answered, ownerAnswers: !w.silent(v.Owner),
+		purpose: e.Purpose, asked: asked, guestKnown: w.deaf(vm.Name) == dial.Answered, ownerAnswers: !w.silent(v.Owner),
 		owner: v.Owner, group: v.GroupState, status: w.groupStatus(v), node: w.nodeState(n.Name, n), nodeStatus: w.nodeStatus(n), vm: v.State,
 		bound: at == v, loginKnown: !w.is(opBlindSQL, vm.Name),
 	}
@@ -251,7 +253,7 @@ func (j *judge) stepped(old *incident.State, s *step) {
 	case incident.Sampled:
 		j.sampled(e)
 	case incident.Looked:
-		j.looked(e, s)
+		j.looked(e, old, s)
 	case incident.Notified, incident.Proved, incident.PlanStored, incident.ClaimLost, incident.Commanded, incident.Ticked, incident.Reloaded:
 	}
 	for _, effect := range s.effects {
@@ -288,7 +290,8 @@ func incidentOf(key string) string {
 	return names[1]
 }
 
-// sampled takes down who owns what, as the receiver does: from the first node in order that shows quorum.
+// sampled takes down who owns what, as the receiver does: from the first node in order that shows quorum. A span counts from
+// when the receiver learned of it: while the ledger cannot be written that lies before the moment of the step.
 func (j *judge) sampled(e incident.Sampled) {
 	for _, n := range j.w.spec.Nodes {
 		v := e.Views[n]
@@ -302,7 +305,7 @@ func (j *judge) sampled(e incident.Sampled) {
 		for _, g := range v.Value.Groups {
 			h := j.history[g.Name]
 			if len(h) == 0 || h[len(h)-1].Node != g.Owner {
-				j.history[g.Name] = append(slices.Clip(h), guard.Ownership{Node: g.Owner, Since: j.w.now})
+				j.history[g.Name] = append(slices.Clip(h), guard.Ownership{Node: g.Owner, Since: time.Time(e.At)})
 			}
 		}
 		return
@@ -310,12 +313,20 @@ func (j *judge) sampled(e incident.Sampled) {
 }
 
 // looked judges what was decided on a round.
-func (j *judge) looked(e incident.Looked, s *step) {
+func (j *judge) looked(e incident.Looked, old *incident.State, s *step) {
 	w := j.w
 	snap, ok := w.asked[e.AskID]
 	delete(w.asked, e.AskID)
 	i, open := s.next.Incidents[e.Incident]
 	if !ok || !open {
+		return
+	}
+	at := time.Time(e.At) // the step's own time, which passes on while its records wait to be written
+	plan := planned(i, at)
+	// An answer that nobody waits for any more (another incident explains this one since, say) asks no guard: the verdicts are
+	// those of an earlier round, which was judged then. A storm that it saw counts, and a plan made on it would be judged.
+	if was := old.Incidents[e.Incident]; (was.AskID != e.AskID || was.Asked == "") && !plan {
+		j.stormSeen(snap, e)
 		return
 	}
 	if snap.purpose != incident.Revalidate {
@@ -334,22 +345,26 @@ func (j *judge) looked(e incident.Looked, s *step) {
 		if e.Round.Login.Known() && e.Round.Login.Value.Up && (i.Fault != evidence.Host || e.Round.Host.Known()) {
 			return // nothing was asked of the guards
 		}
-		if snap.storm {
-			j.storm = w.now
-		}
+		j.stormSeen(snap, e)
 		if len(i.Ladder) > 0 {
-			w.result.reached[string(rungOf(i, false, w.now))+", asked for"] = true
+			w.result.reached[string(rungOf(i, false, at))+", asked for"] = true
 		}
-		plan := planned(i, w.now)
 		if !plan && !everyGuardPassed(i.Verdicts) {
 			return
 		}
-		rung := rungOf(i, plan, w.now)
+		rung := rungOf(i, plan, at)
 		j.decided(&i, snap, rung)
 		if plan {
 			j.planned(&i, snap, rung)
 		}
 	case incident.Await, incident.Reconcile, incident.Verify:
+	}
+}
+
+// stormSeen notes the storm that a round was read in, at the moment at which the receiver learned of it.
+func (j *judge) stormSeen(s *snapshot, e incident.Looked) {
+	if at := time.Time(e.At); s.storm && at.After(j.storm) {
+		j.storm = at
 	}
 }
 

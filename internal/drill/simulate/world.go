@@ -367,7 +367,7 @@ func (w *world) look(e incident.Look) {
 	asked := w.now
 	took := w.latency(e.Ask)
 	w.soon(took/2, func() {
-		w.asked[e.AskID] = w.snapshot(e)
+		w.asked[e.AskID] = w.snapshot(e, asked)
 		round := w.read(e.Ask, asked)
 		lab := w.lab()
 		w.soon(took-took/2, func() {
