@@ -61,6 +61,7 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer) (code int
 	commands := map[string]func() error{}
 	addConfig(app, commands, stdout)
 	addGenerate(app, commands, stdout)
+	addBudget(app, commands, stdout)
 	addReceiver(ctx, app, commands, stdout)
 
 	command, err := app.Parse(args)
