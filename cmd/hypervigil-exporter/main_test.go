@@ -247,7 +247,7 @@ func TestServe(t *testing.T) {
 	if err := r.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	r.wantLine(t, `msg="exporter stops"`)
+	r.wantLine(t, `msg="program stops"`)
 	for line := range r.lines {
 		t.Errorf("after the stop: %s", line)
 	}

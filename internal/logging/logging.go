@@ -25,10 +25,19 @@ func AddFlags(app *kingpin.Application) Flags {
 
 // New returns the logger and its slog handle, once the flags are parsed.
 func (f Flags) New(w io.Writer) (log.Logger, *slog.Logger) {
-	bare := log.NewLogfmtLogger(log.NewSyncWriter(w))
+	return f.over(f.lines(log.NewSyncWriter(w)))
+}
+
+// lines returns the logger that writes lines in the format that was chosen.
+func (f Flags) lines(w io.Writer) log.Logger {
 	if *f.format == "json" {
-		bare = log.NewJSONLogger(log.NewSyncWriter(w))
+		return log.NewJSONLogger(w)
 	}
+	return log.NewLogfmtLogger(w)
+}
+
+// over filters by the level that was chosen.
+func (f Flags) over(bare log.Logger) (log.Logger, *slog.Logger) {
 	var lowest slog.LevelVar
 	if err := lowest.UnmarshalText([]byte(*f.level)); err != nil {
 		lowest.Set(slog.LevelInfo) // the flag is an enumeration; this cannot be
