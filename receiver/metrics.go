@@ -61,9 +61,9 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			m.refused.WithLabelValues(g.ID, string(o), "")
 		}
 	}
-	for _, method := range []remedy.Method{remedy.StartService, remedy.StopService, remedy.TerminateProcess} {
+	for _, method := range remedy.Methods() {
 		for _, result := range []string{"answered", "unknown", "not_sent"} {
-			m.commands.WithLabelValues(string(method), result)
+			m.commands.WithLabelValues(string(method.Method), result)
 		}
 	}
 	r.MustRegister(m.ledgerErrors, m.refused, m.incidents, m.open, m.commands, m.readAge, m.toCommand, m.ready, m.latched, m.brake)

@@ -17,6 +17,8 @@ type Outcome struct {
 	// Answered says that the method's own return value came back, and Code is it.
 	Answered bool
 	Code     uint32
+	// Job is the InstanceID of the Msvm_ConcreteJob that the method began and did not wait for; empty without one.
+	Job string
 	// Unknown says that the command may have been carried out, or still be: look, and do not send it again.
 	Unknown bool
 	// LeftAt is when the command was written, where it was answered.

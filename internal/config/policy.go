@@ -6,50 +6,18 @@ import (
 	"time"
 )
 
-// The rungs that this release knows, as ladders and Policy.Rungs name them.
-const (
-	RungRestartService = "restart_service"
-	RungResetVM        = "reset_vm"
-	RungLiveMigrate    = "live_migrate"
-	RungStartGroup     = "start_group"
-)
-
-// Rungs lists every rung.
-func Rungs() []string {
-	return []string{RungRestartService, RungResetVM, RungLiveMigrate, RungStartGroup}
-}
-
 // FaultClasses lists the fault classes, the leading one first.
 func FaultClasses() []string {
 	return []string{"host", "storage", "network", "guest", "resource", "hang", "internal", "service", "database"}
 }
 
-// rungsFor lists the rungs that a ladder of this fault class may have. A rung is missing where it could not help or
-// would do harm: a live migration takes a sick guest along as it is (guard G24), and for storage and databases the
-// answer is a person.
-func rungsFor(fault string) []string {
-	switch fault {
-	case "service", "hang":
-		return []string{RungRestartService, RungResetVM}
-	case "internal":
-		return []string{RungRestartService}
-	case "guest":
-		return []string{RungResetVM}
-	case "resource", "network":
-		return []string{RungLiveMigrate}
-	case "host":
-		return []string{RungStartGroup}
-	}
-	return nil
-}
-
-// ModeOf returns how far the rung may go under this policy: what Rungs says about it, else Mode. A move is never more
-// than proposed until Rungs names it (guard G23).
+// ModeOf returns how far the rung may go under this policy: what Rungs says about it, else Mode. One that must be
+// named is never more than proposed until Rungs names it (guard G23).
 func (p *Policy) ModeOf(rung string) Mode {
 	if m, ok := p.Rungs[rung]; ok {
 		return m
 	}
-	if p.Mode == Act && rung == RungLiveMigrate {
+	if r, ok := RungNamed(rung); ok && r.Named && p.Mode == Act {
 		return Propose
 	}
 	return p.Mode

@@ -23,6 +23,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/hypervigil/hypervigil/internal/config"
 	"github.com/hypervigil/hypervigil/receiver/evidence"
 	"github.com/hypervigil/hypervigil/receiver/guard"
 	"github.com/hypervigil/hypervigil/receiver/incident"
@@ -250,11 +251,10 @@ func scope(s *incident.State, cluster, vm string, rung remedy.Rung) error {
 			return fmt.Errorf(`"vm": %q is not in the inventory of cluster %q`, vm, cluster)
 		}
 	}
-	switch rung {
-	case "", remedy.RestartService, remedy.ResetVM, remedy.LiveMigrate, remedy.StartGroup:
-		return nil
+	if _, ok := remedy.SpecOf(rung); rung != "" && !ok {
+		return fmt.Errorf(`"rung": %q is not known; use one of %s`, rung, strings.Join(config.Rungs(), ", "))
 	}
-	return fmt.Errorf(`"rung": %q is not known; use %s, %s, %s or %s`, rung, remedy.RestartService, remedy.ResetVM, remedy.LiveMigrate, remedy.StartGroup)
+	return nil
 }
 
 func (c *console) resume(w http.ResponseWriter, r *http.Request) {

@@ -40,9 +40,12 @@ type Ask struct {
 	// Nodes limits PartViews to these nodes; empty asks every configured node. A node that is known to be dead would
 	// hold a read up until its time-out, and a re-validation must be young.
 	Nodes []string `json:"nodes,omitempty"`
-	// AsOperator marks the read right before a command: the guest is asked as the account and on the connection that
+	// AsOperator marks the read right before a command: the guest (with Via, that node) is asked as the account and on the connection that
 	// the command will use, so that the connection is warm and a password that no longer works shows before.
 	AsOperator bool `json:"as_operator,omitempty"`
+	// Via is the node that a command is about to be sent to, with AsOperator: what is read of it is read as the account and
+	// on the connection that the command will use. Empty where the command goes to the guest.
+	Via string `json:"via,omitempty"`
 	// AlertLabels identify the incident's alert in Alertmanager.
 	AlertLabels map[string]string `json:"alert_labels,omitempty"`
 }

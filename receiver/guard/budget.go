@@ -3,7 +3,7 @@ package guard
 import (
 	"time"
 
-	"github.com/hypervigil/hypervigil/receiver/remedy"
+	"github.com/hypervigil/hypervigil/internal/config"
 )
 
 // budget is G15: attempts per virtual machine, counted when begun, whatever came of them. A move resets nothing.
@@ -15,24 +15,15 @@ func budget(in Input) Verdict {
 		within time.Duration
 		counts func(Past) bool
 	}
-	rung := func(rs ...remedy.Rung) func(Past) bool {
-		return func(p Past) bool {
-			for _, r := range rs {
-				if p.Rung == r {
-					return true
-				}
-			}
-			return false
-		}
-	}
+	kind := func(k config.RungKind) func(Past) bool { return func(p Past) bool { return p.Rung.Kind() == k } }
 	limits := []limit{{"actions_per_24h", l.ActionsPer24h, 24 * time.Hour, func(Past) bool { return true }}}
-	switch in.Rung {
-	case remedy.RestartService:
-		limits = append(limits, limit{"service_restarts_per_hour", l.ServiceRestartsPerHour, time.Hour, rung(remedy.RestartService)})
-	case remedy.ResetVM, remedy.StartGroup:
-		limits = append(limits, limit{"vm_restarts_per_6h", l.VMRestartsPer6h, 6 * time.Hour, rung(remedy.ResetVM, remedy.StartGroup)})
-	case remedy.LiveMigrate:
-		limits = append(limits, limit{"moves_per_6h", l.MovesPer6h, 6 * time.Hour, rung(remedy.LiveMigrate)})
+	switch in.Rung.Kind() {
+	case config.OnService:
+		limits = append(limits, limit{"service_restarts_per_hour", l.ServiceRestartsPerHour, time.Hour, kind(config.OnService)})
+	case config.OnVM:
+		limits = append(limits, limit{"vm_restarts_per_6h", l.VMRestartsPer6h, 6 * time.Hour, kind(config.OnVM)})
+	case config.OnNode:
+		limits = append(limits, limit{"moves_per_6h", l.MovesPer6h, 6 * time.Hour, kind(config.OnNode)})
 	}
 	for _, lim := range limits {
 		n := 0

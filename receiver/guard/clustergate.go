@@ -2,7 +2,7 @@ package guard
 
 import (
 	"github.com/hypervigil/hypervigil/internal/cluster"
-	"github.com/hypervigil/hypervigil/receiver/remedy"
+	"github.com/hypervigil/hypervigil/internal/config"
 )
 
 // clusterGate is G19: every configured node was asked for its view; those that answer must agree about owner,
@@ -43,8 +43,8 @@ func clusterGate(in Input) Verdict {
 	if !ok {
 		return hold("no_owner", in.soon(), "the group's owner %q is no node of the cluster", group.Owner)
 	}
-	switch in.Rung {
-	case remedy.RestartService:
+	switch in.Rung.Kind() {
+	case config.OnService:
 		if view := round.Views[group.Owner]; !view.Known() {
 			return hold("owner_silent", in.soon(), "owner %s does not answer (%s)", group.Owner, view.Failure)
 		}
@@ -54,11 +54,11 @@ func clusterGate(in Input) Verdict {
 		if group.State != cluster.GroupOnline {
 			return hold("group_state", in.soon(), "the group is in state %d, not online", group.State)
 		}
-	case remedy.ResetVM, remedy.StartGroup:
+	case config.OnVM:
 		if owner.State != cluster.NodeUp {
 			return hold("owner_state", in.soon(), "owner %s is in state %d, not up", group.Owner, owner.State)
 		}
-	case remedy.LiveMigrate:
+	case config.OnNode:
 		eligible := 0
 		for _, n := range first.Nodes {
 			if n.Name != group.Owner && n.State == cluster.NodeUp && n.Status == 0 {

@@ -420,3 +420,15 @@ func ExampleDecide() {
 	fmt.Println(v.Guard, v.Outcome, v.Detail)
 	// Output: G22 refuse mode is observe
 }
+
+func TestRevalidationKnowsEveryMethodAndNoOther(t *testing.T) {
+	t.Parallel()
+	for _, m := range remedy.Methods() {
+		if v := guard.Revalidate(guard.Input{Lab: true, Rounds: []evidence.Round{{}}}, remedy.Command{Method: m.Method}, "HV1"); v.Outcome == guard.Pass || v.Reason == "unknown_method" {
+			t.Errorf("%s with nothing read: %s %s; want a hold", m.Method, v.Outcome, v.Reason)
+		}
+	}
+	if v := guard.Revalidate(guard.Input{Lab: true, Rounds: []evidence.Round{{}}}, remedy.Command{Method: "Msvm_ComputerSystem.Format"}, "HV1"); v.Outcome != guard.Refuse || v.Reason != "unknown_method" {
+		t.Errorf("an unknown method: %s %s, want it refused", v.Outcome, v.Reason)
+	}
+}

@@ -22,7 +22,7 @@ func mode(in Input) Verdict {
 	case config.Propose:
 		return propose("mode_propose", "mode is propose")
 	case config.Act:
-		if in.Rung != remedy.RestartService {
+		if s, ok := remedy.SpecOf(in.Rung); !ok || !s.Sent() {
 			return propose("rung_proposed", "this release proposes %s and does not send it", in.Rung)
 		}
 		if !in.Lab {

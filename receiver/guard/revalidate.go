@@ -41,11 +41,45 @@ func (in Input) revalidate(cmd remedy.Command, owner string) Verdict {
 	if !in.Lab {
 		return refuse("mode_act_lab_only", "the cluster no longer identifies itself as the lab")
 	}
+	check, ok := rechecks()[cmd.Method]
+	if !ok {
+		return refuse("unknown_method", "method %q is not known", cmd.Method)
+	}
+	if v, bad := check.place(in, round, owner); bad {
+		return v
+	}
+	if age := in.Now.Sub(Oldest(round)); age > MaxReadAge {
+		return hold("stale", in.Now, "the read is %s old; %s is allowed", age.Round(time.Millisecond), MaxReadAge)
+	}
+	return check.subject(in, round, cmd)
+}
+
+// recheck is what G9 asks about one method.
+type recheck struct {
+	// place judges where the group and the virtual machine are; the second result is false where they are as they must be.
+	place func(in Input, round evidence.Round, owner string) (Verdict, bool)
+	// subject judges the thing itself that the command is about.
+	subject func(in Input, round evidence.Round, cmd remedy.Command) Verdict
+}
+
+// rechecks has one for every method; a command whose method is not here is never sent.
+func rechecks() map[remedy.Method]recheck {
+	return map[remedy.Method]recheck{
+		remedy.StartService:     {Input.standing, Input.startable},
+		remedy.StopService:      {Input.standing, Input.stoppable},
+		remedy.TerminateProcess: {Input.standing, Input.terminable},
+	}
+}
+
+// standing is the place of all that is done to a virtual machine where it runs: its group is online on the owner of the
+// plan, which is well, nothing moves it, and the owner itself says that it runs. The second result is false where all
+// of that is so.
+func (in Input) standing(round evidence.Round, owner string) (Verdict, bool) {
 	if !round.Host.Known() {
-		return hold("unreadable", in.soon(), "the owner host could not be read again: %s", round.Host.Failure)
+		return hold("unreadable", in.soon(), "the owner host could not be read again: %s", round.Host.Failure), true
 	}
 	if round.Host.Value.State != cluster.VMRunning {
-		return hold("vm_state", in.soon(), "the VM is not running (EnabledState %d)", round.Host.Value.State)
+		return hold("vm_state", in.soon(), "the VM is not running (EnabledState %d)", round.Host.Value.State), true
 	}
 	seen := false
 	for _, view := range round.KnownViews() {
@@ -59,75 +93,21 @@ func (in Input) revalidate(cmd remedy.Command, owner string) Verdict {
 		current, needed := view.Value.Votes()
 		switch {
 		case current < needed:
-			return hold("no_quorum", in.soon(), "%d of %d needed votes are present now, says %s", current, needed, view.Value.By)
+			return hold("no_quorum", in.soon(), "%d of %d needed votes are present now, says %s", current, needed, view.Value.By), true
 		case g.Owner != owner:
-			return refuse("moved", "the owner is %s now; the plan was made for %s", g.Owner, owner)
+			return refuse("moved", "the owner is %s now; the plan was made for %s", g.Owner, owner), true
 		case g.State != cluster.GroupOnline:
-			return hold("group_state", in.soon(), "the group is in state %d now", g.State)
+			return hold("group_state", in.soon(), "the group is in state %d now", g.State), true
 		case g.Status&busy != 0:
-			return hold("group_status", in.soon(), "the group's status is %#x now", uint64(g.Status))
+			return hold("group_status", in.soon(), "the group's status is %#x now", uint64(g.Status)), true
 		case !known || n.State != cluster.NodeUp || n.Status != 0:
-			return hold("node_state", in.soon(), "owner %s is not up and normal now", g.Owner)
+			return hold("node_state", in.soon(), "owner %s is not up and normal now", g.Owner), true
 		}
 	}
 	if !seen {
-		return hold("unreadable", in.soon(), "no node shows group %q now", in.Group)
+		return hold("unreadable", in.soon(), "no node shows group %q now", in.Group), true
 	}
-	if age := in.Now.Sub(Oldest(round)); age > MaxReadAge {
-		return hold("stale", in.Now, "the read is %s old; %s is allowed", age.Round(time.Millisecond), MaxReadAge)
-	}
-	switch cmd.Method {
-	case remedy.StartService:
-		return in.startable(round, cmd)
-	case remedy.StopService:
-		if !round.Service.Known() {
-			return hold("unreadable", in.soon(), "%s could not be read again", in.Service)
-		}
-		return pass("owner %s, group online, VM running, read %s before", owner, in.Now.Sub(Oldest(round)).Round(time.Millisecond))
-	case remedy.TerminateProcess:
-		switch p := round.Process; {
-		case round.Login.Known() && round.Login.Value.Up:
-			return refuse("login", "vetoed: SQL Server logs in again")
-		case !round.Login.Known():
-			return hold("unreadable", in.soon(), "SQL Server could not be tried again: %s", round.Login.Failure)
-		case !p.Known():
-			return hold("unreadable", in.soon(), "process %d could not be read again", cmd.PID)
-		case p.Value.ID != cmd.PID || !p.Value.Created.Equal(cmd.Created):
-			return refuse("gone", "process %d of %s is not there any more", cmd.PID, cmd.Created.Format(time.RFC3339Nano))
-		}
-		return pass("process %d is the one of the plan, read %s before", cmd.PID, in.Now.Sub(Oldest(round)).Round(time.Millisecond))
-	}
-	return refuse("unknown_method", "method %q is not known", cmd.Method)
-}
-
-// startable: a service that somebody else has started meanwhile is not started again.
-func (in Input) startable(round evidence.Round, cmd remedy.Command) Verdict {
-	service := round.Service
-	if cmd.Service != in.Service {
-		if !service.Known() || service.Value.State != cluster.ServiceRunning {
-			return hold("not_running", in.soon(), "%s does not run now, and %s depends on it", in.Service, cmd.Service)
-		}
-		for _, d := range round.Dependents.Value {
-			if round.Dependents.Known() && d.Name == cmd.Service {
-				service = evidence.Reading[cluster.Service]{Value: d, At: round.Dependents.At}
-			}
-		}
-		if service.Value.Name != cmd.Service {
-			return hold("unreadable", in.soon(), "%s could not be read again", cmd.Service)
-		}
-	}
-	if !service.Known() {
-		return hold("unreadable", in.soon(), "%s could not be read again: %s", cmd.Service, service.Failure)
-	}
-	switch service.Value.State {
-	case cluster.ServiceStopped:
-	case cluster.ServiceStopPending:
-		return hold("stop_pending", in.soon(), "%s is still stopping", cmd.Service)
-	case cluster.ServiceRunning, cluster.ServiceStartPending, cluster.ServiceContinuePending, cluster.ServicePausePending,
-		cluster.ServicePaused, cluster.ServiceUnknown:
-		return refuse("not_stopped", "%s is %q now: somebody started it", cmd.Service, service.Value.State)
-	}
-	return pass("%s is stopped, owner unchanged, read %s before", cmd.Service, in.Now.Sub(Oldest(round)).Round(time.Millisecond))
+	return Verdict{}, false
 }
 
 // Oldest is the moment of the oldest answer that a re-validation rests on.

@@ -2,10 +2,9 @@ package incident
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
-	"github.com/hypervigil/hypervigil/internal/cluster"
-	"github.com/hypervigil/hypervigil/internal/dial"
 	"github.com/hypervigil/hypervigil/receiver/evidence"
 	"github.com/hypervigil/hypervigil/receiver/guard"
 	"github.com/hypervigil/hypervigil/receiver/ledger"
@@ -29,10 +28,7 @@ func (st *stepper) plan(i *Incident, in guard.Input, round evidence.Round) {
 		st.held(i, guard.Verdict{Guard: "plan", Name: string(in.Rung), Detail: err.Error()}, "The plan is not complete: "+err.Error())
 		return
 	}
-	owner := ""
-	if o := st.owners(i); len(o) > 0 {
-		owner = o[len(o)-1].Node
-	}
+	owner := st.owner(i)
 	i.Plan = nil
 	for _, c := range cmds {
 		i.Actions = append(i.Actions, Action{
@@ -74,7 +70,7 @@ func (st *stepper) claim(i *Incident) {
 		return
 	}
 	a.State, a.Claimed = Claimed, st.now
-	st.tell(i, "claimed", string(a.Command.Method)+" "+a.Command.Service)
+	st.tell(i, "claimed", words(a.Command))
 	st.emit(Put{Key: actionKey(i, a), Value: *a, IfAbsent: true, Incident: i.ID, Number: a.Number})
 	st.look(i, Revalidate)
 }
@@ -116,7 +112,7 @@ func (st *stepper) revalidated(i *Incident, round evidence.Round, lab evidence.R
 		a.State, a.Issued, a.Result = Issued, st.now, nil
 		a.ReadAge = st.now.Sub(guard.Oldest(round))
 		i.Next = time.Time{}
-		st.tell(i, "issued", string(a.Command.Method)+" "+a.Command.Service+"; "+v.Detail)
+		st.tell(i, "issued", words(a.Command)+"; "+v.Detail)
 		st.emit(Put{Key: actionKey(i, a), Value: *a})
 		st.emit(Send{Incident: i.ID, Number: a.Number, Command: a.Command, NotAfter: guard.Oldest(round).Add(guard.MaxReadAge)})
 	case guard.Hold:
@@ -205,27 +201,27 @@ func (st *stepper) await(i *Incident, round evidence.Round) {
 		return
 	}
 	i.Next = st.now.Add(awaitEvery)
-	e := effectOf(a, round)
+	e := a.effect(round)
 	waited := st.now.Sub(a.Issued)
 	switch {
-	case e.done:
+	case e.Done:
 		a.State, a.Ended = Verified, st.now
-		st.tell(i, "verified", e.detail)
+		st.tell(i, "verified", e.Detail)
 		st.emit(Put{Key: actionKey(i, a), Value: *a})
 		st.proceed(i)
-	case e.failed:
-		st.fail(i, a, e.cause, e.detail)
-	case e.recovering:
+	case e.Failed:
+		st.fail(i, a, e.Cause, e.Detail)
+	case e.Recovering:
 		if i.StalledSince.IsZero() {
 			i.StalledSince = st.now
 		}
 		if st.now.Sub(i.StalledSince) > stallBound {
-			st.fail(i, a, remedy.GuestBound, "SQL Server has been starting or recovering for "+stallBound.String()+": "+e.detail)
+			st.fail(i, a, remedy.GuestBound, "SQL Server has been starting or recovering for "+stallBound.String()+": "+e.Detail)
 			return
 		}
-		i.Summary = "SQL Server is starting or recovering; nothing may follow. " + e.detail
-	case waited > remedy.ServiceTimeout:
-		st.fail(i, a, remedy.GuestBound, fmt.Sprintf("no effect within %s: %s", remedy.ServiceTimeout, e.detail))
+		i.Summary = "SQL Server is starting or recovering; nothing may follow. " + e.Detail
+	case waited > a.within():
+		st.fail(i, a, remedy.GuestBound, fmt.Sprintf("no effect within %s: %s", a.within(), e.Detail))
 	}
 }
 
@@ -271,21 +267,21 @@ func (st *stepper) reconcile(i *Incident, round evidence.Round) {
 		return
 	}
 	i.Next = st.now.Add(reconcileEvery)
-	e := effectOf(a, round)
+	e := a.effect(round)
 	switch {
-	case e.done || e.recovering:
+	case e.Done || e.Recovering:
 		a.State = Observed
-		st.tell(i, "observed", "its effect shows: "+e.detail)
+		st.tell(i, "observed", "its effect shows: "+e.Detail)
 		st.emit(Put{Key: actionKey(i, a), Value: *a})
 		i.Next = st.now
-	case e.unreadable, e.pending:
+	case e.Unreadable, e.Pending:
 		a.Agreed = 0
 		if st.now.Sub(a.Issued) > reconcileBound {
-			st.fail(i, a, remedy.Transient, "what became of it did not show for "+reconcileBound.String()+": "+e.detail)
+			st.fail(i, a, remedy.Transient, "what became of it did not show for "+reconcileBound.String()+": "+e.Detail)
 		}
 	default:
 		if a.Agreed++; a.Agreed >= reconcileReads {
-			st.fail(i, a, remedy.Transient, fmt.Sprintf("it was issued, its answer was lost, and %d reads show no effect: %s", a.Agreed, e.detail))
+			st.fail(i, a, remedy.Transient, fmt.Sprintf("it was issued, its answer was lost, and %d reads show no effect: %s", a.Agreed, e.Detail))
 		}
 	}
 }
@@ -310,97 +306,16 @@ func (st *stepper) endPast(i *Incident, verified bool) {
 	st.setVM(i.VM, vm, true)
 }
 
-// effect is what a round shows of an action's effect.
-type effect struct {
-	done, failed, recovering, unreadable bool
-	pending                              bool // something is under way: neither shown nor ruled out
-	cause                                remedy.Cause
-	detail                               string
+// effect reads the effect of an action from a round.
+func (a *Action) effect(r evidence.Round) remedy.Effect {
+	return remedy.EffectOf(remedy.Call{Command: a.Command, Issued: a.Issued, Observed: a.State == Observed, Result: a.Result}, r)
 }
 
-// effectOf reads the effect of one action from a round.
-func effectOf(a *Action, r evidence.Round) effect {
-	s := r.Service
-	if a.Command.Service != "" && s.Value.Name != a.Command.Service {
-		s = evidence.Reading[cluster.Service]{At: r.Dependents.At, Failure: r.Dependents.Failure}
-		for _, d := range r.Dependents.Value {
-			if d.Name == a.Command.Service {
-				s.Value = d
-			}
-		}
-	}
-	own := s.Value.Name == r.Service.Value.Name
-	switch a.Command.Method {
-	case remedy.TerminateProcess:
-		switch {
-		case !r.Process.Known() || !r.Service.Known():
-			return effect{unreadable: true, detail: "the process or its service could not be read"}
-		case r.Process.Value.ID == a.Command.PID && r.Process.Value.Created.Equal(a.Command.Created):
-			return effect{detail: fmt.Sprintf("process %d is still there", a.Command.PID)}
-		case r.Service.Value.State == cluster.ServiceStopped, r.Service.Value.ProcessID != a.Command.PID && r.Service.Value.State != cluster.ServiceStopPending:
-			return effect{done: true, detail: fmt.Sprintf("process %d is gone, %s is %q", a.Command.PID, r.Service.Value.Name, r.Service.Value.State)}
-		}
-		return effect{pending: true, detail: fmt.Sprintf("process %d is gone, %s is still %q", a.Command.PID, r.Service.Value.Name, r.Service.Value.State)}
-	case remedy.StopService:
-		switch {
-		case !s.Known() || s.Value.Name == "":
-			return effect{unreadable: true, detail: a.Command.Service + " could not be read"}
-		case s.Value.State == cluster.ServiceStopped:
-			return effect{done: true, detail: a.Command.Service + " is stopped"}
-		}
-		return effect{pending: s.Value.State != cluster.ServiceRunning, detail: fmt.Sprintf("%s is %q", a.Command.Service, s.Value.State)}
-	case remedy.StartService:
-		if own && r.Login.Known() && r.Login.Value.Up {
-			return effect{done: true, detail: "SQL Server logs in"}
-		}
-		if !s.Known() || s.Value.Name == "" {
-			return effect{unreadable: true, detail: a.Command.Service + " could not be read"}
-		}
-		switch s.Value.State {
-		case cluster.ServiceStopped:
-			// Right after StartService the service control manager may not have begun yet.
-			if r.Started.Sub(a.Issued) < 2*time.Second {
-				return effect{detail: a.Command.Service + " is stopped"}
-			}
-			return effect{
-				failed: a.State == Observed, cause: stoppedCause(s.Value.ExitCode),
-				detail: fmt.Sprintf("%s is stopped (exit code %d, service-specific %d)", a.Command.Service, s.Value.ExitCode, s.Value.SpecificCode),
-			}
-		case cluster.ServiceRunning:
-			if !own {
-				return effect{done: true, detail: a.Command.Service + " runs"}
-			}
-			return effect{recovering: true, detail: "the service runs and the login says " + loginWords(r.Login)}
-		case cluster.ServiceStartPending, cluster.ServiceStopPending, cluster.ServiceContinuePending, cluster.ServicePausePending,
-			cluster.ServicePaused, cluster.ServiceUnknown:
-		}
-		return effect{recovering: s.Value.State == cluster.ServiceStartPending, pending: true, detail: fmt.Sprintf("%s is %q", a.Command.Service, s.Value.State)}
-	}
-	return effect{unreadable: true, detail: "method " + string(a.Command.Method) + " is not known"}
+// within bounds the wait for an action's effect.
+func (a *Action) within() time.Duration {
+	s, _ := a.Command.Method.Spec()
+	return s.Within
 }
 
-// stoppedCause judges why a service that was started is stopped again, by its exit code (winerror.h).
-func stoppedCause(code uint32) remedy.Cause {
-	const (
-		errorServiceDisabled         = 1058
-		errorServiceDependencyFailed = 1068
-		errorServiceLogonFailed      = 1069
-	)
-	switch code {
-	case errorServiceDisabled, errorServiceDependencyFailed, errorServiceLogonFailed:
-		return remedy.Permanent
-	}
-	return remedy.GuestBound
-}
-
-func loginWords(l evidence.Reading[evidence.Login]) string {
-	switch {
-	case !l.Known():
-		return "nothing (" + string(l.Failure) + ")"
-	case l.Value.ErrorNumber != 0:
-		return fmt.Sprintf("error %d", l.Value.ErrorNumber)
-	case l.Value.Reason != dial.Answered:
-		return string(l.Value.Reason)
-	}
-	return "nothing"
-}
+// words name a command in an incident's story.
+func words(c remedy.Command) string { return strings.TrimSpace(string(c.Method) + " " + c.What()) }

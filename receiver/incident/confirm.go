@@ -168,7 +168,7 @@ func (st *stepper) proposal(i *Incident, in guard.Input, round evidence.Round) [
 func (st *stepper) caseOf(i *Incident, in guard.Input, round evidence.Round) remedy.Case {
 	return remedy.Case{
 		Subject: i.Subject, Service: in.Service, Computer: in.Proof.Binding.ComputerName, Round: round,
-		Baseline: in.Proof.Baseline[i.Instance],
+		Owner: st.owner(i), VMID: in.Proof.Binding.VMID, Group: in.Group, Baseline: in.Proof.Baseline[i.Instance],
 	}
 }
 

@@ -7,7 +7,6 @@ import (
 
 	"github.com/hypervigil/hypervigil/receiver/evidence"
 	"github.com/hypervigil/hypervigil/receiver/guard"
-	"github.com/hypervigil/hypervigil/receiver/remedy"
 )
 
 // The time-outs of the reads. A hang shows itself only to one who waits.
@@ -51,9 +50,7 @@ func (st *stepper) look(i *Incident, p Purpose) {
 		VM: i.VM, Instance: st.witness(i), AlertLabels: i.Alert.Labels, VMID: st.s.VMs[i.VM].Proof.Binding.VMID,
 		Timeout: verifyTimeout, EventsSince: i.Alert.StartsAt.Add(-10 * time.Minute),
 	}
-	if o := st.owners(i); len(o) > 0 {
-		ask.Owner = o[len(o)-1].Node
-	}
+	ask.Owner = st.owner(i)
 	switch p {
 	case Confirm:
 		ask.Parts = []evidence.Part{
@@ -70,25 +67,39 @@ func (st *stepper) look(i *Incident, p Purpose) {
 		}
 	case Revalidate:
 		ask.Timeout, ask.AsOperator = revalidateTimeout, true
-		ask.Parts = []evidence.Part{evidence.PartHost, evidence.PartViews, evidence.PartService}
+		ask.Parts = []evidence.Part{evidence.PartHost, evidence.PartViews}
 		ask.Nodes = answering(i, ask.Owner)
 		if a := i.current(); a != nil {
-			ask.Owner = a.Owner
-			switch a.Command.Method {
-			case remedy.TerminateProcess:
-				// Nothing but a login shows that a hang is over and that a SQL Server that serves would be killed.
-				ask.Parts, ask.PID = append(ask.Parts, evidence.PartProcess, evidence.PartLogin), a.Command.PID
-			case remedy.StartService, remedy.StopService:
-				ask.Parts = append(ask.Parts, evidence.PartDependents)
+			ask.Owner, ask.PID, ask.Via = a.Owner, a.Command.PID, a.Command.Node
+			if s, ok := a.Command.Method.Spec(); ok {
+				ask.Parts = append(ask.Parts, s.Before...)
+			}
+			if ask.Via != "" && !slices.Contains(ask.Nodes, ask.Via) {
+				ask.Nodes = append(ask.Nodes, ask.Via)
 			}
 		}
 	case Await, Reconcile:
 		ask.Timeout = confirmTimeout
-		ask.Parts = []evidence.Part{evidence.PartLogin, evidence.PartService, evidence.PartDependents, evidence.PartProcess, evidence.PartHost}
+		if a := i.waitedFor(); a != nil {
+			if s, ok := a.Command.Method.Spec(); ok {
+				ask.Parts = s.After
+			}
+		}
 	case Verify:
 		ask.Parts = []evidence.Part{evidence.PartAlert, evidence.PartLogin, evidence.PartDatabases, evidence.PartService, evidence.PartViews, evidence.PartHost}
 	}
 	st.emit(Look{Incident: i.ID, AskID: i.AskID, Purpose: p, Ask: ask})
+}
+
+// waitedFor is the action whose effect, or whose fate, is looked for.
+func (i *Incident) waitedFor() *Action {
+	if a := i.observed(); a != nil {
+		return a
+	}
+	if a := i.current(); a != nil && a.State == Unknown {
+		return a
+	}
+	return nil
 }
 
 // witness is the instance whose login tells whether SQL Server is back: the incident's own, or the first of a

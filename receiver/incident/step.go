@@ -242,7 +242,15 @@ func (st *stepper) enter(i *Incident, p Phase, summary string) {
 	}})
 }
 
-// owner is the group's owner by the newest sample, and since when.
+// owner is the node that owns the group by the newest sample; empty before there is one.
+func (st *stepper) owner(i *Incident) string {
+	if o := st.owners(i); len(o) > 0 {
+		return o[len(o)-1].Node
+	}
+	return ""
+}
+
+// owners are the group's owners by our samples, and since when.
 func (st *stepper) owners(i *Incident) []guard.Ownership {
 	vm, ok := st.s.inventory(i.VM)
 	if !ok {

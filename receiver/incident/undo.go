@@ -10,9 +10,9 @@ import (
 	"github.com/hypervigil/hypervigil/receiver/remedy"
 )
 
-// resumeBound is how long ago the last command of a rung may lie for another that stops or ends something to follow: one
-// step's time and a little. After a longer look-up, or a receiver's absence, what it was planned for may be over.
-const resumeBound = remedy.ServiceTimeout + 30*time.Second
+// resumeMargin is how long ago the last command of a rung may lie, beyond its own time, for another that stops or ends
+// something to follow. After a longer look-up, or a receiver's absence, what it was planned for may be over.
+const resumeMargin = 30 * time.Second
 
 // begun reports whether a command of the incident left, or may have.
 func (i *Incident) begun() bool {
@@ -42,20 +42,24 @@ func (a Action) mayHaveLeft() bool { return !a.Issued.IsZero() && (a.Result == n
 // late ends a rung whose next command would stop or end something too long after the one before. A start is not late:
 // what was stopped must come back.
 func (st *stepper) late(i *Incident, a *Action) bool {
-	since := st.now.Sub(i.lastIssued())
-	if a.Command.Method == remedy.StartService || !i.underway() || since <= resumeBound {
+	last := i.lastIssued()
+	if last == nil {
+		return false
+	}
+	since := st.now.Sub(last.Issued)
+	if s, ok := a.Command.Method.Spec(); ok && !s.Ends || !i.underway() || since <= last.within()+resumeMargin {
 		return false
 	}
 	st.fail(i, a, remedy.Transient, "the command before it was "+since.Round(time.Second).String()+" ago; what was begun then is not gone on with")
 	return true
 }
 
-// lastIssued is when the newest command was handed over.
-func (i *Incident) lastIssued() time.Time {
-	var last time.Time
-	for _, a := range i.Actions {
-		if a.Issued.After(last) {
-			last = a.Issued
+// lastIssued is the action whose command was handed over last; nil where none was.
+func (i *Incident) lastIssued() *Action {
+	var last *Action
+	for n := range i.Actions {
+		if a := &i.Actions[n]; !a.Issued.IsZero() && (last == nil || a.Issued.After(last.Issued)) {
+			last = a
 		}
 	}
 	return last
@@ -92,16 +96,13 @@ func (i *Incident) stopped() []string {
 	var down []string
 	for _, a := range i.Actions {
 		over := a.State == Verified || a.State == Observed
-		switch a.Command.Method {
-		case remedy.StopService:
-			if (over && a.left() || a.State == Unknown) && !slices.Contains(down, a.Command.Service) {
+		switch {
+		case a.Command.Method == remedy.StopService && (over && a.left() || a.State == Unknown):
+			if !slices.Contains(down, a.Command.Service) {
 				down = append(down, a.Command.Service)
 			}
-		case remedy.StartService:
-			if over {
-				down = slices.DeleteFunc(down, func(s string) bool { return s == a.Command.Service })
-			}
-		case remedy.TerminateProcess:
+		case a.Command.Method == remedy.StartService && over:
+			down = slices.DeleteFunc(down, func(s string) bool { return s == a.Command.Service })
 		}
 	}
 	return down
@@ -130,7 +131,7 @@ func (st *stepper) fail(i *Incident, a *Action, cause remedy.Cause, why string) 
 	if !a.Claimed.IsZero() {
 		st.emit(Put{Key: actionKey(i, a), Value: *a})
 	}
-	st.tell(i, "failed", fmt.Sprintf("%s %s (%s): %s", a.Command.Method, a.Command.Service, cause, why))
+	st.tell(i, "failed", fmt.Sprintf("%s (%s): %s", words(a.Command), cause, why))
 	if i.Failed == "" {
 		i.Failed, i.FailedCause = fmt.Sprintf("%s failed: %s", a.Rung, why), cause
 	}

@@ -10,7 +10,6 @@ import (
 	"github.com/hypervigil/hypervigil/internal/dial"
 	"github.com/hypervigil/hypervigil/receiver/evidence"
 	"github.com/hypervigil/hypervigil/receiver/guard"
-	"github.com/hypervigil/hypervigil/receiver/remedy"
 )
 
 // logins is how many healthy rounds in a row make a proof (G26).
@@ -237,7 +236,7 @@ func (st *stepper) healer(i *Incident) Healer {
 	switch {
 	case i.Phase == Escalated && i.begun():
 		return ByPerson // what we did was not enough
-	case i.startedByUs(st.input(i).Service):
+	case i.revivedByUs(st.input(i).Service):
 		return ByHypervigil
 	case i.Deliberate:
 		return ByPerson
@@ -251,10 +250,13 @@ func (st *stepper) healer(i *Incident) Healer {
 	return ByItself
 }
 
-// startedByUs reports whether a command of ours started the service and came to its effect.
-func (i *Incident) startedByUs(service string) bool {
+// revivedByUs reports whether a command of ours that brings SQL Server back (its service, or all of its machine) left and
+// came to its effect.
+func (i *Incident) revivedByUs(service string) bool {
 	return slices.ContainsFunc(i.Actions, func(a Action) bool {
-		return a.Command.Method == remedy.StartService && a.Command.Service == service && (a.State == Verified || a.State == Observed) && a.left()
+		s, ok := a.Command.Method.Spec()
+		own := a.Command.Service == "" || a.Command.Service == service
+		return ok && s.Revives && own && (a.State == Verified || a.State == Observed) && a.left()
 	})
 }
 

@@ -28,24 +28,29 @@ func (s *Site) Do(ctx context.Context, c remedy.Command, notAfter time.Time) rem
 	if s.config.NeverTouch(c.VM.Cluster, c.VM.Name) {
 		return refuse(failNeverTouch, "%s is on receiver.never_touch", c.VM)
 	}
-	_, m, ok := s.find(c.VM)
-	if !ok || m.operator == nil {
-		return refuse(failInventory, "%s is not in the inventory, or has no guest address there", c.VM)
+	p, m, ok := s.find(c.VM)
+	if !ok {
+		return refuse(failInventory, "%s is not in the inventory", c.VM)
 	}
 	var outcome cluster.Outcome
 	var err error
-	switch c.Method {
-	case remedy.StartService:
-		outcome, err = m.operator.StartService(ctx, c.Service, notAfter)
-	case remedy.StopService:
-		outcome, err = m.operator.StopService(ctx, c.Service, notAfter)
-	case remedy.TerminateProcess:
-		outcome, err = m.operator.TerminateProcess(ctx, c.PID, c.Created, notAfter)
-	default:
+	method, known := c.Method.Spec()
+	switch {
+	case !known:
 		return refuse(failMethod, "method %q is not known", c.Method)
+	case method.Target == remedy.Guest && m.operator == nil:
+		return refuse(failInventory, "%s has no guest address in the inventory", c.VM)
+	case method.Target == remedy.Guest:
+		outcome, err = toGuest(ctx, m.operator, c, notAfter)
+	default:
+		h, ok := p.operators[c.Node]
+		if !ok {
+			return refuse(failInventory, "node %q is not in the inventory of cluster %s", c.Node, p.name)
+		}
+		outcome, err = toNode(ctx, h, c, notAfter)
 	}
 	r.Sent, r.Answered, r.Code, r.Unknown, r.EndedAt = outcome.Sent, outcome.Answered, outcome.Code, outcome.Unknown, time.Now().UTC()
-	r.LeftAt = outcome.LeftAt
+	r.LeftAt, r.Job = outcome.LeftAt, outcome.Job
 	if err != nil {
 		r.Failure, r.Detail = string(reason(err)), err.Error()
 	}
@@ -53,4 +58,22 @@ func (s *Site) Do(ctx context.Context, c remedy.Command, notAfter time.Time) rem
 		r.Failure = remedy.Stale
 	}
 	return r
+}
+
+// toGuest calls a method inside a guest.
+func toGuest(ctx context.Context, g *cluster.Guest, c remedy.Command, notAfter time.Time) (cluster.Outcome, error) {
+	switch c.Method {
+	case remedy.StartService:
+		return g.StartService(ctx, c.Service, notAfter)
+	case remedy.StopService:
+		return g.StopService(ctx, c.Service, notAfter)
+	case remedy.TerminateProcess:
+		return g.TerminateProcess(ctx, c.PID, c.Created, notAfter)
+	}
+	return cluster.Outcome{}, fmt.Errorf("method %q is not a guest's", c.Method)
+}
+
+// toNode calls a method of a node's Hyper-V, or of the cluster by that node.
+func toNode(_ context.Context, h *cluster.Host, c remedy.Command, _ time.Time) (cluster.Outcome, error) {
+	return cluster.Outcome{}, fmt.Errorf("method %q is not a node's; nothing was sent to %s", c.Method, h.Name())
 }

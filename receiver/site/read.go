@@ -130,7 +130,7 @@ func (q *question) service(ctx context.Context, name string) {
 
 // guest is the client by which the guest is asked.
 func (q *question) guest() *cluster.Guest {
-	if q.ask.AsOperator {
+	if q.ask.AsOperator && q.ask.Via == "" {
 		return q.machine.operator
 	}
 	return q.machine.reader
@@ -147,9 +147,19 @@ func inGuest[T any](ctx context.Context, g *cluster.Guest, ask func(*cluster.Gue
 	})
 }
 
+// node is the client by which a node is asked: the one of the command, where one is about to be sent to it.
+func (q *question) node(name string) (*cluster.Host, bool) {
+	hosts := q.place.hosts
+	if q.ask.AsOperator && q.ask.Via != "" && name == q.ask.Via {
+		hosts = q.place.operators
+	}
+	h, ok := hosts[name]
+	return h, ok
+}
+
 // host reads the virtual machine as its owner sees it.
 func (q *question) host(ctx context.Context) evidence.Reading[cluster.VirtualMachine] {
-	h, ok := q.place.hosts[q.ask.Owner]
+	h, ok := q.node(q.ask.Owner)
 	if !ok {
 		detail := "no owner is known yet"
 		if q.ask.Owner != "" {
@@ -171,15 +181,15 @@ func (q *question) views(ctx context.Context) map[string]evidence.Reading[cluste
 		nodes = q.place.nodes
 	}
 	group := q.machine.config.GroupName()
-	return q.place.each(ctx, nodes, func(ctx context.Context, h *cluster.Host) (cluster.View, error) { return h.GroupView(ctx, group) })
+	return each(ctx, nodes, q.node, func(ctx context.Context, h *cluster.Host) (cluster.View, error) { return h.GroupView(ctx, group) })
 }
 
-// each asks nodes for the same thing in parallel. A node that is not in the inventory is not asked.
-func (p *place) each(ctx context.Context, nodes []string, ask func(context.Context, *cluster.Host) (cluster.View, error)) map[string]evidence.Reading[cluster.View] {
+// each asks nodes for the same thing in parallel. A node that is not in the inventory (find tells) is not asked.
+func each(ctx context.Context, nodes []string, find func(string) (*cluster.Host, bool), ask func(context.Context, *cluster.Host) (cluster.View, error)) map[string]evidence.Reading[cluster.View] {
 	answers := make([]evidence.Reading[cluster.View], len(nodes))
 	var work sync.WaitGroup
 	for n, name := range nodes {
-		if h, ok := p.hosts[name]; ok {
+		if h, ok := find(name); ok {
 			work.Go(func() {
 				answers[n] = reading(ctx, func(ctx context.Context) (cluster.View, error) { return ask(ctx, h) })
 			})
@@ -188,7 +198,7 @@ func (p *place) each(ctx context.Context, nodes []string, ask func(context.Conte
 	work.Wait()
 	views := make(map[string]evidence.Reading[cluster.View], len(nodes))
 	for n, name := range nodes {
-		if _, ok := p.hosts[name]; ok {
+		if _, ok := find(name); ok {
 			views[name] = answers[n]
 		}
 	}

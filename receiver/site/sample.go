@@ -16,9 +16,15 @@ func (s *Site) Sample(ctx context.Context, name string) map[string]evidence.Read
 	if !ok {
 		return nil
 	}
-	views := p.each(ctx, p.nodes, func(ctx context.Context, h *cluster.Host) (cluster.View, error) { return h.View(ctx) })
+	views := each(ctx, p.nodes, p.reader, func(ctx context.Context, h *cluster.Host) (cluster.View, error) { return h.View(ctx) })
 	p.remember(views)
 	return views
+}
+
+// reader is the client by which a node is read.
+func (p *place) reader(node string) (*cluster.Host, bool) {
+	h, ok := p.hosts[node]
+	return h, ok
 }
 
 // remember keeps who owns what, for the sweep: of the first node in order that answered.

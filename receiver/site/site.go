@@ -7,7 +7,8 @@
 //	round := s.Read(ctx, ask)
 //
 // Every call returns when its context ends, or at most 100 ms later, with what was answered by then. Reads use the
-// cluster's reader; commands, and the read right before one, the guest's operator. A *Site is safe for concurrent use
+// cluster's reader; commands, and the read right before one, the operator of what they are sent to: the guest's, or the
+// cluster's for its hosts and itself. A *Site is safe for concurrent use
 // and never changes its configuration: a reload makes a new one.
 package site
 
@@ -48,7 +49,9 @@ type place struct {
 	name  string
 	nodes []string // in the configuration's order
 	hosts map[string]*cluster.Host
-	vms   map[string]*machine
+	// operators are the same nodes as the account of the commands.
+	operators map[string]*cluster.Host
+	vms       map[string]*machine
 
 	mu     sync.Mutex
 	good   string            // the node that answered last
@@ -97,22 +100,26 @@ func (s *Site) openCluster(cl *config.Cluster, l log.Logger) (*place, error) {
 	if err != nil {
 		return nil, err
 	}
-	operator, err := targets.WinRM(s.config.Credentials[cl.GuestOperator], cl.TLS, l)
+	operator, err := targets.WinRM(s.config.Credentials[cl.Operator], cl.TLS, l)
+	if err != nil {
+		return nil, err
+	}
+	guestOperator, err := targets.WinRM(s.config.Credentials[cl.GuestOperator], cl.TLS, l)
 	if err != nil {
 		return nil, err
 	}
 	p := &place{
-		name: cl.Name, hosts: map[string]*cluster.Host{}, vms: map[string]*machine{}, owners: map[string]string{}, lab: map[string]bool{},
+		name: cl.Name, hosts: map[string]*cluster.Host{}, operators: map[string]*cluster.Host{}, vms: map[string]*machine{},
+		owners: map[string]string{}, lab: map[string]bool{},
 	}
 	for _, n := range cl.Nodes {
-		reader.Name, reader.Addresses = n.Name, n.Addresses
-		h, err := cluster.NewHost(reader)
-		if err != nil {
+		if p.hosts[n.Name], err = s.openHost(reader, n); err != nil {
 			return nil, err
 		}
-		s.closers = append(s.closers, h.Close)
+		if p.operators[n.Name], err = s.openHost(operator, n); err != nil {
+			return nil, err
+		}
 		p.nodes = append(p.nodes, n.Name)
-		p.hosts[n.Name] = h
 	}
 	for _, vm := range cl.VirtualMachines {
 		m := &machine{config: vm, servers: map[string]*sqlhealth.Prober{}}
@@ -120,7 +127,7 @@ func (s *Site) openCluster(cl *config.Cluster, l log.Logger) (*place, error) {
 			if m.reader, err = s.openGuest(reader, vm); err != nil {
 				return nil, err
 			}
-			if m.operator, err = s.openGuest(operator, vm); err != nil {
+			if m.operator, err = s.openGuest(guestOperator, vm); err != nil {
 				return nil, err
 			}
 		}
@@ -132,6 +139,15 @@ func (s *Site) openCluster(cl *config.Cluster, l log.Logger) (*place, error) {
 		p.vms[vm.Name] = m
 	}
 	return p, nil
+}
+
+func (s *Site) openHost(o cluster.Options, n *config.Node) (*cluster.Host, error) {
+	o.Name, o.Addresses = n.Name, n.Addresses
+	h, err := cluster.NewHost(o)
+	if err == nil {
+		s.closers = append(s.closers, h.Close)
+	}
+	return h, err
 }
 
 func (s *Site) openGuest(o cluster.Options, vm *config.VirtualMachine) (*cluster.Guest, error) {

@@ -1,0 +1,75 @@
+package config
+
+import "slices"
+
+// The rungs that this release knows, as ladders and Policy.Rungs name them.
+const (
+	RungRestartService = "restart_service"
+	RungResetVM        = "reset_vm"
+	RungLiveMigrate    = "live_migrate"
+	RungStartGroup     = "start_group"
+)
+
+// RungKind is what a rung acts on, and so which evidence it needs (guard G24): a restart of the virtual machine needs
+// evidence that the guest is sick, a move evidence that the node is.
+type RungKind string
+
+// The kinds.
+const (
+	OnService RungKind = "service" // inside a guest that answers
+	OnVM      RungKind = "vm"      // a restart or start of the virtual machine where it is
+	OnNode    RungKind = "node"    // takes the virtual machine to another node
+)
+
+// RungKinds lists every kind.
+func RungKinds() []RungKind { return []RungKind{OnService, OnVM, OnNode} }
+
+// Rung is what a ladder must know about a rung. What it sends is receiver/remedy's, which has one for each of these.
+type Rung struct {
+	Name string
+	Kind RungKind
+	// Faults are the fault classes whose ladders may have it: a rung is missing where it could not help or would do harm.
+	Faults []string
+	// Named rungs are never more than proposed until a policy's rungs name them (guard G23).
+	Named bool
+}
+
+// KnownRungs lists every rung. This is the one place that keeps their names.
+func KnownRungs() []Rung {
+	return []Rung{
+		{Name: RungRestartService, Kind: OnService, Faults: []string{"service", "hang", "internal"}},
+		{Name: RungResetVM, Kind: OnVM, Faults: []string{"service", "hang", "guest"}},
+		{Name: RungLiveMigrate, Kind: OnNode, Faults: []string{"resource", "network"}, Named: true},
+		{Name: RungStartGroup, Kind: OnVM, Faults: []string{"host"}},
+	}
+}
+
+// RungNamed finds a rung; ok is false for a name that is none.
+func RungNamed(name string) (r Rung, ok bool) {
+	known := KnownRungs()
+	n := slices.IndexFunc(known, func(r Rung) bool { return r.Name == name })
+	if n < 0 {
+		return Rung{}, false
+	}
+	return known[n], true
+}
+
+// Rungs lists every rung's name.
+func Rungs() []string {
+	var names []string
+	for _, r := range KnownRungs() {
+		names = append(names, r.Name)
+	}
+	return names
+}
+
+// rungsFor lists the rungs that a ladder of this fault class may have.
+func rungsFor(fault string) []string {
+	var names []string
+	for _, r := range KnownRungs() {
+		if slices.Contains(r.Faults, fault) {
+			names = append(names, r.Name)
+		}
+	}
+	return names
+}

@@ -1,0 +1,67 @@
+package remedy
+
+import (
+	"time"
+
+	"github.com/hypervigil/hypervigil/receiver/evidence"
+)
+
+// Method is the one method that an action calls, named as the lab's counters and the records show it.
+type Method string
+
+// Target is whom a method is sent to, and so with whose credential.
+type Target string
+
+// The targets.
+const (
+	Guest   Target = "guest"   // the cluster's guest_operator
+	Host    Target = "host"    // one node's Hyper-V; the cluster's operator
+	Cluster Target = "cluster" // the failover cluster, by one of its nodes; the cluster's operator
+)
+
+// MethodSpec is what there is to know about a method.
+type MethodSpec struct {
+	Method Method
+	Target Target
+	// Within bounds the wait for its effect (G24).
+	Within time.Duration
+	// Ends says that it stops or ends something: it is not sent long after the command before it, for what that was planned
+	// for may be over. What only brings something back is never late.
+	Ends bool
+	// Revives says that its effect is what brings SQL Server back.
+	Revives bool
+	// Before lists what is read right before it (G9), beside the owner's word of the virtual machine and the nodes' views.
+	Before []evidence.Part
+	// After lists what its effect is read from.
+	After []evidence.Part
+
+	judge  func(Command, Result) (cause Cause, why string, ok bool)
+	effect func(Call, evidence.Round) Effect
+}
+
+// methods lists every method that is ever sent.
+func methods() []MethodSpec {
+	return []MethodSpec{startService(), stopService(), terminateProcess()}
+}
+
+// Methods lists every method that is ever sent.
+func Methods() []MethodSpec { return methods() }
+
+// Spec finds what there is to know about it; ok is false for one that is not known.
+func (m Method) Spec() (s MethodSpec, ok bool) {
+	for _, s := range methods() {
+		if s.Method == m {
+			return s, true
+		}
+	}
+	return MethodSpec{}, false
+}
+
+// Longest is the longest wait for any method's effect.
+func Longest() time.Duration {
+	var longest time.Duration
+	for _, s := range methods() {
+		longest = max(longest, s.Within)
+	}
+	return longest
+}
