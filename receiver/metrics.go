@@ -22,6 +22,9 @@ type metrics struct {
 	ready        prometheus.Gauge
 	latched      *prometheus.GaugeVec
 	brake        *prometheus.GaugeVec
+	heartbeat    prometheus.Gauge
+	watchdog     prometheus.Gauge
+	silent       prometheus.Gauge
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {
@@ -51,6 +54,15 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		ready:   prometheus.NewGauge(prometheus.GaugeOpts{Namespace: ns, Name: "receiver_ready", Help: "1 when hold-off is over, the clusters were sampled and every binding is proven."}),
 		latched: gauge("vm_latched", "1 while a failed action on this virtual machine waits to be acknowledged.", "cluster", "vm"),
 		brake:   gauge("storm_brake_timestamp_seconds", "When the storm brake last saw a storm; 0 if never.", "cluster"),
+		heartbeat: prometheus.NewGauge(prometheus.GaugeOpts{
+			Namespace: ns, Name: "receiver_heartbeat_timestamp_seconds", Help: "When the receiver last took a step; it takes one at every sample of a cluster, and none while its ledger cannot be written.",
+		}),
+		watchdog: prometheus.NewGauge(prometheus.GaugeOpts{
+			Namespace: ns, Name: "receiver_watchdog_timestamp_seconds", Help: "When Watchdog last came; 0 if never since the start.",
+		}),
+		silent: prometheus.NewGauge(prometheus.GaugeOpts{
+			Namespace: ns, Name: "receiver_dead_man_engaged", Help: "1 while Watchdog stays away and every cluster is therefore only observed.",
+		}),
 	}
 	for _, p := range incident.Phases() {
 		m.open.WithLabelValues(string(p))
@@ -66,7 +78,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			m.commands.WithLabelValues(string(method.Method), result)
 		}
 	}
-	r.MustRegister(m.ledgerErrors, m.refused, m.incidents, m.open, m.commands, m.readAge, m.toCommand, m.ready, m.latched, m.brake)
+	r.MustRegister(m.ledgerErrors, m.refused, m.incidents, m.open, m.commands, m.readAge, m.toCommand, m.ready, m.latched, m.brake, m.heartbeat, m.watchdog, m.silent)
 	return m
 }
 
@@ -86,6 +98,12 @@ func (m *metrics) observe(old, next *incident.State, now time.Time) {
 			m.incidents.WithLabelValues(string(i.Fault), string(i.Phase), string(i.HealedBy)).Inc()
 		}
 	}
+	m.heartbeat.Set(seconds(now))
+	m.watchdog.Set(seconds(next.Heard))
+	m.silent.Set(0)
+	if next.Silent {
+		m.silent.Set(1)
+	}
 	ready := 0.0
 	if len(next.Ready(now)) == 0 {
 		ready = 1
@@ -102,12 +120,16 @@ func (m *metrics) observe(old, next *incident.State, now time.Time) {
 		m.latched.WithLabelValues(id.Cluster, id.Name).Set(latched)
 	}
 	for name, c := range next.Clusters {
-		brake := 0.0
-		if !c.Brake.IsZero() {
-			brake = float64(c.Brake.UnixMilli()) / 1e3
-		}
-		m.brake.WithLabelValues(name).Set(brake)
+		m.brake.WithLabelValues(name).Set(seconds(c.Brake))
 	}
+}
+
+// seconds is a moment as metrics tell it; 0 for none.
+func seconds(t time.Time) float64 {
+	if t.IsZero() {
+		return 0
+	}
+	return float64(t.UnixMilli()) / 1e3
 }
 
 // firstIssued is when the first command of an incident was handed over; zero where none was.

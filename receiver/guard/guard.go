@@ -86,6 +86,7 @@ type Input struct {
 
 	HoldOff    time.Duration
 	Started    time.Time // of this receiver process
+	Heard      time.Time // the newest Watchdog, or Started where none came since
 	Samples    int       // cluster samples since Started
 	NeverTouch bool
 	Lab        bool // the cluster identified itself as the lab on every node
@@ -124,6 +125,7 @@ func All() []Guard {
 		{"G6", "age and skew", age},
 		{"G21", "pause and maintenance", pause},
 		{"G22", "mode", mode},
+		{"G29", "dead-man's switch", deadMan},
 		{"G13", "hold-off", holdOff},
 		{"G14", "cool-down", coolDown},
 		{"G15", "attempts budget", budget},
@@ -158,13 +160,12 @@ func (g Guard) ask(in Input) Verdict {
 	return mutated(v)
 }
 
-// Decide names the verdict that decides: the first in order that does not pass. A pause and a mode (G21, G22) are
-// consulted last, so that a shadow run tells the same story as an acting one. The second result is false where
-// every guard passes.
+// Decide names the verdict that decides: the first in order that does not pass. A pause, a mode and the dead-man's switch
+// (G21, G22, G29) are consulted last, so that a shadow run tells the same story as an acting one. The second result is
+// false where every guard passes.
 func Decide(verdicts []Verdict) (Verdict, bool) {
-	late := func(v Verdict) bool { return v.Guard == "G21" || v.Guard == "G22" }
 	for _, v := range verdicts {
-		if v.Outcome != Pass && !late(v) {
+		if v.Outcome != Pass && !v.Late() {
 			return v, true
 		}
 	}
@@ -175,6 +176,9 @@ func Decide(verdicts []Verdict) (Verdict, bool) {
 	}
 	return Verdict{}, false
 }
+
+// Late reports whether the verdict is about who may act and not about the case: it is consulted after all others.
+func (v Verdict) Late() bool { return v.Guard == "G21" || v.Guard == "G22" || v.Guard == "G29" }
 
 func pass(format string, args ...any) Verdict {
 	return Verdict{Outcome: Pass, Detail: fmt.Sprintf(format, args...)}

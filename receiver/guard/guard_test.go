@@ -61,7 +61,7 @@ func passing() guard.Input {
 		Policy: &config.Policy{Mode: config.Act, HealthCheckTimeout: 30 * time.Second, Limits: config.DefaultLimits()},
 		Opened: now.Add(-2 * time.Second), StartsAt: now.Add(-3 * time.Second),
 		Rounds:  []evidence.Round{deadService(now.Add(-1100 * time.Millisecond)), deadService(now.Add(-50 * time.Millisecond))},
-		HoldOff: time.Minute, Started: now.Add(-time.Hour), Samples: 5, Lab: true,
+		HoldOff: time.Minute, Started: now.Add(-time.Hour), Heard: now.Add(-time.Minute), Samples: 5, Lab: true,
 		Proof: evidence.Proof{At: now.Add(-time.Hour), Binding: evidence.Binding{
 			VMID: "vm-1", ComputerName: "SQL01", ProductUUID: "44454c4c-4c00-1031-8054-b4c04f4b4d31",
 		}, Baseline: map[string]evidence.Baseline{"MSSQLSERVER": {At: now.Add(-time.Hour)}}},
@@ -147,6 +147,8 @@ func TestVerdicts(t *testing.T) {
 		{"the rung is overridden", func(in *guard.Input) {
 			in.Policy.Rungs = map[string]config.Mode{config.RungRestartService: config.Observe}
 		}, "G22", guard.Refuse, "mode_observe"},
+		{"Watchdog stays away", func(in *guard.Input) { in.Heard = now.Add(-guard.MaxSilence - time.Second) }, "G29", guard.Refuse, "silent"},
+		{"nobody knows when Watchdog came", func(in *guard.Input) { in.Heard = time.Time{} }, "G29", guard.Refuse, "never_heard"},
 		{"the cluster is not the lab", func(in *guard.Input) { in.Lab = false }, "G22", guard.Refuse, "mode_act_lab_only"},
 		{"weaker limits outside the lab", func(in *guard.Input) { in.Lab, in.Weaker = false, []string{"hold"} }, "G22", guard.Refuse, "weaker_limits"},
 		{"a rung that this release does not send", func(in *guard.Input) { in.Rung = remedy.ResetVM }, "G22", guard.Propose, "rung_proposed"},

@@ -30,7 +30,7 @@ func (st *stepper) input(i *Incident) guard.Input {
 	in := guard.Input{
 		Now: st.now, Subject: i.Subject, Policy: policy, Group: vm.GroupName(), Incident: i.ID,
 		Opened: i.OpenedAt, StartsAt: i.Alert.StartsAt, Rounds: i.Rounds,
-		HoldOff: st.s.Config.Receiver.HoldOff, Started: st.s.Started, Samples: c.Samples,
+		HoldOff: st.s.Config.Receiver.HoldOff, Started: st.s.Started, Heard: st.s.lastHeard(), Samples: c.Samples,
 		NeverTouch: st.s.Config.NeverTouch(i.VM.Cluster, i.VM.Name),
 		Lab:        c.Lab.Known() && c.Lab.Value, Weaker: slices.Concat(policy.WeakerThanDefault(), st.s.Config.Receiver.WeakerThanDefault()),
 		Proof: st.s.VMs[i.VM].Proof, Owners: c.Owners[vm.GroupName()], Info: c.Info,
@@ -137,7 +137,7 @@ func (st *stepper) held(i *Incident, v guard.Verdict, why string) {
 func (st *stepper) refused(i *Incident, in guard.Input, v guard.Verdict, why string, round evidence.Round) {
 	i.Next = st.now.Add(watchEvery)
 	switch {
-	case v.Guard == "G22":
+	case v.Guard == "G22", v.Guard == "G29":
 		i.Plan = st.proposal(i, in, round)
 		st.enter(i, Told, fmt.Sprintf("Every guard passes; %s would be done. %s", in.Rung, why))
 	case v.Guard == "G8" && (v.Reason == "tells_only" || v.Reason == "uplink_unreadable"):

@@ -25,6 +25,9 @@ const (
 // notified takes up a notification: each alert by its own status (G4), whatever the group's says.
 func (st *stepper) notified(e Notified) {
 	for _, a := range e.Alerts {
+		if st.heard(a.Labels, a.Firing) {
+			continue
+		}
 		subject, why := st.subject(a.Labels)
 		if why != "" {
 			st.emit(Note{Message: "alert ignored", Keys: []any{"alertname", a.Labels[labelAlert], "reason", why}})

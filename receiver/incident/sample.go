@@ -181,6 +181,7 @@ func (s State) next() time.Time {
 			first = t
 		}
 	}
+	consider(s.silenceDue())
 	for name, c := range s.Clusters {
 		if !c.Sampling && s.watched(name) > 0 {
 			consider(s.sampleDue(name))

@@ -22,6 +22,10 @@ type State struct {
 	// Incidents holds the open ones and those closed within keepClosed.
 	Incidents map[string]Incident
 	Pauses    map[string]guard.Pause
+	// Heard is when Watchdog last came in this life of the receiver; Silent says that it stays away, and that this was told
+	// (G29).
+	Heard  time.Time
+	Silent bool
 	// Asks numbers the reads, so that an answer that comes late is known for what it is.
 	Asks uint64
 	wake time.Time // the newest Wake asked for

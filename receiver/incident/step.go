@@ -42,6 +42,7 @@ func Step(s State, e Event) (State, []Effect) {
 	case Ticked:
 		st.expire()
 	}
+	st.silence()
 	st.explain()
 	st.due()
 	if _, tick := e.(Ticked); tick {

@@ -43,6 +43,7 @@ type world struct {
 	keepSend  bool                            // the next command never leaves, and that is known
 	refuse    map[remedy.Method]remedy.Result // what a method answers instead of doing it
 	half      bool                            // one Alertmanager of two has lost the alerts
+	mute      bool                            // Watchdog does not come
 	notes     []string
 }
 
@@ -141,6 +142,20 @@ func (w *world) boot() {
 	w.state, w.wake = state, time.Time{}
 	w.carryOut(effects)
 	w.step(incident.Ticked{At: incident.At(w.now)})
+	w.watchdog()
+}
+
+// watchdog has Watchdog come every minute, for as long as this life of the receiver lasts.
+func (w *world) watchdog() {
+	w.later(time.Minute, func() incident.Event {
+		w.watchdog()
+		if w.mute {
+			return incident.Ticked{At: incident.At(w.now)}
+		}
+		return incident.Notified{At: incident.At(w.now), Alerts: []incident.NotifiedAlert{{
+			Firing: true, Labels: map[string]string{"alertname": "Watchdog", "hypervigil": "watchdog", "severity": "none"},
+		}}}
+	})
 }
 
 // crash loses everything that is not on disk, and starts again after a while.

@@ -131,6 +131,30 @@ func (a *alerts) turn(al *alert) {
 	}
 }
 
+// watchdogEvery is how often Alertmanager sends the alert that always fires.
+const watchdogEvery = time.Minute
+
+// watchdog sends the alert that always fires. It goes the way of all notifications; one that is not taken is not tried
+// again, for the next one is as good.
+func (w *world) watchdog() {
+	w.after(watchdogEvery, w.watchdog)
+	if w.is(opMute, "") || w.is(opLose, "") {
+		return
+	}
+	d := w.between(20*time.Millisecond, 300*time.Millisecond)
+	if w.is(opLate, "") {
+		d = w.between(time.Second, 40*time.Second)
+	}
+	w.after(d, func() {
+		if !w.alive || w.stuck != nil || w.is(opWebhook, "") || w.is(opCut, "") {
+			return
+		}
+		w.handle(incident.Notified{At: incident.At(w.now), Alerts: []incident.NotifiedAlert{
+			{Firing: true, Labels: map[string]string{"alertname": "Watchdog", "hypervigil": "watchdog", "severity": "none"}},
+		}})
+	})
+}
+
 // deliver sends a notification; it may be lost, late, doubled, or taken only at a later try.
 func (a *alerts) deliver(al *alert, firing bool, startsAt time.Time) {
 	w := a.w

@@ -39,7 +39,7 @@ func (w *world) apply(o Op) {
 		}
 	case opBlindGuest, opBlindSQL, opSilence, opLock, opQueue:
 		w.lasts(o.Kind, o.VM, o.For)
-	case opControls, opCut, opSlow, opAMDown, opAMHalf, opWebhook, opLose, opDouble, opLate, opLedger:
+	case opControls, opCut, opSlow, opAMDown, opAMHalf, opWebhook, opLose, opDouble, opLate, opLedger, opMute:
 		w.lasts(o.Kind, "", o.For)
 	case opSwap:
 		w.swapped[o.VM] = o.What

@@ -24,6 +24,7 @@ const (
 	needSamples  = 3
 	per10Minutes = 2
 	perHour      = 4
+	mostSilence  = 180 * time.Second
 	freshRead    = 500 * time.Millisecond
 )
 
@@ -201,6 +202,9 @@ func (j *judge) planned(i *incident.Incident, s *snapshot, rung remedy.Rung) {
 	const draining = cluster.NodeDrainInProgress | cluster.NodeDrainCompleted | cluster.NodeDrainFailed
 	if s.status&cluster.GroupLocked != 0 || s.node == cluster.NodePaused || s.nodeStatus&draining != 0 {
 		w.breaks(maintenance, "%s: group status %#x, node state %d, node status %#x", i.ID, uint64(s.status), s.node, uint32(s.nodeStatus))
+	}
+	if d := i.Actions[len(i.Actions)-1].Planned.Sub(j.heard); d > mostSilence {
+		w.breaks(heardOf, "%s: Watchdog came %s ago", i.ID, d)
 	}
 	if rung != remedy.RestartService || j.policy(i.VM.Name).ModeOf(string(rung)) != config.Act {
 		w.breaks(inMode, "%s: %s", i.ID, rung)

@@ -50,6 +50,7 @@ const (
 	notPaused     Invariant = "no rung begins while paused (G21)"
 	maintenance   Invariant = "no rung begins in maintenance (G21)"
 	inMode        Invariant = "no rung begins but in mode act, on the lab (G22)"
+	heardOf       Invariant = "no rung begins while Watchdog stays away (G29)"
 	deliberate    Invariant = "a deliberate stop is left alone (G31)"
 	rightMachine  Invariant = "nothing is decided on a wrongly bound VM (G33)"
 	calmIsCured   Invariant = "a plain fault is cured at once"
@@ -191,6 +192,7 @@ type judge struct {
 	samples  int                          // in this life
 	started  time.Time                    // of this life
 	storm    time.Time                    // a storm was last seen
+	heard    time.Time                    // Watchdog last came, or this life began
 	pauses   map[string]guard.Pause
 	latches  map[string]string // VM to incident
 	sent     []sent
@@ -254,7 +256,11 @@ func (j *judge) stepped(old *incident.State, s *step) {
 		j.sampled(e)
 	case incident.Looked:
 		j.looked(e, old, s)
-	case incident.Notified, incident.Proved, incident.PlanStored, incident.ClaimLost, incident.Commanded, incident.Ticked, incident.Reloaded:
+	case incident.Notified:
+		if len(e.Alerts) > 0 && e.Alerts[0].Labels["alertname"] == "Watchdog" {
+			j.heard = time.Time(e.At)
+		}
+	case incident.Proved, incident.PlanStored, incident.ClaimLost, incident.Commanded, incident.Ticked, incident.Reloaded:
 	}
 	for _, effect := range s.effects {
 		p, ok := effect.(incident.Put)
@@ -368,10 +374,10 @@ func (j *judge) stormSeen(s *snapshot, e incident.Looked) {
 	}
 }
 
-// everyGuardPassed reports whether nothing but a pause or a mode stood in the way: in every mode the decision is the same.
+// everyGuardPassed reports whether nothing but a pause, a mode or the dead-man's switch stood in the way: in every mode the decision is the same.
 func everyGuardPassed(vs []guard.Verdict) bool {
 	for _, v := range vs {
-		if v.Outcome != guard.Pass && v.Guard != "G21" && v.Guard != "G22" {
+		if v.Outcome != guard.Pass && v.Guard != "G21" && v.Guard != "G22" && v.Guard != "G29" {
 			return false
 		}
 	}

@@ -92,6 +92,7 @@ const (
 	opFate       Kind = "fate"     // What: how the next command fares
 	opCrash      Kind = "crash"    // of the receiver; What: lost, kept, after; For: how long it is down
 	opLedger     Kind = "ledger"   // the ledger cannot be written
+	opMute       Kind = "mute"     // Watchdog does not come; other alerts do
 )
 
 // The fates of a command (opFate).
@@ -195,7 +196,7 @@ func one[T any](g *generator, of ...T) T { return of[g.IntN(len(of))] }
 // Server nothing is decided.
 func (g *generator) any() {
 	vm := g.vm()
-	switch g.IntN(27) {
+	switch g.IntN(28) {
 	case 0, 1, 2, 3, 4:
 		g.sick(vm)
 	case 5:
@@ -248,6 +249,8 @@ func (g *generator) any() {
 		g.remembered(vm)
 	case 26:
 		g.inTime(vm)
+	case 27:
+		g.mute(vm)
 	}
 }
 
@@ -435,6 +438,15 @@ func (g *generator) inTime(vm string) {
 	g.add(Op{Kind: opFault, What: model.SQLHang, VM: vm, Instance: q, At: time.Second})
 	g.at += time.Minute
 	g.add(Op{Kind: opAck}) // what waits for a point waits until the last op is done
+}
+
+// mute keeps Watchdog back, and lets SQL Server die when that must have been noticed, or shortly before: the alert itself
+// comes through, and Alertmanager holds it active.
+func (g *generator) mute(vm string) {
+	d := g.span(150*time.Second, 300*time.Second)
+	g.add(Op{Kind: opMute, For: d + g.span(0, 2*time.Minute)})
+	g.at += d
+	g.sick(vm)
 }
 
 // lost takes a host away for good, and the next one, until the cluster's own threshold is used up.

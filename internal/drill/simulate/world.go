@@ -118,10 +118,12 @@ func newWorld(b base, s Schedule, t *trace) (*world, error) {
 		}
 		for _, c := range b.warm.Clusters {
 			w.judge.remember(c.Owners, b.warm.Started)
+			w.judge.heard = b.warm.Heard
 		}
 	}
 	w.result = newResult(s.Seed)
 	w.after(0, w.scrape)
+	w.after(0, w.watchdog)
 	return w, nil
 }
 
@@ -217,7 +219,7 @@ func (w *world) boot() {
 	w.alive, w.stuck, w.backlog, w.wake = true, nil, nil, time.Time{}
 	clear(w.asked)
 	clear(w.said)
-	w.judge.started, w.judge.samples = w.now, 0
+	w.judge.started, w.judge.samples, w.judge.heard = w.now, 0, w.now
 	records, err := w.disk.records()
 	if err != nil {
 		panic("ledger in memory: " + err.Error())
