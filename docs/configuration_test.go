@@ -34,6 +34,7 @@ exporter:
 receiver:
   webhook: {token_file: /secret}
   alertmanagers: ["http://127.0.0.1:9093"]
+  approvers: [{name: ada, token_file: /other}]
   policies:
     NAME: {}
 `

@@ -65,6 +65,7 @@ var constants = map[string]map[string]string{
 		"lookBack": "G10", "movedSettle": "G10", "proofOfLifeRounds": "G8", "proofOfLifeSpan": "G8", "silentRounds": "G8", "guestSpan": "G8",
 		"networkSpan": "G8", "unreadableBound": "G8", "minHang": "G8", "startsPer10Minutes": "G16", "startsPerHour": "G16", "MaxReadAge": "G9",
 		"stormVMs": "G17", "stormPercent": "G17", "stormClean": "G17", "stormControls": "G17", "MaxSilence": "G29",
+		"ApprovalFor": "G23",
 	},
 	"incident": {
 		"logins": "G26", "stallBound": "G26", "relapseBound": "G26", "reconcileEvery": "G25", "reconcileBound": "G25", "reconcileReads": "G25",

@@ -13,6 +13,7 @@ import (
 // metrics are the receiver's own: what it decided and how long each stage took.
 type metrics struct {
 	ledgerErrors prometheus.Counter
+	denied       prometheus.Counter
 	refused      *prometheus.CounterVec
 	incidents    *prometheus.CounterVec
 	open         *prometheus.GaugeVec
@@ -38,6 +39,9 @@ func newMetrics(r prometheus.Registerer) *metrics {
 	m := &metrics{
 		ledgerErrors: prometheus.NewCounter(prometheus.CounterOpts{
 			Namespace: ns, Name: "receiver_ledger_errors_total", Help: "Commits to the ledger that failed; while it cannot be written nothing is decided.",
+		}),
+		denied: prometheus.NewCounter(prometheus.CounterOpts{
+			Namespace: ns, Name: "approvals_denied_total", Help: "Approvals that came without the proof of one of receiver.approvers.",
 		}),
 		refused:   counter("guard_refused_total", "Verdicts other than pass, counted once when they begin, by guard, outcome and reason.", "guard", "outcome", "reason"),
 		incidents: counter("incidents_closed_total", "Incidents that ended, by fault class, final state and who healed them.", "fault", "state", "healed_by"),
@@ -78,7 +82,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			m.commands.WithLabelValues(string(method.Method), result)
 		}
 	}
-	r.MustRegister(m.ledgerErrors, m.refused, m.incidents, m.open, m.commands, m.readAge, m.toCommand, m.ready, m.latched, m.brake, m.heartbeat, m.watchdog, m.silent)
+	r.MustRegister(m.ledgerErrors, m.denied, m.refused, m.incidents, m.open, m.commands, m.readAge, m.toCommand, m.ready, m.latched, m.brake, m.heartbeat, m.watchdog, m.silent)
 	return m
 }
 

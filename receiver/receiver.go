@@ -128,12 +128,14 @@ func (r *Receiver) open(cfg *config.Config) error {
 	if err != nil {
 		return err
 	}
-	r.driver = newDriver(r.world, r.committer.Commit, state, log.With(o.Logger, "component", "driver"), newMetrics(o.Registry))
+	m := newMetrics(o.Registry)
+	r.driver = newDriver(r.world, r.committer.Commit, state, log.With(o.Logger, "component", "driver"), m)
 	if r.intake, err = r.newIntake(cfg); err != nil {
 		return err
 	}
 	r.web, err = console.New(console.Options{
 		State: r.driver.state.Load, Send: r.driver.send, Reload: r.Reload, Gatherer: o.Registry,
+		Approver: r.approver, Denied: m.denied.Inc,
 		Logger: log.With(o.Logger, "component", "console"), Hosts: o.Hosts,
 	})
 	return err

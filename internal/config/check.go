@@ -43,6 +43,7 @@ func (c *Config) CheckReceiver() error {
 	if _, err := c.Receiver.Webhook.Token(); err != nil {
 		k.errs = append(k.errs, err)
 	}
+	k.approvers()
 	if t := c.Receiver.Webhook.TLS; t != nil {
 		if _, err := tls.LoadX509KeyPair(t.CertFile, t.KeyFile); err != nil {
 			k.errs = append(k.errs, fmt.Errorf("certificate of the webhook: %w", err))
@@ -50,6 +51,26 @@ func (c *Config) CheckReceiver() error {
 		k.authority(t.ClientCAFile)
 	}
 	return k.run()
+}
+
+// approvers reads the approvers' tokens. One that is also somebody else's proves nobody.
+func (k *checker) approvers() {
+	holders := map[string]string{}
+	if s, err := k.config.Receiver.Webhook.Token(); err == nil && !s.IsEmpty() {
+		holders[s.Reveal()] = "the webhook"
+	}
+	for _, a := range k.config.Receiver.Approvers {
+		s, err := a.Token()
+		switch holder, taken := holders[s.Reveal()]; {
+		case err != nil:
+			k.errs = append(k.errs, err)
+		case s.IsEmpty():
+		case taken:
+			k.errs = append(k.errs, fmt.Errorf("the approver %q has the same token as %s; each needs one of its own", a.Name, holder))
+		default:
+			holders[s.Reveal()] = fmt.Sprintf("the approver %q", a.Name)
+		}
+	}
 }
 
 // checker collects what one program would use.

@@ -131,6 +131,40 @@ func TestCheckReceiverNeedsOperatorsAndASection(t *testing.T) {
 	}
 }
 
+// TestATokenIsOnePersons: a token that two share proves neither, and one that is the webhook's would let whoever sends
+// alerts approve what comes of them.
+func TestATokenIsOnePersons(t *testing.T) {
+	t.Parallel()
+	dir := files(t)
+	for name, content := range map[string]string{"ada": "ada-knows-this", "bob": "ada-knows-this", "eve": "hunter2"} {
+		if err := os.WriteFile(dir+"/"+name, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	text := fmt.Sprintf(checked, dir, "password_file: "+dir+"/password", "password_file: "+dir+"/password", "cert.pem")
+	for approvers, want := range map[string]string{
+		"{name: ada, token_file: DIR/ada}":                                      "",
+		"{name: ada, token_file: DIR/ada}, {name: bob, token_file: DIR/bob}":    `the approver "bob" has the same token as the approver "ada"`,
+		"{name: eve, token_file: DIR/eve}":                                      `the approver "eve" has the same token as the webhook`,
+		"{name: max, token_file: DIR/none}":                                     `token of the approver "max": open`,
+		"{name: max, certificate: max.corp.example}, {name: a, certificate: b}": "",
+	} {
+		c, err := Parse("f.yml", []byte(text+"  approvers: ["+strings.ReplaceAll(approvers, "DIR", dir)+"]\n"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = c.CheckReceiver()
+		switch {
+		case want == "" && err != nil:
+			t.Errorf("%s: %v", approvers, err)
+		case want != "" && (err == nil || !strings.Contains(err.Error(), want)):
+			t.Errorf("%s: %v, want %q", approvers, err, want)
+		case err != nil && (strings.Contains(err.Error(), "hunter2") || strings.Contains(err.Error(), "ada-knows-this")):
+			t.Errorf("%s: the error shows a token", approvers)
+		}
+	}
+}
+
 func TestTLSClient(t *testing.T) {
 	t.Parallel()
 	dir := files(t)

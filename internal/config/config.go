@@ -198,6 +198,7 @@ type Receiver struct {
 	Alertmanagers  []string           `yaml:"alertmanagers"`
 	Controls       []string           `yaml:"controls"`
 	NeverTouch     []string           `yaml:"never_touch"`
+	Approvers      []*Approver        `yaml:"approvers"`
 	HoldOff        time.Duration      `yaml:"hold_off"`
 	SampleInterval time.Duration      `yaml:"sample_interval"`
 	Policies       map[string]*Policy `yaml:"policies"`
@@ -220,6 +221,15 @@ type ServerTLS struct {
 	CertFile     string `yaml:"cert_file"`
 	KeyFile      string `yaml:"key_file"`
 	ClientCAFile string `yaml:"client_ca_file"`
+}
+
+// Approver is a person who may approve what is proposed. He proves himself to the web listener by a token of his own,
+// by a client certificate, or by either.
+type Approver struct {
+	Name        string `yaml:"name"`
+	TokenFile   string `yaml:"token_file"`
+	TokenEnv    string `yaml:"token_env"`
+	Certificate string `yaml:"certificate"` // the common name of the certificate's subject
 }
 
 // Mode is how far a rung may go.

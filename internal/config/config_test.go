@@ -273,6 +273,14 @@ func TestParseRefuses(t *testing.T) {
 			`f.yml:15: receiver.alertmanagers[2]: "a:9093" is not allowed; use http://host:port or https://host:port, with a path where there is one`,
 			`f.yml:15: receiver.alertmanagers[3]: is not a URL; use for example http://127.0.0.1:9093`,
 		}},
+		{"approvers who prove nothing", strings.Replace(receiver, "  webhook:", "  approvers: [{name: ada}, {name: ADA, token_file: /a, token_env: B}, {name: eve, token_file: /t}, {token_env: 'x y', certificate: c}]\n  webhook:", 1), []string{
+			"f.yml:14: receiver.approvers[0]: has neither token_file, token_env nor certificate; an approver has to prove who he is by at least one of them",
+			`f.yml:14: receiver.approvers[1].name: "ADA" is already the name of receiver.approvers[0]; every approver needs a name of its own (upper and lower case are the same)`,
+			"f.yml:14: receiver.approvers[1]: has two secrets (token_file, token_env); one at most is allowed",
+			"f.yml:14: receiver.approvers[2]: has the webhook's token; who may send alerts must not be able to approve what comes of them",
+			"f.yml:14: receiver.approvers[3].name: is missing",
+			"f.yml:14: receiver.approvers[3].token_env: is not the name of an environment variable",
+		}},
 		{"a webhook with half a certificate", strings.Replace(receiver, "{token_file: /t}", "{token_file: /t, token_env: T, tls: {cert_file: /c}}", 1), []string{
 			"f.yml:14: receiver.webhook: has two secrets (token_file, token_env); exactly one is allowed",
 			"f.yml:14: receiver.webhook.tls.key_file: is missing; cert_file needs it",

@@ -77,6 +77,18 @@ func (w *Webhook) Token() (Secret, error) {
 	return s, nil
 }
 
+// Token reads the token with which the person approves. The Secret is empty where none is configured.
+func (a *Approver) Token() (Secret, error) {
+	if a.TokenFile == "" && a.TokenEnv == "" {
+		return Secret{}, nil
+	}
+	s, err := resolve(a.TokenFile, a.TokenEnv)
+	if err != nil {
+		return Secret{}, fmt.Errorf("token of the approver %q: %w", a.Name, err)
+	}
+	return s, nil
+}
+
 // maxSecret bounds a secret's file: a path that names something else by mistake is refused, not read.
 const maxSecret = 64 << 10
 

@@ -205,6 +205,7 @@ func (v *validator) receiverSection() {
 	v.positive("receiver.sample_interval", r.SampleInterval)
 	v.notNegative("receiver.hold_off", r.HoldOff)
 	v.webhook(r.Webhook)
+	v.approvers(r)
 	if len(r.Alertmanagers) == 0 {
 		v.check("receiver.alertmanagers", "is missing; list the URL of at least one Alertmanager")
 	}
@@ -223,6 +224,28 @@ func (v *validator) receiverSection() {
 		case v.config.Cluster(cluster) == nil:
 			// The virtual machine itself need not be in the inventory: a domain controller seldom is.
 			v.check(path, "there is no cluster %s in %s", quote(cluster), quote(s))
+		}
+	}
+}
+
+func (v *validator) approvers(r Receiver) {
+	names, certificates := map[string]string{}, map[string]string{}
+	for i, a := range r.Approvers {
+		path := fmt.Sprintf("receiver.approvers[%d]", i)
+		v.name(path+".name", a.Name)
+		v.unique(names, path+".name", "approver", a.Name)
+		v.unique(certificates, path+".certificate", "approver's certificate", a.Certificate)
+		switch {
+		case a.TokenFile != "" && a.TokenEnv != "":
+			v.check(path, "has two secrets (token_file, token_env); one at most is allowed")
+		case a.TokenFile == "" && a.TokenEnv == "" && a.Certificate == "":
+			v.check(path, "has neither token_file, token_env nor certificate; an approver has to prove who he is by at least one of them")
+		}
+		if a.TokenEnv != "" && !envForm.MatchString(a.TokenEnv) {
+			v.check(path+".token_env", "is not the name of an environment variable")
+		}
+		if a.TokenFile != "" && a.TokenFile == r.Webhook.TokenFile || a.TokenEnv != "" && a.TokenEnv == r.Webhook.TokenEnv {
+			v.check(path, "has the webhook's token; who may send alerts must not be able to approve what comes of them")
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -22,6 +23,7 @@ const maxAnswer = 64 << 20
 type api struct {
 	base   *url.URL
 	client *http.Client
+	header http.Header // sent with every question
 }
 
 func newAPI(address string, settings promconfig.HTTPClientConfig) (*api, error) {
@@ -35,7 +37,7 @@ func newAPI(address string, settings promconfig.HTTPClientConfig) (*api, error) 
 		return nil, fmt.Errorf("use --http.config.file: %w", err)
 	}
 	client.Timeout = requestTimeout
-	return &api{base, client}, nil
+	return &api{base: base, client: client, header: http.Header{}}, nil
 }
 
 // ask sends one request and returns the body of a good answer.
@@ -55,6 +57,7 @@ func (a *api) ask(ctx context.Context, method string, body any, path ...string) 
 	if err != nil {
 		return nil, err
 	}
+	maps.Copy(r.Header, a.header)
 	if body != nil {
 		r.Header.Set("Content-Type", "application/json")
 	}
@@ -216,5 +219,28 @@ func (a *api) ack(ctx context.Context, w io.Writer, id, by string) error {
 		return err
 	}
 	_, err := fmt.Fprintf(w, "incident %s is acknowledged\n", id)
+	return err
+}
+
+// approvalHeader carries an approver's token (receiver/console).
+const approvalHeader = "X-Hypervigil-Approval"
+
+// approve gives an approval; the token is the approver's, empty where a client certificate proves him.
+func (a *api) approve(ctx context.Context, w io.Writer, id, plan, token string) error {
+	if token != "" {
+		a.header.Set(approvalHeader, token)
+	}
+	raw, err := a.ask(ctx, http.MethodPost, map[string]string{"plan": plan}, "incidents", id, "approve")
+	if err != nil {
+		return err
+	}
+	var given struct {
+		By      string    `json:"by"`
+		Expires time.Time `json:"expires"`
+	}
+	if err := json.Unmarshal(raw, &given); err != nil {
+		return fmt.Errorf("read the receiver's answer: %w", err)
+	}
+	_, err = fmt.Fprintf(w, "approved by %s until %s; every guard is asked again now: %s incidents %s\n", given.By, moment(given.Expires), program, id)
 	return err
 }

@@ -162,6 +162,26 @@ func addReceiver(ctx context.Context, app *kingpin.Application, commands map[str
 		return a.ack(ctx, stdout, *acked, *by)
 	}
 
+	approve := at(app.Command("approve", "Approve the plan that an incident offers, once. Every guard is asked again before anything is sent."))
+	approved := approve.Arg("id", "The incident.").Required().String()
+	plan := approve.Flag("plan", "The plan's hash, as explain shows it: what you have looked at, and nothing else, is approved.").Required().String()
+	tokenFile := approve.Flag("token-file", "File with your own token, where a client certificate does not prove who you are (receiver.approvers).").String()
+	commands[approve.FullCommand()] = func() error {
+		token := ""
+		if *tokenFile != "" {
+			s, err := (&config.Approver{TokenFile: *tokenFile}).Token()
+			if err != nil {
+				return fmt.Errorf("read --token-file: %w", err)
+			}
+			token = s.Reveal()
+		}
+		a, err := client()
+		if err != nil {
+			return err
+		}
+		return a.approve(ctx, stdout, *approved, *plan, token)
+	}
+
 	pauses := withJSON(at(app.Command("pauses", "List the pauses in force.")))
 	commands[pauses.FullCommand()] = func() error {
 		a, err := client()

@@ -2,6 +2,7 @@ package ctl_test
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -71,6 +72,17 @@ func receiver() (http.Handler, error) {
 		}},
 		Timeline: []incident.Entry{{At: opened, Event: "open", Detail: "SQLServerDown fires"}},
 	}
+	state.Config.Receiver.Approvers = []*config.Approver{{Name: "grace"}}
+	state.Incidents["proposed-1"] = incident.Incident{
+		ID: "proposed-1", Subject: evidence.Subject{VM: vm, Instance: "MSSQLSERVER", Fault: evidence.Hang},
+		Phase: incident.Proposed, Policy: "careful", Summary: "Left to a person. G22 mode: mode is propose",
+		OpenedAt: opened.Add(-time.Hour), Alert: incident.Alert{Name: "SQLServerHangs", StartsAt: opened.Add(-time.Hour), Firing: true},
+		Offer: &incident.Offer{
+			Plan: "feed", Rung: remedy.RestartService, Owner: "HV1", Wanted: []string{"G22 mode_propose"},
+			Expires:  time.Now().Add(time.Hour),
+			Commands: []remedy.Command{{Method: remedy.StartService, Cmdlet: "Start-Service MSSQLSERVER"}},
+		},
+	}
 	state.Incidents["refused-1"] = incident.Incident{
 		ID: "refused-1", Subject: evidence.Subject{VM: vm, Instance: "-", Fault: evidence.Guest},
 		Phase: incident.Refused, Policy: "careful", Summary: "Nothing is done: the guest was restarted in order.",
@@ -97,7 +109,14 @@ func receiver() (http.Handler, error) {
 			defer mu.Unlock()
 			state, _ = incident.Step(state, e)
 		},
-		Reload:   func() error { return nil },
+		Reload: func() error { return nil },
+		Approver: func(r *http.Request) (string, error) {
+			if r.Header.Get(console.ApprovalHeader) == "grace-knows-this" {
+				return "grace", nil
+			}
+			return "", errors.New("nobody whom receiver.approvers names")
+		},
+		Denied:   func() {},
 		Gatherer: prometheus.NewRegistry(), Logger: log.NewNopLogger(),
 	})
 }

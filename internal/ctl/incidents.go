@@ -22,7 +22,17 @@ type incident struct {
 	OpenedAt    time.Time `json:"opened_at"`
 	ClosedAt    time.Time `json:"closed_at"`
 	Plan        []string  `json:"plan"`
-	Alert       struct {
+	Offer       *struct {
+		Plan     string    `json:"plan"`
+		Rung     string    `json:"rung"`
+		Owner    string    `json:"owner"`
+		Wanted   []string  `json:"wanted"`
+		Expires  time.Time `json:"expires"`
+		Commands []struct {
+			Cmdlet string `json:"cmdlet"`
+		} `json:"commands"`
+	} `json:"offer"`
+	Alert struct {
 		Name     string    `json:"name"`
 		StartsAt time.Time `json:"starts_at"`
 		Firing   bool      `json:"firing"`
@@ -136,10 +146,24 @@ func (p *printer) head(i incident) {
 	p.table(rows)
 }
 
+// offer writes the plan that waits for an approval, and how to give it.
+func (p *printer) offer(i incident) {
+	o := i.Offer
+	if o == nil {
+		return
+	}
+	p.line("\nTo be approved until %s: %s on owner %s, left to a person by %s", moment(o.Expires), o.Rung, o.Owner, strings.Join(o.Wanted, ", "))
+	for _, c := range o.Commands {
+		p.line("  %s", c.Cmdlet)
+	}
+	p.line("  approve it with: %s approve %s --plan %s --token-file FILE", program, i.ID, o.Plan)
+}
+
 // writeIncident writes one incident: what it is, what was sent, what happened.
 func writeIncident(w io.Writer, i incident) error {
 	p := &printer{w: w}
 	p.head(i)
+	p.offer(i)
 	p.actions(i)
 	if len(i.Timeline) > 0 {
 		p.line("\nTimeline")
@@ -207,7 +231,8 @@ func writeExplanation(w io.Writer, i incident) error {
 		}
 		p.table(rows)
 	}
-	if len(i.Plan) > 0 {
+	p.offer(i)
+	if len(i.Plan) > 0 && i.Offer == nil {
 		p.line("\nWhat would be done\n  %s", strings.Join(i.Plan, "\n  "))
 	}
 	p.actions(i)

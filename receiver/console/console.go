@@ -32,9 +32,11 @@ import (
 
 // Options are what a console needs; all of it.
 type Options struct {
-	State    func() *incident.State // the newest state; it is not changed
-	Send     func(incident.Event)   // to the driver; may block until it takes the event
-	Reload   func() error           // reads the configuration again, all or nothing
+	State    func() *incident.State              // the newest state; it is not changed
+	Send     func(incident.Event)                // to the driver; may block until it takes the event
+	Reload   func() error                        // reads the configuration again, all or nothing
+	Approver func(*http.Request) (string, error) // the approver who sends a request, by his own proof (G23)
+	Denied   func()                              // counts an approval of somebody who is none
 	Gatherer prometheus.Gatherer
 	Logger   log.Logger
 	// Hosts are the names under which the listener may be told something, besides addresses and localhost; without case.
@@ -42,7 +44,7 @@ type Options struct {
 }
 
 func (o Options) validate() error {
-	if o.State == nil || o.Send == nil || o.Reload == nil || o.Gatherer == nil || o.Logger == nil {
+	if o.State == nil || o.Send == nil || o.Reload == nil || o.Approver == nil || o.Denied == nil || o.Gatherer == nil || o.Logger == nil {
 		return errors.New("console: an option is missing")
 	}
 	return nil
@@ -71,6 +73,7 @@ func New(o Options) (http.Handler, error) {
 	mux.HandleFunc("GET /api/v1/incidents", c.incidents)
 	mux.HandleFunc("GET /api/v1/incidents/{id}", c.incident)
 	mux.HandleFunc("POST /api/v1/incidents/{id}/ack", c.ack)
+	mux.HandleFunc("POST /api/v1/incidents/{id}/approve", c.approve)
 	mux.HandleFunc("GET /api/v1/pauses", c.pauses)
 	mux.HandleFunc("POST /api/v1/pauses", c.pause)
 	mux.HandleFunc("DELETE /api/v1/pauses/{id}", c.resume)

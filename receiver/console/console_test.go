@@ -52,7 +52,7 @@ func serve(t *testing.T) (*httptest.Server, chan incident.Event) {
 		events <- e
 	}
 	h, err := console.New(console.Options{
-		State: now.Load, Send: take, Reload: func() error { return nil }, Hosts: []string{"receiver.corp.example"},
+		State: now.Load, Send: take, Reload: func() error { return nil }, Approver: who, Denied: func() {}, Hosts: []string{"receiver.corp.example"},
 		Gatherer: prometheus.NewRegistry(), Logger: log.NewNopLogger(),
 	})
 	if err != nil {
@@ -211,7 +211,7 @@ func TestWhatIsNotInForceIsNotConfirmed(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		h, err := console.New(console.Options{
-			State: state, Send: func(incident.Event) {}, Reload: func() error { return nil },
+			State: state, Send: func(incident.Event) {}, Reload: func() error { return nil }, Approver: who, Denied: func() {},
 			Gatherer: prometheus.NewRegistry(), Logger: log.NewNopLogger(),
 		})
 		if err != nil {

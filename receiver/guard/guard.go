@@ -8,6 +8,7 @@ package guard
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/hypervigil/hypervigil/internal/cluster"
@@ -109,6 +110,14 @@ type Input struct {
 	StoppedSince    time.Time
 	// Names are the virtual machine's in the present configuration; Proof holds those that were proven.
 	Names evidence.Names
+
+	// Plan is the hash of what would be done now; empty, and nil, where there is no plan. It is pure, and asked only
+	// where a person's approval is. Approval is the newest of this incident, Approvers who may give one.
+	Plan      func() string
+	Approval  Approval
+	Approvers []string
+	// Proposed is what the guards asked so far left to a person; Evaluate fills it in.
+	Proposed []Verdict
 }
 
 // Guard is one predicate of the catalogue.
@@ -140,6 +149,7 @@ func All() []Guard {
 		{"G12", "cluster first", clusterFirst},
 		{"G17", "storm brake", storm},
 		{"G19", "cluster gate", clusterGate},
+		{"G23", "approval", approval},
 	}
 }
 
@@ -147,8 +157,12 @@ func All() []Guard {
 func Evaluate(in Input) []Verdict {
 	guards := All()
 	verdicts := make([]Verdict, len(guards))
+	in.Proposed = nil
 	for i, g := range guards {
 		verdicts[i] = g.ask(in)
+		if verdicts[i].Outcome == Propose {
+			in.Proposed = append(in.Proposed, verdicts[i])
+		}
 	}
 	return verdicts
 }
@@ -160,17 +174,19 @@ func (g Guard) ask(in Input) Verdict {
 	return mutated(v)
 }
 
-// Decide names the verdict that decides: the first in order that does not pass. A pause, a mode and the dead-man's switch
-// (G21, G22, G29) are consulted last, so that a shadow run tells the same story as an acting one. The second result is
-// false where every guard passes.
+// Decide names the verdict that decides: the first in order that does not pass. A pause, a mode, an approval and the
+// dead-man's switch (G21 to G23, G29) are consulted last, so that a shadow run tells the same story as an acting one. What
+// was proposed and then approved (G23) is no obstacle. The second result is false where every guard passes.
 func Decide(verdicts []Verdict) (Verdict, bool) {
+	approved := slices.ContainsFunc(verdicts, func(v Verdict) bool { return v.Guard == "G23" && v.Outcome == Pass })
+	stops := func(v Verdict) bool { return v.Outcome != Pass && (v.Outcome != Propose || !approved) }
 	for _, v := range verdicts {
-		if v.Outcome != Pass && !v.Late() {
+		if stops(v) && !v.Late() {
 			return v, true
 		}
 	}
 	for _, v := range verdicts {
-		if v.Outcome != Pass {
+		if stops(v) {
 			return v, true
 		}
 	}
@@ -178,7 +194,13 @@ func Decide(verdicts []Verdict) (Verdict, bool) {
 }
 
 // Late reports whether the verdict is about who may act and not about the case: it is consulted after all others.
-func (v Verdict) Late() bool { return v.Guard == "G21" || v.Guard == "G22" || v.Guard == "G29" }
+func (v Verdict) Late() bool {
+	switch v.Guard {
+	case "G21", "G22", "G23", "G29":
+		return true
+	}
+	return false
+}
 
 func pass(format string, args ...any) Verdict {
 	return Verdict{Outcome: Pass, Detail: fmt.Sprintf(format, args...)}

@@ -20,11 +20,18 @@ func Revalidate(in Input, cmd remedy.Command, owner string) Verdict {
 }
 
 // Forbidden asks again, right before the first command of a rung, what people may have said since the plan was made: a
-// pause, a mode, the never-touch list, and whether alerts still come through. A rung of which a command has left is gone
-// on with.
+// pause, a mode, the never-touch list, whether alerts still come through, and where one of them leaves it to a person,
+// whether that approval still stands. A rung of which a command has left is gone on with.
 func Forbidden(in Input) (Verdict, bool) {
+	in.Proposed = nil
 	for _, g := range All() {
-		if v := g.ask(in); v.Outcome != Pass && (v.Late() || v.Guard == "G18") {
+		if g.ID == "G23" && len(in.Proposed) == 0 || g.ID != "G18" && !(Verdict{Guard: g.ID}).Late() {
+			continue
+		}
+		switch v := g.ask(in); {
+		case v.Outcome == Propose && g.ID != "G23":
+			in.Proposed = append(in.Proposed, v)
+		case v.Outcome != Pass:
 			return v, true
 		}
 	}

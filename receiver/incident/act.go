@@ -29,17 +29,22 @@ func (st *stepper) plan(i *Incident, in guard.Input, round evidence.Round) {
 		return
 	}
 	owner := st.owner(i)
+	by := st.useApproval(i, planHash(i, in.Rung, owner, cmds))
 	i.Plan = nil
 	for _, c := range cmds {
 		i.Actions = append(i.Actions, Action{
-			Number: len(i.Actions) + 1, Rung: in.Rung, Command: c, State: Planned, Owner: owner, Planned: st.now,
+			Number: len(i.Actions) + 1, Rung: in.Rung, Command: c, State: Planned, Owner: owner, By: by, Planned: st.now,
 		})
 		i.Plan = append(i.Plan, c.Cmdlet)
 	}
 	vm := st.s.VMs[i.VM]
 	vm.Past = append(recent(vm.Past, st.now), guard.Past{VM: i.VM, Instance: i.Instance, Rung: in.Rung, Incident: i.ID, Started: st.now})
 	st.setVM(i.VM, vm, true)
-	st.enter(i, Acting, fmt.Sprintf("Every guard passes: %s, %s.", in.Rung, commands(len(cmds))))
+	summary := fmt.Sprintf("Every guard passes: %s, %s.", in.Rung, commands(len(cmds)))
+	if by != "" {
+		summary += " Approved by " + by + "."
+	}
+	st.enter(i, Acting, summary)
 	for _, a := range i.Actions {
 		if a.State == Planned {
 			st.tell(i, "planned", a.Command.Cmdlet)
@@ -98,6 +103,7 @@ func (st *stepper) revalidated(i *Incident, round evidence.Round, lab evidence.R
 	in := st.input(i)
 	in.Rounds = []evidence.Round{round}
 	in.Lab = lab.Known() && lab.Value
+	i.inFlight(&in, a)
 	if !i.underway() {
 		if v, no := guard.Forbidden(in); no {
 			st.abandon(i, v.Guard+" "+v.Name+": "+v.Detail)
@@ -125,7 +131,7 @@ func (st *stepper) revalidated(i *Incident, round evidence.Round, lab evidence.R
 			i.Next = st.now.Add(roundEvery)
 		}
 	case guard.Refuse, guard.Propose:
-		st.emit(Refusal{Guard: v.Guard, Outcome: string(v.Outcome), Reason: v.Reason})
+		st.refusal(i, v)
 		st.tell(i, "not sent", v.Detail)
 		if v.Reason == "not_stopped" || v.Reason == "login" || v.Reason == "gone" {
 			// Somebody started it meanwhile, the hang is over, or the process has ended by itself: the work is done, by

@@ -54,6 +54,10 @@ func (st *stepper) input(i *Incident) guard.Input {
 			}
 		}
 	}
+	in.Approvers = st.approvers()
+	if a := i.approval(); a != nil {
+		in.Approval = a.Approval
+	}
 	for _, id := range sortedKeys(st.s.Pauses) {
 		in.Pauses = append(in.Pauses, st.s.Pauses[id])
 	}
@@ -69,6 +73,7 @@ func (st *stepper) confirm(i *Incident, round evidence.Round) {
 	}
 	i.Healthy = 0
 	in := st.input(i)
+	in.Plan = st.hashNow(i, in, round)
 	before := i.Verdicts
 	i.Verdicts = guard.Evaluate(in)
 	st.unreadable(i)
@@ -82,7 +87,7 @@ func (st *stepper) confirm(i *Incident, round evidence.Round) {
 		st.plan(i, in, round)
 		return
 	}
-	st.count(before, i.Verdicts)
+	st.count(i, before, i.Verdicts)
 	why := decisive.Guard + " " + decisive.Name + ": " + decisive.Detail
 	switch decisive.Outcome {
 	case guard.Hold:
@@ -92,7 +97,9 @@ func (st *stepper) confirm(i *Incident, round evidence.Round) {
 	case guard.Propose:
 		i.Plan = st.proposal(i, in, round)
 		i.Next = st.now.Add(watchEvery)
+		st.endApproval(i)
 		st.enter(i, Proposed, "Left to a person. "+why)
+		st.offer(i, in, round)
 	case guard.Pass:
 	}
 }
@@ -218,7 +225,7 @@ func (st *stepper) brake(i *Incident, round evidence.Round) {
 }
 
 // count emits each guard's refusal once, when it begins or changes its reason.
-func (st *stepper) count(before, after []guard.Verdict) {
+func (st *stepper) count(i *Incident, before, after []guard.Verdict) {
 	for _, v := range after {
 		if v.Outcome == guard.Pass {
 			continue
@@ -227,7 +234,7 @@ func (st *stepper) count(before, after []guard.Verdict) {
 			return b.Guard == v.Guard && b.Outcome == v.Outcome && b.Reason == v.Reason
 		})
 		if !known {
-			st.emit(Refusal{Guard: v.Guard, Outcome: string(v.Outcome), Reason: v.Reason})
+			st.refusal(i, v)
 		}
 	}
 }

@@ -154,6 +154,11 @@ type Note struct {
 // Refusal is for the counter of refusals by guard.
 type Refusal struct{ Guard, Outcome, Reason string }
 
+// refusal counts one verdict that does not pass.
+func (st *stepper) refusal(i *Incident, v guard.Verdict) {
+	st.emit(Refusal{Guard: v.Guard, Outcome: string(v.Outcome), Reason: v.Reason})
+}
+
 func (Put) effect()     {}
 func (Delete) effect()  {}
 func (Look) effect()    {}

@@ -85,7 +85,8 @@ type Action struct {
 	Rung    remedy.Rung    `json:"rung"`
 	Command remedy.Command `json:"command"`
 	State   ActionState    `json:"state"`
-	Owner   string         `json:"owner"` // the owner node that the plan was made for
+	Owner   string         `json:"owner"`                 // the owner node that the plan was made for
+	By      string         `json:"approved_by,omitempty"` // who approved the rung, where one had to
 	Planned time.Time      `json:"planned_at"`
 	Claimed time.Time      `json:"claimed_at,omitzero"`
 	Issued  time.Time      `json:"issued_at,omitzero"`
@@ -146,6 +147,11 @@ type Incident struct {
 	UnreadableSince time.Time `json:"unreadable_since,omitzero"`
 	StoppedSince    time.Time `json:"stopped_since,omitzero"`
 	Acked           bool      `json:"acked,omitempty"`
+	// Offer is what a person may approve, Approvals who asked for it and what came of that, oldest first. Offers
+	// counts the approvals that were used or became void.
+	Offer     *Offer     `json:"offer,omitempty"`
+	Offers    int        `json:"offers,omitempty"`
+	Approvals []Approval `json:"approvals,omitempty"`
 }
 
 // Closed reports whether the incident is over.

@@ -35,6 +35,8 @@ func Step(s State, e Event) (State, []Effect) {
 		st.commanded(e)
 	case Acknowledged:
 		st.acknowledged(e)
+	case Approved:
+		st.approved(e)
 	case PauseSet:
 		st.paused(e)
 	case Reloaded:
@@ -86,6 +88,7 @@ func (st *stepper) adopt(i Incident) *Incident {
 	i.Timeline = slices.Clip(i.Timeline)
 	i.Rounds = slices.Clip(i.Rounds)
 	i.Verdicts = slices.Clip(i.Verdicts)
+	i.Approvals = slices.Clone(i.Approvals)
 	st.work[i.ID] = &i
 	return &i
 }
@@ -196,7 +199,7 @@ func same(a, b Incident) bool {
 func sameRecord(a, b Incident) bool {
 	if a.Phase != b.Phase || a.Summary != b.Summary || len(a.Timeline) != len(b.Timeline) || a.ExplainedBy != b.ExplainedBy ||
 		a.Rung != b.Rung || !a.ClosedAt.Equal(b.ClosedAt) || !a.HealthyAt.Equal(b.HealthyAt) || a.Alert.Firing != b.Alert.Firing ||
-		!a.Alert.StartsAt.Equal(b.Alert.StartsAt) || a.Acked != b.Acked || a.Deliberate != b.Deliberate || len(a.Actions) != len(b.Actions) {
+		!a.Alert.StartsAt.Equal(b.Alert.StartsAt) || a.Acked != b.Acked || a.Deliberate != b.Deliberate || len(a.Actions) != len(b.Actions) || !sameApprovals(a, b) {
 		return false
 	}
 	for n := range a.Actions {
@@ -229,6 +232,9 @@ func (st *stepper) enter(i *Incident, p Phase, summary string) {
 	}
 	changed := i.Phase != p
 	i.Phase, i.Summary = p, summary
+	if p != Proposed {
+		i.Offer = nil
+	}
 	switch p {
 	case Open, Confirming, Waiting:
 	case Refused, Proposed, Acting, Verifying, Recovering, Healed, Told, Escalated:

@@ -495,6 +495,7 @@ func (w *world) proof(id evidence.VM) evidence.Proof {
 	p := evidence.Proof{VM: id, At: w.now}
 	if m.reason != "" || w.down[m.owner] || w.blind[m.name] {
 		p.Missing = []string{"SQL Server does not answer"}
+		p.Binding.Names = evidence.NamesOf(w.cfg.VirtualMachine(clusterName, id.Name))
 		return p
 	}
 	p.Binding = evidence.Binding{At: w.now, Group: group(id.Name), VMID: "id-" + m.name, ComputerName: m.name, ProductUUID: m.uuid()}
