@@ -74,6 +74,7 @@ type Counts struct {
 	FailoversByCluster []Count `json:"failovers_by_cluster"`
 	ServiceStarts      []Count `json:"service_starts"`
 	VMResets           []Count `json:"vm_resets"`
+	Moved              []Count `json:"moved"` // moves that came to their end, whoever commanded them; not failovers
 }
 
 // Count is one thing that was done.
@@ -147,7 +148,7 @@ func (l *Lab) Counters() Counters {
 		for _, v := range m.VMs {
 			c.VMs[v.Name] = Counts{
 				counts(v.Counts.Commands), counts(v.Counts.MovesCommanded), counts(v.Counts.FailoversByCluster),
-				counts(v.Counts.ServiceStarts), counts(v.Counts.VMResets),
+				counts(v.Counts.ServiceStarts), counts(v.Counts.VMResets), counts(v.Counts.Moved),
 			}
 		}
 	})

@@ -115,7 +115,7 @@ func Start(o Options) (*Lab, error) {
 func (l *Lab) serve(ctx context.Context) error {
 	for _, n := range l.model.Nodes {
 		p := &provider{lab: l, tables: map[string]map[string]table{
-			nsCluster: clusterTables(), nsHyperV: hypervTables(n.Name), nsWindows: hostTables(n.Name), nsNetwork: networkTables(n.Name),
+			nsCluster: clusterTables(n.Name), nsHyperV: hypervTables(n.Name), nsWindows: hostTables(n.Name), nsNetwork: networkTables(n.Name),
 		}, methods: merge(clusterMethods(), hypervMethods(n.Name))}
 		behave := func(m *model.Model) wire.Behaviour {
 			if !m.Node(n.Name).Powered {

@@ -1,7 +1,10 @@
 package lab
 
 import (
+	"encoding/binary"
 	"fmt"
+	"strings"
+	"unicode/utf16"
 
 	"github.com/hypervigil/hypervigil/internal/cluster"
 	"github.com/hypervigil/hypervigil/internal/lab/model"
@@ -17,11 +20,8 @@ const (
 	guestNetwork = "Virtual Machines"
 )
 
-// errNotInState is HRESULT_FROM_WIN32(ERROR_INVALID_STATE), what a group that is not in the state for it answers.
-const errNotInState = 0x8007139F
-
-// clusterTables are the classes of root/MSCluster, as any node of the cluster shows them.
-func clusterTables() map[string]table {
+// clusterTables are the classes of root/MSCluster, as a node of the cluster shows them.
+func clusterTables(node string) map[string]table {
 	return map[string]table{
 		"mscluster_cluster":                      func(m *model.Model) []wsmanserver.Instance { return []wsmanserver.Instance{clusterObject(m)} },
 		"mscluster_node":                         nodeObjects,
@@ -29,7 +29,7 @@ func clusterTables() map[string]table {
 		"mscluster_resource":                     resourceObjects,
 		"mscluster_network":                      networkObjects,
 		"mscluster_networkinterface":             interfaceObjects,
-		"mscluster_clustersharedvolume":          volumeObjects,
+		"mscluster_clustersharedvolume":          func(m *model.Model) []wsmanserver.Instance { return volumeObjects(m, node) },
 		"mscluster_clustertoquorumresource":      quorumResource,
 		"mscluster_resourcetopossibleowner":      possibleOwners,
 		"mscluster_resourcegrouptopreferrednode": preferredNodes,
@@ -70,20 +70,28 @@ func nodeObjects(m *model.Model) []wsmanserver.Instance {
 		list = append(list, instance("MSCluster_Node", byName,
 			"Name", n.Name, "Id", fmt.Sprint(n.ID), "Caption", n.Name, "Description", nil, "State", uint32(n.State), "NodeWeight", 1, "DynamicWeight", weight,
 			"NodeDrainStatus", 0, "NodeDrainTarget", nil, "StatusInformation", uint32(n.Status), "NeedsPreventQuorum", 0, "BuildNumber", 20348,
-			"MajorVersion", 10, "MinorVersion", 0, "NodeHighestVersion", 655360, "NodeLowestVersion", 655360, "FaultDomain", []string(nil)))
+			"MajorVersion", 10, "MinorVersion", 0, "NodeHighestVersion", n.Version<<16, "NodeLowestVersion", n.Version<<16, "FaultDomain", faultDomain(n)))
 	}
 	return list
+}
+
+// faultDomain is a node's place as MSCluster_Node tells it: a level and a name, for the levels that somebody described.
+func faultDomain(n *model.Node) []string {
+	if n.Site == "" {
+		return nil
+	}
+	return []string{"Site:" + n.Site, "Rack:", "Chassis:"}
 }
 
 // noOwner is DefaultOwner's word for none (0xFFFFFFFF).
 const noOwner = uint32(0xFFFFFFFF)
 
-func groupObject(name string, kind uint32, owner string, state cluster.GroupState, status cluster.GroupStatus, persistent, core bool, threshold int) wsmanserver.Instance {
+func groupObject(name string, kind uint32, owner string, state cluster.GroupState, status cluster.GroupStatus, persistent, core bool, threshold int, apart []string) wsmanserver.Instance {
 	return instance("MSCluster_ResourceGroup", byName,
 		"Name", name, "Id", fmt.Sprintf("%08x-0000-4000-9000-%012x", len(name), sum(name)), "Caption", name, "Description", "", "GroupType", kind, "State", uint32(state),
 		"OwnerNode", owner, "StatusInformation", uint64(status), "Priority", 2000, "PersistentState", persistent, "DefaultOwner", noOwner,
 		"FailoverThreshold", uint32(threshold), "FailoverPeriod", 6, "ResiliencyPeriod", 0, "AutoFailbackType", 0, "IsCore", core,
-		"AntiAffinityClassNames", []string(nil), "FailbackWindowStart", int32(-1), "FailbackWindowEnd", int32(-1), "PreferredSite", []string(nil))
+		"AntiAffinityClassNames", apart, "FailbackWindowStart", int32(-1), "FailbackWindowEnd", int32(-1), "PreferredSite", []string(nil))
 }
 
 func sum(s string) (n uint32) {
@@ -104,9 +112,9 @@ func coreOwner(m *model.Model) string {
 }
 
 func groupObjects(m *model.Model) []wsmanserver.Instance {
-	list := []wsmanserver.Instance{groupObject(coreGroup, 1, coreOwner(m), cluster.GroupOnline, 0, true, true, len(m.Nodes)-1)}
+	list := []wsmanserver.Instance{groupObject(coreGroup, 1, coreOwner(m), cluster.GroupOnline, 0, true, true, len(m.Nodes)-1, nil)}
 	for _, v := range m.VMs {
-		list = append(list, groupObject(v.Group, cluster.GroupTypeVM, v.Owner, v.GroupState, v.GroupStatus, v.PersistentState, false, len(m.Nodes)-1))
+		list = append(list, groupObject(v.Group, cluster.GroupTypeVM, v.Owner, v.GroupState, v.GroupStatus, v.PersistentState, false, len(m.Nodes)-1, v.Apart))
 	}
 	return list
 }
@@ -168,9 +176,9 @@ func interfaceObjects(m *model.Model) []wsmanserver.Instance {
 	return list
 }
 
-func volumeObjects(m *model.Model) []wsmanserver.Instance {
+func volumeObjects(m *model.Model, node string) []wsmanserver.Instance {
 	return []wsmanserver.Instance{instance("MSCluster_ClusterSharedVolume", byName, "Name", `C:\ClusterStorage\Volume1`, "Caption", volumeName, "Description", "",
-		"VolumeName", `\\?\Volume{6f0d3a2e-0000-4000-8000-000000000001}\`, "VolumeOffset", uint64(0), "FaultState", uint32(m.Volume), "BackupState", uint32(0))}
+		"VolumeName", `\\?\Volume{6f0d3a2e-0000-4000-8000-000000000001}\`, "VolumeOffset", uint64(0), "FaultState", uint32(m.VolumeAt(node)), "BackupState", uint32(0))}
 }
 
 // quorumResource points from the cluster to its witness.
@@ -182,9 +190,13 @@ func quorumResource(m *model.Model) []wsmanserver.Instance {
 func possibleOwners(m *model.Model) []wsmanserver.Instance {
 	var list []wsmanserver.Instance
 	for _, v := range m.VMs {
-		for _, n := range m.Nodes {
-			list = append(list, instance("MSCluster_ResourceToPossibleOwner", []string{"GroupComponent", "PartComponent"},
-				"GroupComponent", reference("MSCluster_Resource", "Virtual Machine "+v.Name), "PartComponent", reference("MSCluster_Node", n.Name)))
+		for _, resource := range []string{"Virtual Machine " + v.Name, "Virtual Machine Configuration " + v.Name} {
+			for _, n := range m.Nodes {
+				if v.MayRun(n.Name) {
+					list = append(list, instance("MSCluster_ResourceToPossibleOwner", []string{"GroupComponent", "PartComponent"},
+						"GroupComponent", reference("MSCluster_Resource", resource), "PartComponent", reference("MSCluster_Node", n.Name)))
+				}
+			}
 		}
 	}
 	return list
@@ -192,18 +204,19 @@ func possibleOwners(m *model.Model) []wsmanserver.Instance {
 
 func preferredNodes(m *model.Model) []wsmanserver.Instance {
 	var list []wsmanserver.Instance
-	for _, v := range m.VMs[:min(1, len(m.VMs))] { // one group with a preference is enough to read
-		for _, n := range m.Nodes[:min(2, len(m.Nodes))] {
+	for _, v := range m.VMs {
+		for _, n := range v.Preferred {
 			list = append(list, instance("MSCluster_ResourceGroupToPreferredNode", []string{"GroupComponent", "PartComponent"},
-				"GroupComponent", reference("MSCluster_ResourceGroup", v.Group), "PartComponent", reference("MSCluster_Node", n.Name)))
+				"GroupComponent", reference("MSCluster_ResourceGroup", v.Group), "PartComponent", reference("MSCluster_Node", n)))
 		}
 	}
 	return list
 }
 
-// clusterMethods are what may be done to a group.
+// clusterMethods are what may be done to a group. They return nothing: a fault with a Windows error says what the cluster
+// thinks of it, ERROR_IO_PENDING included, by which it accepts what takes time.
 func clusterMethods() map[string]map[string]method {
-	group := func(name string, do func(*model.Model, *model.VM, wsmanserver.Parameters) bool) method {
+	group := func(name string, do func(*model.Model, *model.VM, wsmanserver.Parameters) (cluster.GroupCode, error)) method {
 		return func(m *model.Model, keys wsmanserver.Selectors, params wsmanserver.Parameters) (wsmanserver.Output, error) {
 			key, _ := keys.Value("Name")
 			for _, v := range m.VMs {
@@ -211,25 +224,104 @@ func clusterMethods() map[string]map[string]method {
 					continue
 				}
 				m.Received(v, "MSCluster_ResourceGroup."+name, key)
-				if !do(m, v, params) {
-					return wsmanserver.Output{}, &wsmanserver.ProviderError{HRESULT: errNotInState, Message: "The group or resource is not in the correct state to perform the requested operation."}
+				code, err := do(m, v, params)
+				if err == nil && code != cluster.GroupDone {
+					err = &wsmanserver.ProviderError{HRESULT: win32 | uint32(code), Message: groupMessages[code]}
 				}
-				return wsmanserver.Output{}, nil
+				return wsmanserver.Output{}, err
 			}
 			return wsmanserver.Output{}, wsmanserver.ErrAccessDenied // the cluster's own groups are nobody's to move here
 		}
 	}
-	move := func(m *model.Model, v *model.VM, p wsmanserver.Parameters) bool {
-		to, _ := p.String("NodeName")
-		return m.Move(v, to)
+	online := func(m *model.Model, v *model.VM, _ wsmanserver.Parameters) (cluster.GroupCode, error) {
+		return m.BringOnline(v), nil
+	}
+	cancel := func(m *model.Model, v *model.VM, _ wsmanserver.Parameters) (cluster.GroupCode, error) {
+		return m.CancelMove(v), nil
+	}
+	offline := func(m *model.Model, v *model.VM, p wsmanserver.Parameters) (cluster.GroupCode, error) {
+		how, err := contextOf(p)
+		if err == nil {
+			m.TakeOffline(v, how)
+		}
+		return cluster.GroupDone, err
 	}
 	return map[string]map[string]method{"mscluster_resourcegroup": {
-		"movetonewnode":       group("MoveToNewNode", move),
-		"movetonewnodeparams": group("MoveToNewNodeParams", move),
-		"bringonline":         group("BringOnline", func(m *model.Model, v *model.VM, _ wsmanserver.Parameters) bool { return m.BringOnline(v) }),
-		"takeoffline": group("TakeOffline", func(m *model.Model, v *model.VM, _ wsmanserver.Parameters) bool {
-			m.TakeOffline(v)
-			return true
-		}),
+		"movetonewnode":       group("MoveToNewNode", moveGroup),
+		"movetonewnodeparams": group("MoveToNewNodeParams", moveGroup),
+		"bringonline":         group("BringOnline", online),
+		"takeoffline":         group("TakeOffline", offline),
+		"takeofflineparams":   group("TakeOfflineParams", offline),
+		"canceloperation":     group("CancelOperation", cancel),
 	}}
+}
+
+// win32 is HRESULT_FROM_WIN32 without the error.
+const win32 = 0x80070000
+
+// groupMessages are Windows' own words where a reader of a fault needs them (winerror.h).
+var groupMessages = map[cluster.GroupCode]string{
+	cluster.GroupIOPending:    "Overlapped I/O operation is in progress.",
+	cluster.GroupInvalidState: "The group or resource is not in the correct state to perform the requested operation.",
+	cluster.GroupHostNotOwner: "The operation failed because either the specified cluster node is not the owner of the group, or the node is not a possible owner of the group.",
+	cluster.GroupNodeDown:     "The cluster node is down.",
+	cluster.GroupLockedStatus: "The requested operation can not be completed because a resource has locked status.",
+}
+
+func moveGroup(m *model.Model, v *model.VM, p wsmanserver.Parameters) (cluster.GroupCode, error) {
+	to, _ := p.String("NodeName")
+	how, err := contextOf(p)
+	if err != nil {
+		return 0, err
+	}
+	flags, _, err := p.Uint("Flags", 32)
+	return m.MoveGroup(v, to, how, uint32(flags)), err //nolint:gosec // 32 bits
+}
+
+// contextOf reads what the virtual machine is to do from a method's property list, which names its resource type; without
+// one, the virtual machine's own OfflineAction decides: here as by default, to save it.
+func contextOf(p wsmanserver.Parameters) (cluster.VMContext, error) {
+	list, err := p.Bytes("Parameters")
+	if err != nil || len(list) == 0 {
+		return cluster.VMSave, err
+	}
+	bad := fmt.Errorf("Parameters is no property list: %w", wsmanserver.ErrInvalidParameter)
+	dword := func() uint32 {
+		if len(list) < 4 {
+			err = bad
+			return 0
+		}
+		n := binary.LittleEndian.Uint32(list)
+		list = list[4:]
+		return n
+	}
+	how := cluster.VMSave
+	for n := dword(); n > 0 && err == nil; n-- {
+		const name, number = 0x00040003, 0x00010002 // CLUSPROP_SYNTAX_NAME, CLUSPROP_SYNTAX_LIST_VALUE_DWORD (clusapi.h)
+		syntax, length := dword(), int(dword())
+		padded := (length + 3) &^ 3
+		if err != nil || syntax != name || length%2 != 0 || padded > len(list) {
+			return 0, bad
+		}
+		units := make([]uint16, length/2)
+		for i := range units {
+			units[i] = binary.LittleEndian.Uint16(list[2*i:])
+		}
+		list = list[padded:]
+		property := strings.TrimSuffix(string(utf16.Decode(units)), "\x00")
+		if dword() != number || dword() != 4 {
+			return 0, bad
+		}
+		value := dword()
+		if dword() != 0 { // the end mark of the property's values
+			return 0, bad
+		}
+		if property == "Virtual Machine" {
+			how = cluster.VMContext(value)
+		}
+	}
+	if err == nil && how > cluster.VMLiveMigration {
+		err = bad
+	}
+	return how, err
 }

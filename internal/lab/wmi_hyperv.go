@@ -15,7 +15,7 @@ func hypervTables(node string) map[string]table {
 		return func(m *model.Model) []wsmanserver.Instance {
 			var list []wsmanserver.Instance
 			for _, v := range m.VMs {
-				if v.Owner == node && v.GroupState != cluster.GroupPending {
+				if m.Host(v) == node {
 					list = append(list, make(m, v))
 				}
 			}
@@ -35,6 +35,7 @@ func hypervTables(node string) map[string]table {
 		},
 		"msvm_externalethernetport":             func(m *model.Model) []wsmanserver.Instance { return externalPorts(m, node) },
 		"msvm_syntheticethernetportsettingdata": own(adapter),
+		"msvm_memorysettingdata":                own(memorySetting),
 		"msvm_replicationrelationship":          func(*model.Model) []wsmanserver.Instance { return nil }, // nothing is replicated
 	}
 }
@@ -80,7 +81,7 @@ func summary(m *model.Model, v *model.VM) wsmanserver.Instance {
 	load, memory, up := uint16(0), uint64(0), uint64(0)
 	var heartbeat any
 	if v.State == cluster.VMRunning {
-		memory, up, heartbeat = 8192, milliseconds(m.Now().Sub(v.Started)), uint16(v.Heartbeat)
+		memory, up, heartbeat = v.Memory>>20, milliseconds(m.Now().Sub(v.Started)), uint16(v.Heartbeat)
 		if v.Guest == model.GuestRunning || v.Guest == model.GuestBooting {
 			load = 7
 		}
@@ -97,6 +98,14 @@ func settings(m *model.Model, v *model.VM) wsmanserver.Instance {
 		"VirtualSystemType", "Microsoft:Hyper-V:System:Realized", "VirtualSystemSubType", "Microsoft:Hyper-V:SubType:2", "BIOSGUID", v.BIOSGUID,
 		"BIOSSerialNumber", "0000-0000-0000-0000-0000-0000-00", "AutomaticStartupAction", uint16(2), "AutomaticCriticalErrorAction", uint16(1),
 		"ConfigurationDataRoot", `C:\ClusterStorage\Volume1\`+v.Name, "Version", "10.0")
+}
+
+// memorySetting is a virtual machine's memory: all of it from its start.
+func memorySetting(_ *model.Model, v *model.VM) wsmanserver.Instance {
+	const device = "4764334D-E001-4176-82EE-5594EC9B530E" // the same for every virtual machine
+	return instance("Msvm_MemorySettingData", []string{"InstanceID"}, "InstanceID", "Microsoft:"+v.ID+`\`+device, "ElementName", "Arbeitsspeicher",
+		"ResourceType", uint16(4), "ResourceSubType", "Microsoft:Hyper-V:Memory", "AllocationUnits", "byte * 2^20", "VirtualQuantity", v.Memory>>20,
+		"Reservation", v.Memory>>20, "Limit", v.Memory>>20, "DynamicMemoryEnabled", false, "SwapFilesInUse", false)
 }
 
 // hypervMethods are what may be done to a virtual machine of one node: by its id, where it runs.

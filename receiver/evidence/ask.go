@@ -21,6 +21,7 @@ const (
 	PartHost       Part = "host"
 	PartViews      Part = "views"
 	PartSweep      Part = "sweep"
+	PartPlacement  Part = "placement" // before a move alone: it is not a small read
 )
 
 // Ask says what to read about one virtual machine, all of it in parallel and within Timeout.

@@ -140,6 +140,8 @@ type Round struct {
 	Host   Reading[cluster.VirtualMachine]  `json:"host"`  // the VM as its owner host sees it
 	Views  map[string]Reading[cluster.View] `json:"views"` // each configured node's view of the cluster
 	Sweep  Reading[Sweep]                   `json:"sweep"`
+	// Placement is where the group may run.
+	Placement Reading[Placement] `json:"placement,omitzero"`
 }
 
 // KnownViews lists the views that were answered, in the order of their nodes' names: map order must decide nothing.

@@ -64,6 +64,9 @@ func (q *question) all(ctx context.Context) {
 	if q.wants(evidence.PartViews) {
 		q.work.Go(func() { r.Views = q.views(ctx) })
 	}
+	if q.wants(evidence.PartPlacement) {
+		q.work.Go(func() { r.Placement = q.placement(ctx) })
+	}
 	if q.wants(evidence.PartSweep) {
 		q.work.Go(func() { r.Sweep = q.sweep(ctx) })
 	}

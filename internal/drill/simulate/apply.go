@@ -145,7 +145,7 @@ func (w *world) move(v *model.VM, to string, save bool) {
 	}
 	w.judge.movedByHand(v)
 	if save {
-		w.model.Move(v, to)
+		w.model.MoveGroup(v, to, cluster.VMSave, 0)
 		return
 	}
 	v.Owner = to
@@ -156,7 +156,7 @@ func (w *world) giveUp(v *model.VM, d time.Duration) {
 	if v.GroupState != cluster.GroupOnline || v.State != cluster.VMRunning {
 		return
 	}
-	w.model.TakeOffline(v)
+	w.model.TakeOffline(v, cluster.VMTurnOff)
 	v.State, v.GroupState, v.PersistentState = cluster.VMOff, cluster.GroupFailed, true
 	w.after(d, func() {
 		if v.GroupState == cluster.GroupFailed {

@@ -314,7 +314,7 @@ func (w *world) host(a evidence.Ask, vm *config.VirtualMachine, at time.Time) ev
 		return evidence.Reading[cluster.VirtualMachine]{At: at, Failure: dial.Other, Detail: "no owner is known yet"}
 	case w.silent(a.Owner):
 		return evidence.Reading[cluster.VirtualMachine]{At: at, Failure: dial.TCPTimeout}
-	case v.Owner != a.Owner || v.GroupState == cluster.GroupPending:
+	case w.model.Host(v) != a.Owner:
 		return evidence.Reading[cluster.VirtualMachine]{At: at, Failure: dial.Other, Detail: "not found"}
 	}
 	h := cluster.VirtualMachine{ID: v.ID, Name: v.Name, Host: a.Owner, State: v.State, HealthState: 5, LastStateChange: v.Changed, BIOSGUID: v.BIOSGUID}

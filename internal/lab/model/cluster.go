@@ -14,6 +14,7 @@ func (m *Model) powerOff(n *Node) {
 	life := n.life
 	for _, v := range m.VMs {
 		if v.Owner == n.Name {
+			m.endMove(v)
 			m.halt(v, GuestOff)
 			v.State, v.Changed, v.Heartbeat = cluster.VMOff, m.now, cluster.HeartbeatAbsent
 		}
@@ -76,6 +77,7 @@ func (m *Model) powerOn(n *Node) {
 const (
 	EventResourceFailed = 1069
 	EventNodeRemoved    = 1135 // written by each of the others
+	EventGroupMoving    = 1641 // a role is moving from one node to another
 	EventGroupFailed    = 1205 // a group did not come completely online
 	EventGroupGivenUp   = 1254 // a group has failed too often: it stays as it is
 )
@@ -124,27 +126,13 @@ func (m *Model) place(v *VM, d time.Duration) {
 		if v.life != life {
 			return
 		}
+		if v.Broken {
+			v.GroupState = cluster.GroupFailed
+			return
+		}
 		v.GroupState, v.PersistentState = cluster.GroupOnline, true
 		m.boot(v)
 	})
-}
-
-// Move is MoveToNewNode: it knows no source, and to the present owner it succeeds and does nothing. The VM is saved,
-// moved and resumed, which takes the profile's failover time.
-func (m *Model) Move(v *VM, node string) bool {
-	v.Counts.MovesCommanded = append(v.Counts.MovesCommanded, Count{m.now, "to " + node, ""})
-	n := m.Node(node)
-	if n == nil || !n.Powered || n.State != cluster.NodeUp {
-		return false
-	}
-	if v.Owner == node {
-		return true
-	}
-	v.Owner, v.GroupState = node, cluster.GroupPending
-	m.halt(v, GuestOff)
-	v.State, v.Changed = cluster.VMOff, m.now
-	m.place(v, m.Spec.Profile.Failover)
-	return true
 }
 
 // Reset is RequestStateChange(Reset): the resource stays online, the guest boots.
@@ -153,25 +141,46 @@ func (m *Model) Reset(v *VM) {
 	m.boot(v)
 }
 
-// TakeOffline saves the VM's state and sets PersistentState to false, as a plain TakeOffline does.
-func (m *Model) TakeOffline(v *VM) {
-	m.halt(v, GuestOff)
-	v.State, v.Changed, v.Heartbeat = cluster.VMSaved, m.now, cluster.HeartbeatAbsent
+// TakeOffline is TakeOffline and TakeOfflineParams. Without an explicit context the virtual machine's own OfflineAction
+// decides, which is to save it. Either way the group's persistent state is offline then: the cluster would not start it.
+func (m *Model) TakeOffline(v *VM, how cluster.VMContext) {
+	m.endMove(v)
 	v.GroupState, v.PersistentState = cluster.GroupOffline, false
+	if v.State != cluster.VMRunning {
+		return
+	}
+	v.Changed, v.Heartbeat = m.now, cluster.HeartbeatAbsent
+	if how == cluster.VMSave {
+		v.State = cluster.VMSaved
+		return
+	}
+	m.halt(v, GuestOff)
+	v.State = cluster.VMOff
 }
 
-// BringOnline starts a group on its owner.
-func (m *Model) BringOnline(v *VM) bool {
+// BringOnline starts a group on its owner, and has the cluster start it from now on. A saved virtual machine goes on where it was.
+func (m *Model) BringOnline(v *VM) cluster.GroupCode {
 	n := m.Node(v.Owner)
-	if !n.Powered || n.State != cluster.NodeUp {
-		return false
+	switch {
+	case !n.Powered || n.State == cluster.NodeDown:
+		return cluster.GroupHostNotAvailable
+	case v.GroupState == cluster.GroupOnline:
+		v.PersistentState = true
+		return cluster.GroupDone
+	case v.GroupState == cluster.GroupPending:
+		return cluster.GroupInvalidState
 	}
-	if v.GroupState == cluster.GroupOnline {
-		return true
+	v.PersistentState, v.GroupState = true, cluster.GroupPending
+	if v.State == cluster.VMSaved {
+		v.moving = &moving{to: v.Owner, how: cluster.VMSave}
+		m.step(v, time.Second, func() {
+			m.resume(v)
+			m.backOnline(v)
+		})
+		return cluster.GroupIOPending
 	}
-	v.GroupState = cluster.GroupPending
 	m.place(v, time.Second)
-	return true
+	return cluster.GroupIOPending
 }
 
 // cutBoard takes a node's board of the VMs' network away. With Protected Network the cluster live-migrates its VMs.
@@ -182,7 +191,7 @@ func (m *Model) cutBoard(n *Node) {
 	}
 	m.after(protectedNetworkWait, func() {
 		for _, v := range m.VMs {
-			if to := m.target(n.Name); v.Owner == n.Name && !n.Board && to != nil {
+			if to := m.target(n.Name); v.Owner == n.Name && v.moving == nil && !n.Board && to != nil {
 				v.Counts.FailoversByCluster = append(v.Counts.FailoversByCluster, Count{m.now, n.Name + " to " + to.Name, "protected network"})
 				v.Owner = to.Name
 			}

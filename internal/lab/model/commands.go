@@ -44,7 +44,7 @@ func (m *Model) StartService(v *VM, s *Service) uint32 {
 			}
 			turn := s.turn
 			s.State = cluster.ServiceStartPending
-			m.after(m.Spec.Profile.ServiceStart, func() {
+			m.inGuest(v, m.Spec.Profile.ServiceStart, func() {
 				if s.turn == turn && v.Guest == GuestRunning {
 					m.start(v, s, "command")
 				}

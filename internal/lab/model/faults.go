@@ -133,7 +133,7 @@ func (m *Model) inject(r *Request) (func(), error) {
 		}
 		return nil, fmt.Errorf("vm %q is not in the lab; use %s", r.VM, strings.Join(names, ", "))
 	}
-	if v.Guest != GuestRunning {
+	if v.Guest != GuestRunning || v.State != cluster.VMRunning {
 		return nil, fmt.Errorf("the guest of %s does not run", v.Name)
 	}
 	if r.Fault == GuestCrash || r.Fault == GuestHang {
@@ -145,7 +145,7 @@ func (m *Model) inject(r *Request) (func(), error) {
 		v.Heartbeat = cluster.HeartbeatLostCommunication
 		v.GroupStatus &^= cluster.GroupOSHeartbeat
 		return func() {
-			if v.Guest == state {
+			if v.Guest == state && v.State == cluster.VMRunning {
 				m.boot(v)
 			}
 		}, nil

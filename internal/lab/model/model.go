@@ -125,20 +125,29 @@ type Node struct {
 	State   cluster.NodeState
 	Status  cluster.NodeStatus
 	Events  []Event
-	life    int // distinguishes this life's scheduled events from an earlier one's
+	Spare   uint64              // memory that is not the host's own, in bytes: what its virtual machines use is of it
+	Version uint32              // the cluster functional level that its Windows is capable of
+	Site    string              // of its fault domain; empty: nobody described any
+	Volume  cluster.VolumeFault // as it alone sees the shared volume
+	life    int                 // distinguishes this life's scheduled events from an earlier one's
 }
 
 // New builds a healthy cluster that has been running for a day.
 func New(s Spec, start time.Time, seed uint64) (*Model, error) {
 	m := &Model{Spec: s, now: start, Witness: cluster.ResourceOnline, pids: 1000 + uint32(seed%500)*4}
 	for n, name := range s.Nodes {
-		m.Nodes = append(m.Nodes, &Node{Name: name, ID: n + 1, Powered: true, Board: true, Booted: start.Add(-24 * time.Hour)})
+		m.Nodes = append(m.Nodes, &Node{Name: name, ID: n + 1, Powered: true, Board: true, Booted: start.Add(-24 * time.Hour), Spare: hostFree, Version: labVersion})
 	}
 	for n, spec := range s.VMs {
 		if m.Node(spec.Node) == nil {
 			return nil, fmt.Errorf("virtual machine %s: node %q is not in the cluster", spec.Name, spec.Node)
 		}
-		m.VMs = append(m.VMs, newVM(m, spec, n+1, seed))
+		v := newVM(m, spec, n+1, seed)
+		m.VMs = append(m.VMs, v)
+		m.Node(spec.Node).Spare += v.Memory
+	}
+	if len(m.VMs) > 0 { // one group with a preference is enough to read
+		m.VMs[0].Preferred = s.Nodes[:min(2, len(s.Nodes))]
 	}
 	return m, nil
 }

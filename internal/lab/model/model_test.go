@@ -183,22 +183,6 @@ func TestServiceMethods(t *testing.T) {
 	}
 }
 
-func TestAMoveIgnoresItsSource(t *testing.T) {
-	t.Parallel()
-	m := newModel(t)
-	v := m.VM("SQL01")
-	if !m.Move(v, "HV1") || v.GroupState != cluster.GroupOnline {
-		t.Error("a move to the present owner must succeed and do nothing")
-	}
-	if !m.Move(v, "HV2") || v.Owner != "HV2" || len(v.Counts.MovesCommanded) != 2 {
-		t.Errorf("owner %s after %d moves, want HV2 after 2", v.Owner, len(v.Counts.MovesCommanded))
-	}
-	m.TakeOffline(v)
-	if v.State != cluster.VMSaved || v.PersistentState {
-		t.Errorf("a plain TakeOffline: state %d, persistent %v; want saved, false", v.State, v.PersistentState)
-	}
-}
-
 func TestBadFaultsAreRefusedWithWhatWouldBeRight(t *testing.T) {
 	t.Parallel()
 	m := newModel(t)

@@ -47,8 +47,16 @@ type VM struct {
 	Servers  []*Server
 	Counts   Counts
 
+	Memory    uint64   // bytes
+	Possible  []string // owners; nil: every node
+	Preferred []string // owners, first choice first
+	Apart     []string // AntiAffinityClassNames
+	NextMove  Moves
+	Broken    bool // it cannot come online: the group fails when it is started
+
 	failovers []time.Time
 	life      int
+	moving    *moving
 }
 
 // Service is a Windows service inside a guest.
@@ -97,6 +105,7 @@ type Counts struct {
 	FailoversByCluster []Count
 	ServiceStarts      []Count
 	VMResets           []Count
+	Moved              []Count // moves that came to their end, whoever commanded them; not failovers
 }
 
 // Count is one thing done.
@@ -112,7 +121,7 @@ func newVM(m *Model, s VMSpec, n int, seed uint64) *VM {
 		ID:       strings.ToUpper(fmt.Sprintf("%08x-0000-4000-8000-%012x", 0xA0000000+uint32(n), seed&0xffffff)),
 		BIOSGUID: fmt.Sprintf("{%02X%02X%02X%02X-A1B2-C3D4-8000-%012X}", 0x10+n, 0x20, 0x30, 0x40, n),
 		Started:  m.now.Add(-12 * time.Hour), Changed: m.now.Add(-12 * time.Hour), State: cluster.VMRunning, Heartbeat: cluster.HeartbeatOK,
-		Booted: m.now.Add(-12 * time.Hour), GroupStatus: cluster.GroupOSHeartbeat,
+		Booted: m.now.Add(-12 * time.Hour), GroupStatus: cluster.GroupOSHeartbeat, Memory: vmMemory,
 	}
 	v.ProductUUID = fmt.Sprintf("%02X%02X%02X%02X-B2A1-D4C3-8000-%012X", 0x40, 0x30, 0x20, 0x10+n, n)
 	add := func(name, display, image, depends string) *Service {
@@ -203,6 +212,17 @@ func (m *Model) serve(s *Server, up bool) {
 	}
 }
 
+// inGuest schedules something inside a guest, whose clock stands while it is saved.
+func (m *Model) inGuest(v *VM, d time.Duration, do func()) {
+	m.after(d, func() {
+		if v.State == cluster.VMSaved {
+			m.inGuest(v, 500*time.Millisecond, do)
+			return
+		}
+		do()
+	})
+}
+
 // start begins the start of a service; who is for the counters.
 func (m *Model) start(v *VM, s *Service, who string) {
 	s.turn++
@@ -212,7 +232,7 @@ func (m *Model) start(v *VM, s *Service, who string) {
 		s.Server.Hung, s.Server.Failing = false, ""
 		v.Counts.ServiceStarts = append(v.Counts.ServiceStarts, Count{m.now, "start of " + s.Name, who})
 	}
-	m.after(m.Spec.Profile.ServiceStart, func() {
+	m.inGuest(v, m.Spec.Profile.ServiceStart, func() {
 		if s.turn != turn || v.Guest != GuestRunning {
 			return
 		}
@@ -232,7 +252,7 @@ func (m *Model) stop(v *VM, s *Service) {
 	if s.Server != nil {
 		m.serve(s.Server, false)
 	}
-	m.after(m.Spec.Profile.ServiceStop, func() {
+	m.inGuest(v, m.Spec.Profile.ServiceStop, func() {
 		if s.turn != turn || v.Guest != GuestRunning {
 			return
 		}
@@ -274,7 +294,7 @@ func (m *Model) boot(v *VM) {
 	m.halt(v, GuestBooting)
 	life := v.life
 	v.State, v.Changed, v.Started, v.Heartbeat = cluster.VMRunning, m.now, m.now, cluster.HeartbeatNoContact
-	m.after(m.Spec.Profile.Boot, func() {
+	m.inGuest(v, m.Spec.Profile.Boot, func() {
 		if v.life != life {
 			return
 		}
@@ -288,7 +308,7 @@ func (m *Model) boot(v *VM) {
 			if s.DependsOn != "" {
 				delay = m.Spec.Profile.ServiceStart
 			}
-			m.after(delay, func() {
+			m.inGuest(v, delay, func() {
 				if v.life == life && s.State == cluster.ServiceStopped {
 					m.start(v, s, "boot")
 				}
