@@ -83,6 +83,8 @@ func (w *world) apply(o Op) {
 		w.handle(incident.PauseSet{At: incident.At(w.now), Pause: p})
 	case opAck:
 		w.acknowledge()
+	case opApprove:
+		w.approves(o)
 	case opFate:
 		w.fates = append(w.fates, o)
 	case opCrash:

@@ -34,12 +34,13 @@ func (j *judge) policy(vm string) *config.Policy {
 }
 
 // decided judges a decision to begin a rung, whether the mode lets it or not.
-func (j *judge) decided(i *incident.Incident, s *snapshot, rung remedy.Rung) {
+// What a person has approved may be late or past a budget.
+func (j *judge) decided(i *incident.Incident, s *snapshot, rung remedy.Rung, by *approval) {
 	w := j.w
 	w.result.reached[string(rung)+", decided"] = true
 	p := j.policy(i.VM.Name)
 	began := i.Alert.StartsAt
-	if i.OpenedAt.Sub(began) > p.Limits.MaxAge || began.Sub(w.now) > mostFuture {
+	if by == nil && (i.OpenedAt.Sub(began) > p.Limits.MaxAge || began.Sub(w.now) > mostFuture) {
 		w.breaks(ageLimit, "%s: the alert began %s before the incident", i.ID, i.OpenedAt.Sub(began))
 	}
 	if w.now.Before(j.started.Add(w.config.Receiver.HoldOff)) || j.samples < needSamples {
@@ -57,17 +58,17 @@ func (j *judge) decided(i *incident.Incident, s *snapshot, rung remedy.Rung) {
 	if c := w.variant.controlled[i.VM.Name]; rung == remedy.RestartService && (c.Clustered || c.Hadr) {
 		w.breaks(oneController, "%s: clustered %t, availability groups %t", i.ID, c.Clustered, c.Hadr)
 	}
-	j.limits(i, p, rung)
+	j.limits(i, p, rung, by)
 	j.fault(i, s, p)
 	j.place(i, s, rung)
 }
 
 // limits computes budgets, rates and cool-downs from the trace of what was sent by other incidents; an incident's own
 // rungs are its ladder's business, but not the same one again.
-func (j *judge) limits(i *incident.Incident, p *config.Policy, rung remedy.Rung) {
+func (j *judge) limits(i *incident.Incident, p *config.Policy, rung remedy.Rung, by *approval) {
 	w := j.w
-	if by, ok := j.latches[i.VM.Name]; ok && by != i.ID {
-		w.breaks(latched, "%s: %s failed", i.ID, by)
+	if of, ok := j.latches[i.VM.Name]; ok && of != i.ID {
+		w.breaks(latched, "%s: %s failed", i.ID, of)
 	}
 	type plan struct {
 		incident string
@@ -108,7 +109,7 @@ func (j *judge) limits(i *incident.Incident, p *config.Policy, rung remedy.Rung)
 			tenMinutes[name] = true
 		}
 	}
-	if len(day) >= p.Limits.ActionsPer24h || rung == remedy.RestartService && len(hour) >= p.Limits.ServiceRestartsPerHour {
+	if by == nil && (len(day) >= p.Limits.ActionsPer24h || rung == remedy.RestartService && len(hour) >= p.Limits.ServiceRestartsPerHour) {
 		w.breaks(budget, "%s: %d rungs in a day, %d in an hour", i.ID, len(day), len(hour))
 	}
 	if len(tenMinutes) >= per10Minutes || len(clusterHour) >= perHour {
@@ -192,7 +193,7 @@ func (j *judge) place(i *incident.Incident, s *snapshot, rung remedy.Rung) {
 }
 
 // planned judges a rung that begins.
-func (j *judge) planned(i *incident.Incident, s *snapshot, rung remedy.Rung) {
+func (j *judge) planned(i *incident.Incident, s *snapshot, rung remedy.Rung, by *approval) {
 	w := j.w
 	for _, id := range j.pauseIDs() {
 		if p := j.pauses[id]; w.now.Before(p.Expires) && (p.VM == "" || p.VM == i.VM.Name) {
@@ -206,7 +207,16 @@ func (j *judge) planned(i *incident.Incident, s *snapshot, rung remedy.Rung) {
 	if d := i.Actions[len(i.Actions)-1].Planned.Sub(j.heard); d > mostSilence {
 		w.breaks(heardOf, "%s: Watchdog came %s ago", i.ID, d)
 	}
-	if rung != remedy.RestartService || j.policy(i.VM.Name).ModeOf(string(rung)) != config.Act {
+	mode := j.policy(i.VM.Name).ModeOf(string(rung))
+	if rung != remedy.RestartService || mode == config.Observe {
 		w.breaks(inMode, "%s: %s", i.ID, rung)
+	}
+	last := i.Actions[len(i.Actions)-1]
+	switch {
+	case by != nil:
+		by.used = last.Planned
+		w.result.reached["approved"] = true
+	case mode == config.Propose, last.By != "":
+		w.breaks(asApproved, "%s: %s in mode %s, said to be approved by %q", i.ID, rung, mode, last.By)
 	}
 }

@@ -51,6 +51,7 @@ const (
 	maintenance   Invariant = "no rung begins in maintenance (G21)"
 	inMode        Invariant = "no rung begins but in mode act, on the lab (G22)"
 	heardOf       Invariant = "no rung begins while Watchdog stays away (G29)"
+	asApproved    Invariant = "no rung that is left to a person begins without an approval of exactly that, in its time and once (G23)"
 	deliberate    Invariant = "a deliberate stop is left alone (G31)"
 	rightMachine  Invariant = "nothing is decided on a wrongly bound VM (G33)"
 	calmIsCured   Invariant = "a plain fault is cured at once"
@@ -186,22 +187,24 @@ type sent struct {
 
 // judge watches one schedule.
 type judge struct {
-	w        *world
-	byPerson map[*model.Service]time.Time
-	history  map[string][]guard.Ownership // of each group, by the samples that the receiver took in
-	samples  int                          // in this life
-	started  time.Time                    // of this life
-	storm    time.Time                    // a storm was last seen
-	heard    time.Time                    // Watchdog last came, or this life began
-	pauses   map[string]guard.Pause
-	latches  map[string]string // VM to incident
-	sent     []sent
-	keys     map[string]bool // actions that may have left
-	flying   map[evidence.VM]int
-	checked  map[string]*snapshot // the newest re-validation of each incident
-	faults   int                  // of hosts and their networks
-	hand     map[string]int       // moves by a person
-	dead     map[string]time.Time // of each incident: the first of the newest reads in a row that showed a dead service
+	w         *world
+	byPerson  map[*model.Service]time.Time
+	history   map[string][]guard.Ownership // of each group, by the samples that the receiver took in
+	samples   int                          // in this life
+	started   time.Time                    // of this life
+	storm     time.Time                    // a storm was last seen
+	heard     time.Time                    // Watchdog last came, or this life began
+	pauses    map[string]guard.Pause
+	latches   map[string]string // VM to incident
+	sent      []sent
+	keys      map[string]bool // actions that may have left
+	flying    map[evidence.VM]int
+	checked   map[string]*snapshot // the newest re-validation of each incident
+	faults    int                  // of hosts and their networks
+	hand      map[string]int       // moves by a person
+	offers    []offer              // that the ledger showed, oldest first
+	approvals []approval
+	dead      map[string]time.Time // of each incident: the first of the newest reads in a row that showed a dead service
 }
 
 func newJudge(w *world) judge {
@@ -252,6 +255,8 @@ func (j *judge) stepped(old *incident.State, s *step) {
 				delete(j.latches, vm)
 			}
 		}
+	case incident.Approved:
+		j.approved(old, e, time.Time(e.At))
 	case incident.Sampled:
 		j.sampled(e)
 	case incident.Looked:
@@ -277,6 +282,7 @@ func (j *judge) stepped(old *incident.State, s *step) {
 				w.result.reached["UNKNOWN"] = true
 			}
 		case incident.Incident:
+			j.offered(v)
 			w.tell(old, v)
 		}
 	}
@@ -359,9 +365,10 @@ func (j *judge) looked(e incident.Looked, old *incident.State, s *step) {
 			return
 		}
 		rung := rungOf(i, plan, at)
-		j.decided(&i, snap, rung)
+		by := j.covers(&i, at)
+		j.decided(&i, snap, rung, by)
 		if plan {
-			j.planned(&i, snap, rung)
+			j.planned(&i, snap, rung, by)
 		}
 	case incident.Await, incident.Reconcile, incident.Verify:
 	}
@@ -374,10 +381,10 @@ func (j *judge) stormSeen(s *snapshot, e incident.Looked) {
 	}
 }
 
-// everyGuardPassed reports whether nothing but a pause, a mode or the dead-man's switch stood in the way: in every mode the decision is the same.
+// everyGuardPassed reports whether nothing but a pause, a mode, an approval or the dead-man's switch stood in the way: in every mode the decision is the same.
 func everyGuardPassed(vs []guard.Verdict) bool {
 	for _, v := range vs {
-		if v.Outcome != guard.Pass && v.Guard != "G21" && v.Guard != "G22" && v.Guard != "G29" {
+		if v.Outcome != guard.Pass && v.Guard != "G21" && v.Guard != "G22" && v.Guard != "G23" && v.Guard != "G29" {
 			return false
 		}
 	}

@@ -85,6 +85,7 @@ const (
 	opQueue      Kind = "queue"    // the group waits in the queue for a move
 	opPause      Kind = "pause"    // an operator pauses the receiver for a VM, or with What "cluster" for all
 	opAck        Kind = "ack"      // an operator acknowledges what is latched
+	opApprove    Kind = "approve"  // an administrator approves what is offered; What: how
 	opSplit      Kind = "split"    // a node sees itself alone; the others see it down
 	opQuorum     Kind = "quorum"   // the votes do not suffice
 	opStranger   Kind = "stranger" // a node does not say that it is the lab
@@ -118,10 +119,12 @@ const (
 	onFailed   Point = "FAILED"
 	onUnknown  Point = "UNKNOWN"
 	onHealthy  Point = "HEALTHY"
+	onOffered  Point = "OFFERED"
+	onApproved Point = "APPROVED"
 )
 
 func points() []Point {
-	return []Point{onPlanned, onClaimed, onIssued, onObserved, onVerified, onFailed, onUnknown, onHealthy}
+	return []Point{onPlanned, onClaimed, onIssued, onObserved, onVerified, onFailed, onUnknown, onHealthy, onOffered, onApproved}
 }
 
 // generate makes the schedule of a seed.
@@ -141,6 +144,7 @@ func generate(seed uint64) Schedule {
 		}
 	}
 	g.spec = model.Default(model.Quick())
+	g.proposes = strings.HasPrefix(list[s.Variant].policy, "mode: propose")
 	if g.IntN(4) == 0 {
 		s.Calm = g.vm()
 		g.at = calmSpan
@@ -163,6 +167,8 @@ type generator struct {
 	spec model.Spec
 	at   time.Duration
 	ops  []Op
+	// proposes: the variant leaves everything to people, who are then more often there.
+	proposes bool
 }
 
 func (g *generator) add(o Op) {
@@ -196,7 +202,11 @@ func one[T any](g *generator, of ...T) T { return of[g.IntN(len(of))] }
 // Server nothing is decided.
 func (g *generator) any() {
 	vm := g.vm()
-	switch g.IntN(28) {
+	if g.proposes && g.IntN(3) == 0 {
+		g.approval(vm)
+		return
+	}
+	switch g.IntN(29) {
 	case 0, 1, 2, 3, 4:
 		g.sick(vm)
 	case 5:
@@ -251,7 +261,25 @@ func (g *generator) any() {
 		g.inTime(vm)
 	case 27:
 		g.mute(vm)
+	case 28:
+		g.approval(vm)
 	}
+}
+
+// approval has an administrator at work on what is offered, where the policy offers anything.
+func (g *generator) approval(vm string) {
+	how := one(g, approveOnce, approveOnce, approveOnce, approveTwice, approveTwice, approveStale, approveStranger, approveChanged, approveChanged, approveLate)
+	g.add(Op{Kind: opApprove, VM: vm, What: how, On: onOffered})
+	g.sick(vm)
+	g.at += g.span(10*time.Second, 20*time.Second)
+	switch {
+	case how == approveLate:
+		g.at += approveFor
+	case g.IntN(3) == 0: // what is not taken up changes the offer: a second administrator approves that
+		g.add(Op{Kind: opApprove, VM: vm, What: one(g, approveOnce, approveStale)})
+		g.at += g.span(5*time.Second, 15*time.Second)
+	}
+	g.add(Op{Kind: opAck}) // what waits for a point waits until the last op is done
 }
 
 // sick makes SQL Server die or hang.

@@ -41,6 +41,7 @@ func variants() []variant {
 			name: "modes", weight: 2, policy: "mode: act, limits: {cool_down: 0s, settle: 0s, hold: 3s}", never: "hv-lab/SQL04",
 			by: map[string]string{"SQL01": "mode: observe, limits: {hold: 3s}", "SQL02": "mode: propose, limits: {hold: 3s}"},
 		},
+		{name: "proposed", weight: 2, policy: "mode: propose, limits: {cool_down: 0s, settle: 0s, hold: 3s, actions_per_24h: 20, service_restarts_per_hour: 1}"},
 		{
 			name: "other controllers", weight: 1, policy: fmt.Sprintf(quick, 3),
 			controlled: map[string]evidence.Login{"SQL01": {Clustered: true}, "SQL02": {Hadr: true}},
@@ -80,7 +81,7 @@ func (v variant) settings(spec model.Spec) (*config.Config, error) {
 		}
 	}
 	fmt.Fprintf(&b, "receiver:\n  ledger: {path: ledger.db}\n  webhook: {token_env: HYPERVIGIL_SIMULATED_TOKEN}\n  alertmanagers: [http://127.0.0.1:9093, http://127.0.0.2:9093]\n")
-	fmt.Fprintf(&b, "  controls: [\"tcp://127.0.2.1:53\", \"tcp://127.0.2.2:443\"]\n  never_touch: [%s]\n  sample_interval: 20s\n  policies:\n    %s: {%s}\n", v.never, config.StandardPolicy, v.policy)
+	fmt.Fprintf(&b, "  controls: [\"tcp://127.0.2.1:53\", \"tcp://127.0.2.2:443\"]\n  never_touch: [%s]\n  approvers: [{name: ada, token_env: HYPERVIGIL_SIMULATED_APPROVAL}]\n  sample_interval: 20s\n  policies:\n    %s: {%s}\n", v.never, config.StandardPolicy, v.policy)
 	for _, vm := range spec.VMs {
 		if own, ok := v.by[vm.Name]; ok {
 			fmt.Fprintf(&b, "    %s: {%s}\n", vm.Name, own)

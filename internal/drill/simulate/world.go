@@ -410,8 +410,15 @@ func (w *world) point(s *step) Point {
 			case incident.Action:
 				p = Point(v.State)
 			case incident.Incident:
-				if old, ok := w.state.Incidents[v.ID]; p == "" && ok && old.HealthyAt.IsZero() && !v.HealthyAt.IsZero() {
+				old, ok := w.state.Incidents[v.ID]
+				switch {
+				case p != "" || !ok:
+				case old.HealthyAt.IsZero() && !v.HealthyAt.IsZero():
 					p = onHealthy
+				case old.Offer == nil && v.Offer != nil:
+					p = onOffered
+				case old.Offer != nil && v.Phase == incident.Confirming && len(v.Approvals) > len(old.Approvals):
+					p = onApproved
 				}
 			}
 		case incident.Proceed:
