@@ -45,6 +45,8 @@ type world struct {
 	asked  atomic.Int32
 	closed atomic.Int32
 	opened atomic.Int32
+	// certificate is when what every peer showed ends.
+	certificate time.Time
 	// abandoned is how many logins to each instance hang in the driver.
 	abandoned atomic.Int32
 }
@@ -64,6 +66,8 @@ type peer struct {
 func (p *peer) OperatingSystem(context.Context) (cluster.OperatingSystem, error) {
 	return cluster.OperatingSystem{ComputerName: p.name, Version: "10.0.20348", Build: "20348", LastBoot: time.Unix(1_700_000_000, 0), MemoryTotal: 2, MemoryFree: 1}, nil
 }
+
+func (p *peer) CertificateExpiry() time.Time { return p.world.certificate }
 
 func (p *peer) VirtualMachines(context.Context) ([]cluster.VirtualMachine, error) {
 	return []cluster.VirtualMachine{{ID: "11111111-AAAA-0000-0000-000000000001", Name: "SQL01", State: cluster.VMRunning, Heartbeat: cluster.HeartbeatOK}}, nil

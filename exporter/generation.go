@@ -17,6 +17,7 @@ import (
 	"github.com/hypervigil/hypervigil/exporter/probe"
 	"github.com/hypervigil/hypervigil/exporter/reach"
 	"github.com/hypervigil/hypervigil/exporter/wsfc"
+	"github.com/hypervigil/hypervigil/internal/cluster"
 	"github.com/hypervigil/hypervigil/internal/config"
 )
 
@@ -54,6 +55,22 @@ type target struct {
 	entry   any // the part of the configuration that describes it, for ?debug=true
 	// abandoned is how many of its connections are stuck behind the collectors' backs; nil where none can be.
 	abandoned func() int
+	// certificate is when what its peer showed in the last TLS handshake ends; nil where it makes no such connection
+	// itself.
+	certificate func() time.Time
+}
+
+// expirer is a source that knows what certificates its peer showed.
+type expirer interface{ CertificateExpiry() time.Time }
+
+var _ = []expirer{(*cluster.Host)(nil), (*cluster.Guest)(nil), mssql.Instance{}}
+
+// certificateOf returns how to ask a source; nil where it does not know.
+func certificateOf(source any) func() time.Time {
+	if e, ok := source.(expirer); ok {
+		return e.CertificateExpiry
+	}
+	return nil
 }
 
 // targetKey finds a target.
@@ -104,14 +121,16 @@ func (g *generation) addCluster(cl *config.Cluster) {
 	for _, n := range cl.Nodes {
 		g.order = append(g.order, &target{
 			prober: config.ProberHyperV, name: cl.Name + "/" + n.Name, labels: hyperv.Labels(cl.Name, n.Name), entry: n,
-			session: fixed(hyperv.Collectors(hyperv.Options{Source: g.sources.hosts[[2]string{cl.Name, n.Name}], Cluster: cl, Node: n.Name})),
+			certificate: certificateOf(g.sources.hosts[[2]string{cl.Name, n.Name}]),
+			session:     fixed(hyperv.Collectors(hyperv.Options{Source: g.sources.hosts[[2]string{cl.Name, n.Name}], Cluster: cl, Node: n.Name})),
 		})
 	}
 	for _, vm := range cl.VirtualMachines {
 		if source, ok := g.sources.guests[[2]string{cl.Name, vm.Name}]; ok {
 			g.order = append(g.order, &target{
 				prober: config.ProberGuest, name: cl.Name + "/" + vm.Name, labels: guest.Labels(cl.Name, vm.Name), entry: vm,
-				session: fixed(guest.Collectors(guest.Options{Source: source, Reach: g.sources.reach, Cluster: cl.Name, VM: vm})),
+				certificate: certificateOf(source),
+				session:     fixed(guest.Collectors(guest.Options{Source: source, Reach: g.sources.reach, Cluster: cl.Name, VM: vm})),
 			})
 		}
 		if vm.Application != nil {
@@ -128,7 +147,7 @@ func (g *generation) addCluster(cl *config.Cluster) {
 			g.order = append(g.order, &target{
 				prober: config.ProberMSSQL, name: cl.Name + "/" + vm.Name + "/" + s.Instance, labels: mssql.Labels(cl.Name, vm.Name, s.Instance), entry: s,
 				session:   fixed(mssql.Collectors(mssql.Options{Source: source, Cluster: cl.Name, VM: vm.Name, Instance: s.Instance})),
-				abandoned: source.Abandoned,
+				abandoned: source.Abandoned, certificate: certificateOf(source),
 			})
 		}
 	}

@@ -47,7 +47,9 @@ func TestDatabasesOfTheLab(t *testing.T) {
 			t.Errorf("%s is told of an instance without Always On", name)
 		}
 	}
-	for _, name := range []string{"mssql_backup_last_full_timestamp_seconds", "mssql_backup_last_log_timestamp_seconds"} {
+	for _, name := range []string{
+		"mssql_backup_last_full_timestamp_seconds", "mssql_backup_last_log_timestamp_seconds", "probe_tls_earliest_cert_expiry_timestamp_seconds",
+	} {
 		if len(all[name]) == 0 {
 			t.Errorf("no %s", name)
 		}

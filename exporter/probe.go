@@ -128,7 +128,7 @@ func (e *Exporter) gatherer(f *flight, outcomes []outcome, took time.Duration) p
 }
 
 // answerDescs describe what every probe's answer holds, whatever its prober.
-type answerDescs struct{ success, duration, collectorSuccess, collectorTime, collectorTimeout, failureReason *prometheus.Desc }
+type answerDescs struct{ success, duration, collectorSuccess, collectorTime, collectorTimeout, failureReason, certificate *prometheus.Desc }
 
 func newAnswerDescs(labels prometheus.Labels) answerDescs {
 	d := probe.NewDescs(labels)
@@ -139,6 +139,8 @@ func newAnswerDescs(labels prometheus.Labels) answerDescs {
 		collectorTime:    d.New("probe_collector_duration_seconds", "How long the collector took.", "collector"),
 		collectorTimeout: d.New("probe_collector_timeout", "1 means that the collector was ended by its deadline.", "collector"),
 		failureReason:    d.New("probe_failure_reason", "1 for the reason why the collector could not see; 0 for all where it could.", "collector", "reason"),
+		certificate: d.New("probe_tls_earliest_cert_expiry_timestamp_seconds",
+			"When the first of the certificates ends that the peer showed in the last TLS handshake, taken or not, in seconds since 1970; absent before one. What SQL Server showed in TDS 7.4 counts only where it was taken."),
 	}
 }
 
@@ -171,6 +173,9 @@ func (a answer) Collect(ch chan<- prometheus.Metric) {
 		for _, m := range o.result.Metrics {
 			ch <- m
 		}
+	}
+	if a.target.certificate != nil {
+		s.Time(d.certificate, a.target.certificate())
 	}
 	s.Bool(d.success, all)
 	s.Seconds(d.duration, a.took)

@@ -25,7 +25,7 @@ func TestRulesReadWhatIsExported(t *testing.T) {
 	t.Parallel()
 	s := serve(t, still(nil), lab.ConfigOptions{})
 	exported := series(t, s.get(http.MethodGet, "/metrics", nil).Body.Bytes())
-	for _, q := range []question{sqlWell, guestWell, hostWell, allUp} {
+	for _, q := range []question{sqlWell, {module: "mssql_diagnostics", target: sqlWell.target}, guestWell, hostWell, allUp} {
 		all, _ := s.scrape(t, q.module, q.target, 30)
 		for name, lines := range all {
 			exported[name] = append(exported[name], lines...)

@@ -102,6 +102,7 @@ func Generate(s Speed) ([]byte, error) {
 		"TellEvaluation": Duration(t.TellEvaluation),
 		"SQLWindow":      Duration(SilentWindow(t.SQL)),
 		"Keep":           Duration(Keep(t.SQL)),
+		"HostKeep":       Duration(Keep(t.Host)),
 		"HostWindow":     Duration(Window(t.Host)),
 		"Runbooks":       Runbooks,
 	})

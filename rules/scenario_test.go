@@ -33,7 +33,7 @@ type scenario struct {
 	watch []string // names checked; those of the acting alerts where empty
 }
 
-var acting = []string{"SQLServerDown", "SQLServerHung", "SQLServerGuestDown", "SQLServerCutOff", "SQLServerHostDown"}
+var acting = []string{"SQLServerDown", "SQLServerHung", "SQLServerInternalError", "SQLServerGuestDown", "SQLServerCutOff", "SQLServerHostDown"}
 
 // after is the first evaluation at or after t.
 func after(timing Timing, t time.Duration) time.Duration {
@@ -72,6 +72,21 @@ func hung(window string, from, until time.Duration) alert {
 			"summary":     "SQL Server MSSQLSERVER on SQL01 (hv-cl1) accepts connections and logs nobody in.",
 			"description": "Every probe of the last " + window + " was accepted and then left without an answer. The receiver waits for the policy's health_check_timeout and sees for itself before it restarts the service.",
 			"runbook_url": "https://github.com/hypervigil/hypervigil/blob/main/docs/runbooks/SQLServerHung.md",
+		},
+	}
+}
+
+func sick(sets string, from, until time.Duration) alert {
+	return alert{
+		name: "SQLServerInternalError", from: from, until: until,
+		labels: map[string]string{
+			"alertname": "SQLServerInternalError", "cluster": "hv-cl1", "vm": "SQL01", "sql_instance": "MSSQLSERVER",
+			"fault": "internal", "severity": "critical", "hypervigil": "act",
+		},
+		annotations: map[string]string{
+			"summary":     "SQL Server MSSQLSERVER on SQL01 (hv-cl1) says that it is sick.",
+			"description": sets + " sets of sp_server_diagnostics in a row called the component system, resource or query_processing an error: level 3, 4 or 5 of SQL Server's own failure conditions. The default policy has no rung for this class: it is told, and nothing is done unless the policy's ladder names a rung.",
+			"runbook_url": "https://github.com/hypervigil/hypervigil/blob/main/docs/runbooks/SQLServerInternalError.md",
 		},
 	}
 }
@@ -131,6 +146,7 @@ func scenarios(timing Timing) []scenario {
 		sqlWindow  = Duration(SilentWindow(timing.SQL))
 		hostWindow = Duration(Window(timing.Host))
 		keep       = Keep(timing.SQL)
+		hostKeep   = Keep(timing.Host)
 		hungFrom   = after(timing, fault+windowFull(timing.SQL))
 		// A host's window of SQL Server's probes: its last good sample is one of SQL Server's own intervals old.
 		longFrom = after(timing, fault+Window(timing.Host)-timing.SQL)
@@ -139,6 +155,10 @@ func scenarios(timing Timing) []scenario {
 	silentVM := func(w *world, a at) *world {
 		w.sql["SQL01/MSSQLSERVER"], w.sql["SQL01/PAYROLL"] = a, a
 		return w
+	}
+	// diagnosed has a stream of diagnostics of one instance that answers.
+	diagnosed := func(a at) *world {
+		return with(healthy(), func(w *world) { w.errorSets = map[string]at{"SQL01/MSSQLSERVER": a} })
 	}
 	deadGuest := func() *world {
 		w := silentVM(healthy(), silent)
@@ -247,6 +267,49 @@ func scenarios(timing Timing) []scenario {
 				}
 			}),
 			end: end,
+		},
+
+		// internal
+		{
+			name: "an instance that calls itself sick fires at the third set in a row, which its answers do not veto",
+			world: diagnosed(func(t time.Duration) string {
+				switch {
+				case t < fault || t >= mended:
+					return "resource 0"
+				case t < moved:
+					return "resource 2"
+				}
+				return "resource 3"
+			}), end: end, fires: []alert{sick("3", moved, mended+hostKeep)},
+		},
+		{
+			name:  "system and query_processing count, each by itself",
+			world: with(diagnosed(during(fault, mended, "query_processing 9", "system 0")), func(w *world) { w.sql["SQL02/MSSQLSERVER"] = always("") }),
+			end:   end, fires: []alert{sick("9", fault, mended+hostKeep)},
+		},
+		{
+			name:  "two sets in a row are not enough, however long they stand",
+			world: diagnosed(during(fault, mended, "system 2", "system 0")), end: end,
+		},
+		{
+			name:  "a slow storage is no failure condition, and events have none",
+			world: diagnosed(during(fault, moved, "io_subsystem 9", "events 9")), end: end,
+		},
+		{
+			name:  "where the last set is stale there is nothing to count",
+			world: diagnosed(during(fault, mended, "", "system 0")), end: end,
+		},
+		{
+			name: "an error before the exporter was lost ends with it",
+			world: diagnosed(func(t time.Duration) string {
+				switch {
+				case t < fault:
+					return "system 0"
+				case t < moved:
+					return "system 3"
+				}
+				return lost
+			}), end: end, fires: []alert{sick("3", fault, moved+hostKeep)},
 		},
 
 		// guest

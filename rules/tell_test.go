@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -12,7 +13,8 @@ import (
 
 // The telling alerts. Each is asked about in every story, so that one which fires beside the point is noticed.
 var telling = []string{
-	"SQLServerUnreachable", "HypervigilCollectorBlind", "HypervigilClusterBlind", "HypervigilTargetsMissing", "HypervigilProbesLost",
+	"SQLServerUnreachable", "HypervigilCollectorBlind", "HypervigilCredentialRefused",
+	"HypervigilCertificateRefused", "HypervigilCertificateExpires", "HypervigilClusterBlind", "HypervigilTargetsMissing", "HypervigilProbesLost",
 	"HypervigilExporterDown",
 	"HypervigilReceiverDown", "HypervigilReceiverNotReady", "HypervigilConfigReloadFailed", "HypervigilNotificationsMissing",
 	"HypervigilNotificationsRefused", "HypervigilLedgerNotWritten", "HypervigilIncidentEscalated", "HypervigilIncidentProposed",
@@ -153,7 +155,7 @@ func tellScenarios(timing Timing) []scenario {
 	blind := func(where, collector, job string, from, until time.Duration, labels ...string) alert {
 		return tells("HypervigilCollectorBlind", "warning",
 			"Hypervigil cannot see hv-cl1 "+where+": collector "+collector+" of job "+job+".",
-			"The collector gets no answer that it can use, and no fault that is known explains it: a name, certificate, password or permission of ours, a firewall, a listener that is missing, or a provider that hangs. A fault of this target would not be seen.",
+			"The collector gets no answer that it can use, and no fault that is known explains it: a name or permission of ours, a firewall, a listener that is missing, or a provider that hangs. A fault of this target would not be seen.",
 			from, until, append([]string{"cluster", "hv-cl1", "collector", collector, "job", job}, labels...)...)
 	}
 	reloadFailed := func(job, instance string, from, until time.Duration) alert {
@@ -186,9 +188,46 @@ func tellScenarios(timing Timing) []scenario {
 			w.sql["SQL01/MSSQLSERVER"], w.sql["SQL01/PAYROLL"] = silent, silent
 		}), mended(3*minute)),
 
-		story("a password that is refused for two minutes blinds a collector", with(healthy(), func(w *world) {
-			w.sql["SQL01/PAYROLL"] = during(fault, mended(3*minute), string(dial.Auth), "")
+		story("a permission that is missing for two minutes blinds a collector", with(healthy(), func(w *world) {
+			w.sql["SQL01/PAYROLL"] = during(fault, mended(3*minute), string(dial.Permission), "")
 		}), mended(4*minute), blind("SQL01", "availability", "mssql_availability", fault+2*minute, mended(3*minute), "vm", "SQL01", "sql_instance", "PAYROLL")),
+		story("a password that is refused has an alert of its own, and no other", with(healthy(), func(w *world) {
+			w.sql["SQL01/PAYROLL"] = during(fault, mended(3*minute), string(dial.Auth), "")
+		}), mended(4*minute), tells("HypervigilCredentialRefused", "critical",
+			"hv-cl1 SQL01 refuses the exporter's credential (job mssql_availability).",
+			"The password is wrong or has expired, the account is locked or disabled, or the scheme is off at the peer. Nothing is known of SQL01 meanwhile: a fault of this target would not be seen. Each probe is another failed logon, which may lock the account.",
+			fault+30*time.Second, mended(3*minute), "cluster", "hv-cl1", "vm", "SQL01", "sql_instance", "PAYROLL", "job", "mssql_availability")),
+		story("so has one that a host refuses", with(healthy(), func(w *world) {
+			w.hosts["HV3"] = during(fault, mended(3*minute), string(dial.Auth), "")
+		}), mended(4*minute), tells("HypervigilCredentialRefused", "critical",
+			"hv-cl1 HV3 refuses the exporter's credential (job hyperv).",
+			"The password is wrong or has expired, the account is locked or disabled, or the scheme is off at the peer. Nothing is known of HV3 meanwhile: a fault of this target would not be seen. Each probe is another failed logon, which may lock the account.",
+			fault+30*time.Second, mended(3*minute), "cluster", "hv-cl1", "node", "HV3", "job", "hyperv")),
+		story("a password that was refused once and then taken is nothing", with(healthy(), func(w *world) {
+			w.sql["SQL01/PAYROLL"] = during(fault, fault+timing.SQL, string(dial.Auth), "")
+		}), mended(2*minute)),
+		story("a certificate that is refused has an alert of its own, and no other", with(healthy(), func(w *world) {
+			w.sql["SQL01/PAYROLL"] = during(fault, mended(3*minute), string(dial.TLS), "")
+			w.expiry = map[string]at{"SQL01/PAYROLL": always("1")} // it has expired
+		}), mended(4*minute), tells("HypervigilCertificateRefused", "critical",
+			"The exporter refuses the certificate of hv-cl1 SQL01 (job mssql_availability).",
+			"It has expired, bears another name, comes from an authority that tls.ca_file does not hold, or no common version of TLS was found. Nothing is known of SQL01 meanwhile: a fault of this target would not be seen.",
+			fault+minute, mended(3*minute), "cluster", "hv-cl1", "vm", "SQL01", "sql_instance", "PAYROLL", "job", "mssql_availability")),
+		story("a certificate is told about 14 days before its end, until it is replaced", with(healthy(), func(w *world) {
+			w.expiry = map[string]at{
+				"SQL01/PAYROLL": func(t time.Duration) string {
+					if t >= mended(7*minute) {
+						return fmt.Sprint((1000 * 24 * time.Hour).Seconds())
+					}
+					return fmt.Sprint((14*24*time.Hour + fault - timing.TellEvaluation).Seconds()) // 14 days and nothing less at the fault
+				},
+				"SQL01/MSSQLSERVER": always(fmt.Sprint((14*24*time.Hour + time.Hour).Seconds())),
+			}
+		}), fault+5*minute, // up to the first firing: what is left is a text that changes at each evaluation
+			tells("HypervigilCertificateExpires", "warning",
+				"A certificate of hv-cl1 SQL01 PAYROLL ends in "+left(14*24*time.Hour-5*minute-timing.TellEvaluation)+".",
+				"From then on Hypervigil sees nothing of it and does nothing for it: certificates are always verified. SQL Server reads a new one when it starts, WinRM when its listener is given the new thumbprint.",
+				fault+5*minute, 0, "cluster", "hv-cl1", "vm", "SQL01", "sql_instance", "PAYROLL")),
 		story("a provider that hangs on one host blinds its collector", with(healthy(), func(w *world) {
 			w.hosts["HV3"] = during(fault, mended(3*minute), string(dial.ProviderHung), "")
 		}), mended(4*minute), blind("HV3", "vms", "hyperv", fault+2*minute, mended(3*minute), "node", "HV3")),
@@ -292,6 +331,11 @@ func tellScenarios(timing Timing) []scenario {
 				"When an incident was looked into, many virtual machines were sick at once, or controls outside the cluster did not answer. One cause is likelier than many, and restarting services would not help.",
 				fault, fault+5*minute, "cluster", "hv-cl2")),
 	}
+}
+
+// left is a time below 14 days as Prometheus' humanizeDuration writes it.
+func left(d time.Duration) string {
+	return fmt.Sprintf("%dd %dh %dm %ds", d/(24*time.Hour), d/time.Hour%24, d/time.Minute%60, d/time.Second%60)
 }
 
 func ledgerNotWritten(from, until time.Duration) alert {

@@ -34,6 +34,11 @@ const lost = "lost"
 type world struct {
 	// sql holds, by "vm/instance", why a probe of it fails: a dial.Reason, empty where SQL Server answers, or lost.
 	sql map[string]at
+	// errorSets holds, by "vm/instance", how many sets in a row call the component resource an error; nothing where the last
+	// set is stale.
+	errorSets map[string]at
+	// expiry holds, by "vm/instance", when the certificate ends, in seconds since the story's beginning.
+	expiry map[string]at
 	// hosts holds, by node, why its probe fails, or lost.
 	hosts map[string]at
 	// vms holds, by "node/vm", what the host says: "state heartbeat", or nothing where it does not know the machine.
@@ -127,6 +132,31 @@ func (w *world) targets(timing Timing) []target {
 			if reason == "" {
 				s[series("mssql_up", labels...)] = 1
 			}
+			if ends := w.expiry[name]; ends != nil {
+				s[series("probe_tls_earliest_cert_expiry_timestamp_seconds", labels...)] = number(ends(t))
+			}
+			return s
+		}})
+		said := w.errorSets[name]
+		if said == nil {
+			continue
+		}
+		all = append(all, target{"mssql_diagnostics", "hv-cl1/" + name, []string{"cluster", "hv-cl1", "vm", vm, "sql_instance", instance}, timing.Host, func(t time.Duration) scrape {
+			s := scrape{}
+			labels := []string{"cluster", "hv-cl1", "vm", vm, "sql_instance", instance}
+			sets := said(t)
+			if sets == lost {
+				return nil
+			}
+			s.probe("diagnostics", "", labels...)
+			if sets == "" {
+				return s
+			}
+			for _, component := range []string{"system", "resource", "query_processing", "io_subsystem", "events"} {
+				s[series("mssql_server_diagnostics_error_sets", append(labels, "component", component)...)] = 0
+			}
+			component, n, _ := strings.Cut(sets, " ")
+			s[series("mssql_server_diagnostics_error_sets", append(labels, "component", component)...)] = number(n)
 			return s
 		}})
 	}
@@ -141,6 +171,15 @@ func (w *world) targets(timing Timing) []target {
 		all = append(all, target{job, instance, nil, timing.Self, w.own[name]})
 	}
 	return all
+}
+
+// number is a number of the story's own.
+func number(s string) float64 {
+	v, err := strconv.ParseFloat(s, 64)
+	if err != nil {
+		panic(err)
+	}
+	return v
 }
 
 func (w *world) host(node string, t time.Duration) scrape {
@@ -196,11 +235,7 @@ func (w *world) view(t time.Duration) scrape {
 	if w.votes != nil {
 		votes = w.votes(t)
 	}
-	present, err := strconv.ParseFloat(votes, 64)
-	if err != nil {
-		panic(err) // a number of the story's own
-	}
-	s[series("wsfc_quorum_votes_current", labels...)], s[series("wsfc_quorum_votes_needed", labels...)] = present, 2
+	s[series("wsfc_quorum_votes_current", labels...)], s[series("wsfc_quorum_votes_needed", labels...)] = number(votes), 2
 	// Groups that are not in the inventory have no vm.
 	s[series("wsfc_group_owner_info", append(labels, "group", "Cluster Group", "node", "HV1")...)] = 1
 	return s

@@ -22,8 +22,8 @@ type figure struct {
 }
 
 type diagnosticsDescs struct {
-	state, stateCode, received, level, known *prometheus.Desc
-	figures                                  []figure
+	state, stateCode, errorSets, received, level, known *prometheus.Desc
+	figures                                             []figure
 }
 
 // newDiagnosticsDescs lists the figures. Their source is the table of learn.microsoft.com, "sp_server_diagnostics
@@ -38,6 +38,7 @@ func newDiagnosticsDescs(d probe.Descs) diagnosticsDescs {
 	return diagnosticsDescs{
 		state:     d.New("mssql_server_diagnostics_state", "1 for the state that sp_server_diagnostics gives the component; absent where its last word is older than the health check's time-out.", "component", "state"),
 		stateCode: d.New("mssql_server_diagnostics_state_code", "The state that sp_server_diagnostics gives the component: 0 unknown, 1 clean, 2 warning, 3 error. Unknown is the normal state of events.", "component"),
+		errorSets: d.New("mssql_server_diagnostics_error_sets", "How many sets of sp_server_diagnostics in a row called the component's state an error; system is level 3, resource 4, query_processing 5 of the FailureConditionLevel ladder.", "component"),
 		received:  d.New("mssql_server_diagnostics_last_success_timestamp_seconds", "When the last set of sp_server_diagnostics arrived, by the exporter's clock, in seconds since 1970."),
 		level:     d.New("mssql_health_level", "The lowest level of the FailureConditionLevel ladder that is violated: 1 down, 2 not responding, 3 system, 4 resource, 5 query processing, 0 none; absent where it is not known."),
 		known:     d.New("mssql_health_known", "1 means that the health level could be determined."),
@@ -110,6 +111,7 @@ func diagnosticsMetrics(s *probe.Set, d diagnosticsDescs, h sqlhealth.Health) {
 			}
 			s.States(d.state, componentStates, member(componentStates, int64(c.State)), name)
 			s.Gauge(d.stateCode, float64(c.State), name)
+			s.Gauge(d.errorSets, float64(c.ErrorSets), name)
 			for _, f := range d.figures {
 				if v, ok := c.Values[f.attribute]; ok && f.component == name {
 					s.Gauge(f.desc, v*f.factor, f.labels...)

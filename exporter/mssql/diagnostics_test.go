@@ -17,7 +17,7 @@ func TestDiagnostics(t *testing.T) {
 			"systemcpuutilization": 50, "sqlcpuutilization": 40, "nonyieldingtasksreported": 1, "latchwarnings": 2, "badpagesdetected": 3, "badpagesfixed": 2,
 			"isaccessviolationoccurred": 1, "writeaccessviolationcount": 4, "totaldumprequests": 5, "intervaldumprequests": 1, "unheardof": 9, "maxworkers": 9,
 		}},
-		{Name: "resource", State: sqlhealth.ComponentError, Values: map[string]float64{
+		{Name: "resource", State: sqlhealth.ComponentError, ErrorSets: 3, Values: map[string]float64{
 			"outofmemoryexceptions": 6, "isanypooloutofmemory": 1, "Available Physical Memory": 1 << 30, "Available Virtual Memory": 1 << 40,
 			"Available Paging File": 1 << 31, "Working Set": 1 << 29, "Else": 9,
 		}},

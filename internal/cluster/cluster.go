@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/go-kit/log"
 	"golang.org/x/sync/errgroup"
@@ -74,6 +75,14 @@ func newMachine(o Options) (machine, error) {
 
 // Name returns the machine's name in the inventory.
 func (m *machine) Name() string { return m.name }
+
+// Raw is the client below, for who has to see an answer as it came; whoever asks it for what changes something is on his
+// own.
+func (m *machine) Raw() *wsman.Client { return m.client }
+
+// CertificateExpiry is when the first of the certificates ends that the machine showed in the last handshake; zero before
+// one.
+func (m *machine) CertificateExpiry() time.Time { return m.client.CertificateExpiry() }
 
 // Close closes the kept connections. Calls under way end at their contexts' deadlines.
 func (m *machine) Close() error { return m.client.Close() }

@@ -117,10 +117,12 @@ func converse[T any](ctx context.Context, a *attempt, secret config.Secret, ask 
 	cfg.Password = secret.Reveal()
 	cfg.TLSConfig = cfg.TLSConfig.Clone() // the driver writes into it
 	cfg.TLSConfig.VerifyConnection = a.progress.certificate
+	a.prober.certificates.Hook(cfg.TLSConfig)
 	connector := mssql.NewConnectorConfig(cfg)
 	connector.Dialer = a.dialer(ctx)
 	dc, err := connector.Connect(context.WithoutCancel(ctx))
 	if err != nil {
+		a.prober.certificates.Failed(err)
 		return none, err
 	}
 	a.progress.asking()

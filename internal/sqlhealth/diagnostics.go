@@ -36,6 +36,9 @@ const (
 type Component struct {
 	Name  string
 	State ComponentState
+	// ErrorSets is how many sets in a row, this one included, called the component's state an error, none of them older
+	// than the health check's time-out when the next one came.
+	ErrorSets int
 	// Values are the figures of its data, by the attribute's name in small letters; those of its memory report by
 	// their description. Which there are differs between versions.
 	Values map[string]float64
@@ -71,6 +74,25 @@ const (
 	levelSilent = 2
 	levelSystem = 3 // then resource and query_processing
 )
+
+// countErrors carries ErrorSets on from the set before, unless that was stale when this one came: sets with an unseen
+// time between them are not in a row.
+func (s Set) countErrors(before Set, stale time.Duration) {
+	fresh := !before.Received.IsZero() && s.Received.Sub(before.Received) <= stale
+	for i := range s.Components {
+		c := &s.Components[i]
+		if c.State != ComponentError {
+			continue
+		}
+		c.ErrorSets = 1
+		for _, b := range before.Components {
+			if fresh && b.Name == c.Name {
+				c.ErrorSets += b.ErrorSets
+				break
+			}
+		}
+	}
+}
 
 func (s Set) state(name string) ComponentState {
 	for _, c := range s.Components {

@@ -68,6 +68,8 @@ type Prober struct {
 	strict    bool
 	logger    log.Logger
 	abandoned atomic.Int64
+	// certificates are those that the instance showed.
+	certificates dial.Certificates
 	// withoutStart is until when, in Unix nanoseconds, not to ask for the start time: the login may not read it.
 	withoutStart atomic.Int64
 }
@@ -144,6 +146,10 @@ func New(o Options) (*Prober, error) {
 // Abandoned is how many attempts are running behind the back of a call that has returned: the driver did not notice
 // that its connection was closed. It is 0 but for a fault in the driver.
 func (p *Prober) Abandoned() int { return int(p.abandoned.Load()) }
+
+// CertificateExpiry is when the first of the certificates ends that the instance showed in the last handshake; zero
+// before one. Of a handshake that failed it knows under TDS 8.0 alone: in TDS 7.4 the driver keeps the certificates back.
+func (p *Prober) CertificateExpiry() time.Time { return p.certificates.Earliest() }
 
 // Availability is what one attempt found.
 type Availability struct {

@@ -256,6 +256,44 @@ func TestTrust(t *testing.T) {
 	}
 }
 
+// TestCertificateExpiry: an expired certificate is refused, is no verdict about SQL Server, and its end is known.
+func TestCertificateExpiry(t *testing.T) {
+	t.Parallel()
+	f := start(t, server{})
+	for _, encrypt := range []config.Encryption{config.Strict, config.Mandatory} {
+		p := f.prober(t, encrypt)
+		if got := p.CertificateExpiry(); !got.IsZero() {
+			t.Errorf("%s: before any handshake: %v", encrypt, got)
+		}
+		if got := p.Availability(within(t, 5*time.Second)); !got.Up {
+			t.Fatalf("%s: %+v", encrypt, got)
+		}
+		ends := p.CertificateExpiry()
+		if left := time.Until(ends); left <= 0 || left > time.Hour {
+			t.Errorf("%s: the certificate ends in %v, want an hour", encrypt, left)
+		}
+		late := f.prober(t, encrypt)
+		late.config.TLSConfig.Time = func() time.Time { return ends.Add(time.Second) }
+		if got := late.Availability(within(t, 5*time.Second)); got.Up || got.Reason != dial.TLS || got.State != StateUnknown {
+			t.Errorf("%s: an expired certificate: %+v, want reason tls and nothing said of SQL Server", encrypt, got)
+		}
+		want := ends
+		if encrypt == config.Mandatory {
+			want = time.Time{} // the driver makes text of the error (tds.go of v1.11.2, "TLS Handshake failed: %v")
+		}
+		if got := late.CertificateExpiry(); !got.Equal(want) {
+			t.Errorf("%s: an expired certificate ends %v, want %v", encrypt, got, want)
+		}
+		s := NewStream(late, 0)
+		if h := s.Health(within(t, 5*time.Second)); h.Known || h.Err == nil || h.Err.Reason != dial.TLS {
+			t.Errorf("%s: the health of an instance whose certificate expired: %+v, want no level", encrypt, h)
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // encodePassword is the password as LOGIN7 carries it.
 func encodePassword(s string) []byte {
 	var out []byte

@@ -235,7 +235,9 @@ func (s *Stream) serve(ctx context.Context, r *run) {
 // receive keeps a set. One that a run gave up for dead gives late is kept too: it is what SQL Server says.
 func (s *Stream) receive(r *run, set []Component) {
 	s.mu.Lock()
-	s.last, s.accepting = Set{Received: time.Now(), Components: set}, time.Time{}
+	next := Set{Received: time.Now(), Components: set}
+	next.countErrors(s.last, s.timeout)
+	s.last, s.accepting = next, time.Time{}
 	s.mu.Unlock()
 	r.signal()
 }

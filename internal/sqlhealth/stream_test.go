@@ -115,11 +115,11 @@ func TestStream(t *testing.T) {
 		t.Fatalf("verdict = %q (%v)", v, got.Err)
 	}
 	want := []Component{
-		{"system", ComponentClean, map[string]float64{"maxworkers": 512}},
-		{"resource", ComponentWarning, map[string]float64{"maxworkers": 512}},
-		{"query_processing", ComponentClean, map[string]float64{"maxworkers": 512}},
-		{"io_subsystem", ComponentClean, map[string]float64{}},
-		{"events", ComponentUnknown, nil},
+		{"system", ComponentClean, 0, map[string]float64{"maxworkers": 512}},
+		{"resource", ComponentWarning, 0, map[string]float64{"maxworkers": 512}},
+		{"query_processing", ComponentClean, 0, map[string]float64{"maxworkers": 512}},
+		{"io_subsystem", ComponentClean, 0, map[string]float64{}},
+		{"events", ComponentUnknown, 0, nil},
 	}
 	if diff := cmp.Diff(want, got.Set.Components); diff != "" {
 		t.Errorf("set (-want +got)\n%s", diff)
@@ -130,19 +130,64 @@ func TestStream(t *testing.T) {
 	for _, tt := range []struct {
 		set  tdsserver.Result
 		want string
+		rows [3]int // of sets that call system, resource and query_processing an error
 	}{
-		{set(1, 1, 3), "level 5, fresh true"},
-		{set(1, 3, 3), "level 4, fresh true"},
-		{set(3, 3, 1), "level 3, fresh true"},
-		{set(0, 3, 1), "unknown, fresh true"},
-		{set(1, 1, 7), "unknown, fresh true"},
-		{set(1, 1, 1), "level 0, fresh true"},
+		{set(1, 1, 3), "level 5, fresh true", [3]int{0, 0, 1}},
+		{set(1, 3, 3), "level 4, fresh true", [3]int{0, 1, 2}},
+		{set(3, 3, 1), "level 3, fresh true", [3]int{1, 2, 0}},
+		{set(0, 3, 1), "unknown, fresh true", [3]int{0, 3, 0}},
+		{set(1, 1, 7), "unknown, fresh true", [3]int{}},
+		{set(1, 1, 1), "level 0, fresh true", [3]int{}},
 	} {
+		before := got.Set.Received
 		rest <- tt.set
-		eventually(t, s, tt.want)
+		for end := time.Now().Add(30 * time.Second); got.Set.Received.Equal(before) && time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+			got = s.Health(within(t, 2*time.Second))
+		}
+		if v := verdict(got); v != tt.want {
+			t.Errorf("verdict = %q (%v), want %q", v, got.Err, tt.want)
+		}
+		for i, name := range []string{"system", "resource", "query_processing"} {
+			if n := got.Set.Components[i].ErrorSets; got.Set.Components[i].Name != name || n != tt.rows[i] {
+				t.Errorf("%s: %d sets in a row call it an error, want %d", name, n, tt.rows[i])
+			}
+		}
 	}
 	if text := <-texts; text != "EXEC sys.sp_server_diagnostics @repeat_interval = 20" || len(texts) > 0 {
 		t.Errorf("asked %q and %d more", text, len(texts))
+	}
+}
+
+// TestErrorsInARow: sets with an unseen time between them are not in a row.
+func TestErrorsInARow(t *testing.T) {
+	t.Parallel()
+	began := time.Unix(1_700_000_000, 0)
+	var last Set
+	for _, tt := range []struct {
+		after time.Duration
+		state ComponentState
+		want  int
+	}{
+		{0, ComponentError, 1},
+		{10 * time.Second, ComponentError, 2},
+		{40 * time.Second, ComponentError, 3}, // 30 s later: still fresh
+		{71 * time.Second, ComponentError, 1}, // 31 s later
+		{80 * time.Second, ComponentWarning, 0},
+		{90 * time.Second, ComponentError, 1},
+		{100 * time.Second, ComponentUnknown, 0},
+	} {
+		next := Set{Received: began.Add(tt.after), Components: []Component{{Name: "news", State: ComponentError}, {Name: ComponentSystem, State: tt.state}}}
+		if tt.after == 10*time.Second {
+			next.Components = append(next.Components, Component{Name: ComponentResource, State: ComponentError})
+		}
+		next.countErrors(last, 30*time.Second)
+		if got := next.Components[1].ErrorSets; got != tt.want {
+			t.Errorf("after %v: %d in a row, want %d", tt.after, got, tt.want)
+		}
+		if tt.after == 10*time.Second && next.Components[2].ErrorSets != 1 {
+			t.Errorf("a component that was not there before: %d in a row, want 1", next.Components[2].ErrorSets)
+		}
+		last = next
 	}
 }
 

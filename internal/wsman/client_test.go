@@ -440,6 +440,36 @@ func TestClientCertificate(t *testing.T) {
 	}
 }
 
+func TestCertificateExpiry(t *testing.T) {
+	t.Parallel()
+	s := newFakeServer(t, always(200, fixtureIdentify))
+	c := newClient(t, s.options())
+	if got := c.CertificateExpiry(); !got.IsZero() {
+		t.Errorf("before any handshake: %v", got)
+	}
+	for range 2 { // the second one resumes the session, or uses the same connection
+		if _, err := c.Identify(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	leaf, err := x509.ParseCertificate(s.id.server.Certificate[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := c.CertificateExpiry(); !got.Equal(leaf.NotAfter) {
+		t.Errorf("CertificateExpiry = %v, want %v", got, leaf.NotAfter)
+	}
+	o := s.options()
+	o.TLS.Time = func() time.Time { return leaf.NotAfter.Add(time.Second) }
+	late := newClient(t, o)
+	if _, err := late.Identify(t.Context()); Reason(err) != dial.TLS {
+		t.Errorf("an expired certificate: %v, want tls", err)
+	}
+	if got := late.CertificateExpiry(); !got.Equal(leaf.NotAfter) {
+		t.Errorf("an expired certificate ends %v, want %v", got, leaf.NotAfter)
+	}
+}
+
 func TestServerCertificateIsChecked(t *testing.T) {
 	t.Parallel()
 	s := newFakeServer(t, always(200, fixtureIdentify))

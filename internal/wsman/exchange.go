@@ -241,6 +241,7 @@ func (a *attempt) connect(ctx context.Context, left int) (*connection, error) {
 	}
 	secure := tls.Client(raw, a.endpoint.tls)
 	if err := secure.HandshakeContext(ctx); err != nil {
+		a.client.certificates.Failed(err)
 		return nil, err
 	}
 	a.tracker.Enter(dial.PhaseLogin)

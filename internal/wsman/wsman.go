@@ -66,6 +66,8 @@ type Client struct {
 	auth      Authenticator
 	maxBody   int64
 	logger    log.Logger
+	// certificates are those that the machine showed.
+	certificates dial.Certificates
 
 	mu     sync.Mutex
 	good   int // index of the endpoint that answered last
@@ -109,6 +111,7 @@ func New(o Options) (*Client, error) {
 		if err != nil {
 			return nil, err
 		}
+		c.certificates.Hook(e.tls)
 		c.endpoints = append(c.endpoints, e)
 	}
 	c.running, c.stop = context.WithCancel(context.Background())
@@ -183,6 +186,10 @@ func (c *Client) Addresses() []string {
 	}
 	return out
 }
+
+// CertificateExpiry is when the first of the certificates ends that the machine showed in the last handshake; zero before
+// one.
+func (c *Client) CertificateExpiry() time.Time { return c.certificates.Earliest() }
 
 // Close closes the kept connections and ends what is still being cleaned up on the server. Calls under way end when
 // their contexts do; later ones fail.
