@@ -120,6 +120,7 @@ func TestTheGuardsNumbersAreThoseOfTheCode(t *testing.T) {
 		{"G15", "moves_per_6h", number{n: int64(l.MovesPer6h)}},
 		{"G15", "actions_per_24h", number{n: int64(l.ActionsPer24h)}},
 		{"G26", "hold", number{d: l.Hold}},
+		{"G36", "max_undo", number{d: l.MaxUndo}},
 	} {
 		says(d.id, "the default of "+d.name, d.v)
 		if !strings.Contains(sections[d.id], d.name) {

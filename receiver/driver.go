@@ -26,6 +26,8 @@ type Site interface {
 	Read(context.Context, evidence.Ask) evidence.Round
 	Sample(ctx context.Context, cluster string) map[string]evidence.Reading[cluster.View]
 	Prove(context.Context, evidence.VM) evidence.Proof
+	// Sense is the background look at one virtual machine.
+	Sense(context.Context, evidence.Ask) evidence.Vitals
 	// Do sends the command unless the moment has passed before its bytes could leave.
 	Do(context.Context, remedy.Command, time.Time) remedy.Result
 	IsLab(ctx context.Context, cluster string) (bool, error)
@@ -233,6 +235,8 @@ func (d *driver) perform(effects []incident.Effect) {
 			d.work.Go(func() { d.sample(effect.Cluster) })
 		case incident.Prove:
 			d.work.Go(func() { d.prove(effect.VM) })
+		case incident.Sense:
+			d.work.Go(func() { d.sense(effect.Ask) })
 		case incident.Proceed:
 			d.work.Go(func() { d.send(incident.PlanStored{At: incident.At(time.Now()), Incident: effect.Incident}) })
 		case incident.Send:
@@ -286,6 +290,14 @@ func (d *driver) prove(vm evidence.VM) {
 	proof := d.site.Prove(ctx, vm)
 	proof.VM = vm
 	d.send(incident.Proved{At: incident.At(time.Now()), Proof: proof})
+}
+
+func (d *driver) sense(a evidence.Ask) {
+	ctx, cancel := context.WithTimeout(d.ctx, a.Timeout)
+	defer cancel()
+	v := d.site.Sense(ctx, a)
+	v.VM = a.VM
+	d.send(incident.Sensed{At: incident.At(time.Now()), Vitals: v})
 }
 
 // command sends one command, unless the read it rests on has grown too old meanwhile (G9). It outlives stop: what

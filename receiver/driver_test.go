@@ -55,6 +55,11 @@ func (f *fakeSite) Prove(ctx context.Context, _ evidence.VM) evidence.Proof {
 	return evidence.Proof{Missing: []string{"nothing is proven here"}}
 }
 
+func (f *fakeSite) Sense(ctx context.Context, _ evidence.Ask) evidence.Vitals {
+	f.called(ctx, "sense")
+	return evidence.Vitals{}
+}
+
 func (f *fakeSite) Do(ctx context.Context, _ remedy.Command, _ time.Time) remedy.Result {
 	f.called(ctx, "do")
 	return remedy.Result{Sent: true, Answered: ctx.Err() == nil, Unknown: ctx.Err() != nil}

@@ -83,6 +83,13 @@ func (w *world) Prove(ctx context.Context, vm evidence.VM) evidence.Proof {
 	return s.Prove(ctx, vm)
 }
 
+// Sense implements Site.
+func (w *world) Sense(ctx context.Context, a evidence.Ask) evidence.Vitals {
+	s, release := w.acquire()
+	defer release()
+	return s.Sense(ctx, a)
+}
+
 // Do implements Site.
 func (w *world) Do(ctx context.Context, c remedy.Command, notAfter time.Time) remedy.Result {
 	s, release := w.acquire()

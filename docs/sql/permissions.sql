@@ -9,6 +9,7 @@
 --   VIEW SERVER STATE, from SQL Server 2022 on VIEW SERVER PERFORMANCE STATE
 --                   the start time ("sys.dm_os_sys_info"), logs, waits, requests, transactions, counters, workers and
 --                   stalls, replicas of availability groups ("System dynamic management views").
+--                   Without it the receiver does not know what a hanging instance had open, and leaves it to a person (G36).
 --   VIEW SERVER STATE on every version
 --                   the stream of sp_server_diagnostics ("sp_server_diagnostics"); it is not documented to be content
 --                   with VIEW SERVER PERFORMANCE STATE.

@@ -57,6 +57,29 @@ const (
 	counterBase     = 1073939712 // PERF_LARGE_RAW_BASE
 )
 
+// sales is the database in use.
+const sales = 5
+
+// transactions are the one that the model says is open, if there is one.
+func transactions(s *model.Server) []sqlengine.Transaction {
+	if s.Open.IsZero() {
+		return nil
+	}
+	return []sqlengine.Transaction{{ID: 4711, SessionID: 61, Begin: s.Open, DatabaseID: sales, RollingBack: s.RollingBack}}
+}
+
+// requests are the backup or restore that the model says is under way.
+func requests(s *model.Server) []sqlengine.Request {
+	var list []sqlengine.Request
+	if s.Backup {
+		list = append(list, sqlengine.Request{SessionID: 62, DatabaseID: sales, Command: "BACKUP DATABASE"})
+	}
+	if s.Restore {
+		list = append(list, sqlengine.Request{SessionID: 63, DatabaseID: sales, Command: "RESTORE DATABASE"})
+	}
+	return list
+}
+
 // counters are those that a monitor asks for.
 func counters(list []sqlengine.Database, up time.Duration) []sqlengine.Counter {
 	seconds := int64(up / time.Second)

@@ -385,7 +385,7 @@ func (s *sqlInstance) Snapshot() sqlengine.Snapshot {
 			Phase: phase, ServerName: serverName(s.vm, s.instance), MachineName: s.vm, InstanceName: s.instance, Version: sqlVersion,
 			Edition: "Enterprise Edition (64-bit)", StartTime: server.Started, Now: m.Now(), Databases: list,
 			Files: files(list, up), Backups: backups(list, m.Now()), Counters: counters(list, up), Waits: waits(up), Schedulers: schedulers(), MaxWorkers: 512,
-			Diagnostics: diagnostics(server.Failing),
+			Diagnostics: diagnostics(server.Failing), Requests: requests(server), Transactions: transactions(server),
 		}
 	})
 	return out

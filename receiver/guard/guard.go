@@ -95,6 +95,10 @@ type Input struct {
 	Weaker []string
 
 	Proof evidence.Proof
+	// Vitals are what the background sampler last read of the virtual machine; Instances are all that the inventory knows
+	// inside it.
+	Vitals    evidence.Vitals
+	Instances []string
 	// Owners is the group's owner history, oldest first; Info the cluster's settings as last sampled.
 	Owners []Ownership
 	Info   cluster.Info
@@ -148,6 +152,7 @@ func All() []Guard {
 		{"G11", "one controller", oneController},
 		{"G12", "cluster first", clusterFirst},
 		{"G17", "storm brake", storm},
+		{"G36", "undo", undo},
 		{"G19", "cluster gate", clusterGate},
 		{"G23", "approval", approval},
 	}

@@ -66,7 +66,8 @@ func passing() guard.Input {
 			VMID: "vm-1", ComputerName: "SQL01", ProductUUID: "44454c4c-4c00-1031-8054-b4c04f4b4d31",
 		}, Baseline: map[string]evidence.Baseline{"MSSQLSERVER": {At: now.Add(-time.Hour)}}},
 		Owners: []guard.Ownership{{Node: "HV1", Since: now.Add(-time.Hour)}},
-		Info:   view("HV1").Info,
+		Vitals: evidence.Vitals{Work: map[string]evidence.Reading[evidence.Work]{"MSSQLSERVER": {At: now.Add(-10 * time.Second)}}}, Instances: []string{"MSSQLSERVER"},
+		Info: view("HV1").Info,
 	}
 }
 

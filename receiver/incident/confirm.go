@@ -35,12 +35,13 @@ func (st *stepper) input(i *Incident) guard.Input {
 		Lab:        c.Lab.Known() && c.Lab.Value, Weaker: slices.Concat(policy.WeakerThanDefault(), st.s.Config.Receiver.WeakerThanDefault()),
 		Proof: st.s.VMs[i.VM].Proof, Owners: c.Owners[vm.GroupName()], Info: c.Info,
 		Latched: st.s.VMs[i.VM].Latched, Brake: c.Brake,
-		UnreadableSince: i.UnreadableSince, StoppedSince: i.StoppedSince, Names: evidence.NamesOf(vm),
+		Vitals: st.s.VMs[i.VM].Vitals, UnreadableSince: i.UnreadableSince, StoppedSince: i.StoppedSince, Names: evidence.NamesOf(vm),
 	}
 	if i.Rung < len(i.Ladder) {
 		in.Rung = i.Ladder[i.Rung]
 	}
 	for _, q := range vm.SQLServers {
+		in.Instances = append(in.Instances, q.Instance)
 		if q.Instance == i.Instance {
 			in.Service = q.ServiceName()
 		}

@@ -130,6 +130,7 @@ func (st *stepper) due() {
 		st.setCluster(name, c, false)
 		st.emit(Sample{Cluster: name})
 	}
+	st.sense()
 	busy := map[evidence.VM]bool{}
 	due := func(i *Incident) bool {
 		busy[i.VM] = busy[i.VM] || i.deciding()
@@ -196,8 +197,14 @@ func (s State) next() time.Time {
 		}
 	}
 	for id, vm := range s.VMs {
-		if _, ok := s.inventory(id); ok && !vm.Proving && !busy[id] {
+		if _, ok := s.inventory(id); !ok {
+			continue
+		}
+		if !vm.Proving && !busy[id] {
 			consider(s.proofDue(id))
+		}
+		if !vm.Sensing {
+			consider(s.senseDue(id))
 		}
 	}
 	return first

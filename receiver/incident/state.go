@@ -52,8 +52,12 @@ type VM struct {
 	Proof    evidence.Proof `json:"proof"`
 	Proving  bool           `json:"-"`
 	ProvedAt time.Time      `json:"-"` // when it was last asked
-	Past     []guard.Past   `json:"past"`
-	Latched  string         `json:"latched,omitempty"`
+	// Vitals are the newest of the background looks; a reading that was made stays until a newer one was.
+	Vitals   evidence.Vitals `json:"-"`
+	Sensing  bool            `json:"-"`
+	SensedAt time.Time       `json:"-"` // when it was last asked
+	Past     []guard.Past    `json:"past"`
+	Latched  string          `json:"latched,omitempty"`
 }
 
 // The bounds of memory.

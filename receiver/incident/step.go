@@ -23,6 +23,8 @@ func Step(s State, e Event) (State, []Effect) {
 		st.sampled(e)
 	case Proved:
 		st.proved(e)
+	case Sensed:
+		st.sensed(e)
 	case Looked:
 		st.looked(e)
 	case PlanStored:

@@ -68,6 +68,7 @@ type machine struct {
 	reason    dial.Reason // why a login fails; empty: it works
 	events    []cluster.Event
 	alertAt   time.Time // zero: not active
+	open      time.Time // when the oldest open transaction began; zero: none is
 	databases map[string]string
 }
 
@@ -227,6 +228,10 @@ func (w *world) carryOut(effects []incident.Effect) {
 			})
 		case incident.Prove:
 			w.later(30*time.Millisecond, func() incident.Event { return incident.Proved{At: incident.At(w.now), Proof: w.proof(e.VM)} })
+		case incident.Sense:
+			w.later(30*time.Millisecond, func() incident.Event {
+				return incident.Sensed{At: incident.At(w.now), Vitals: w.vitals(e.Ask.VM)}
+			})
 		case incident.Send:
 			w.send(e)
 		}
@@ -488,6 +493,19 @@ func reading[T any](w *world, v T, lost bool) evidence.Reading[T] {
 		return evidence.Reading[T]{At: w.now, Failure: dial.TCPTimeout}
 	}
 	return evidence.Reading[T]{Value: v, At: w.now}
+}
+
+// vitals are what the background sampler reads: of a SQL Server that does not answer, nothing.
+func (w *world) vitals(id evidence.VM) evidence.Vitals {
+	m := w.vms[id.Name]
+	work := evidence.Reading[evidence.Work]{At: w.now, Failure: dial.LoginTimeout}
+	if m.reason == "" {
+		work = evidence.Reading[evidence.Work]{At: w.now, Value: evidence.Work{}}
+		if !m.open.IsZero() {
+			work.Value.Oldest = w.now.Sub(m.open)
+		}
+	}
+	return evidence.Vitals{VM: id, Work: map[string]evidence.Reading[evidence.Work]{"MSSQLSERVER": work}}
 }
 
 func (w *world) proof(id evidence.VM) evidence.Proof {

@@ -46,6 +46,14 @@ func (r Rung) Kind() config.RungKind {
 	return k.Kind
 }
 
+// Kills reports whether the rung, taken for a fault of this class, ends a SQL Server that may still be at work: every
+// destructive rung does, and a service's restart that has to end a process first. A rung that nobody knows counts as one
+// that does.
+func (r Rung) Kills(f evidence.Fault) bool {
+	s, ok := SpecOf(r)
+	return !ok || s.Destructive || r == RestartService && f != evidence.Service
+}
+
 // Case is what a plan is made from.
 type Case struct {
 	Subject  evidence.Subject

@@ -200,6 +200,10 @@ func unread[T any](at time.Time, why dial.Reason, detail string) evidence.Readin
 
 // reason classifies an error; one is never taken for an answer.
 func reason(err error) dial.Reason {
+	var f *sqlhealth.Failure
+	if errors.As(err, &f) && f.Reason() != dial.Answered {
+		return f.Reason()
+	}
 	if r := cluster.Reason(err); r != dial.Answered {
 		return r
 	}

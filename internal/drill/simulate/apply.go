@@ -71,6 +71,16 @@ func (w *world) apply(o Op) {
 		if s := v.Server(o.Instance); s != nil {
 			s.Service().StartMode = "Manual"
 		}
+	case opOpen:
+		if s := v.Server(o.Instance); s != nil && s.Up {
+			s.Open, s.RollingBack = w.now, o.What == "rollback"
+			began := w.now
+			w.after(o.For, func() {
+				if s.Up && s.Open.Equal(began) {
+					s.Open, s.RollingBack = time.Time{}, false
+				}
+			})
+		}
 	case opMove, opMigrate:
 		w.move(v, o.Node, o.Kind == opMove)
 	case opGiveUp:

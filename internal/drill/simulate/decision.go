@@ -59,7 +59,7 @@ func (j *judge) decided(i *incident.Incident, s *snapshot, rung remedy.Rung, by 
 		w.breaks(oneController, "%s: clustered %t, availability groups %t", i.ID, c.Clustered, c.Hadr)
 	}
 	j.limits(i, p, rung, by)
-	j.fault(i, s, p)
+	j.fault(i, s, p, by)
 	j.place(i, s, rung)
 }
 
@@ -123,7 +123,7 @@ func (j *judge) limits(i *incident.Incident, p *config.Policy, rung remedy.Rung,
 }
 
 // fault judges whether the fault was there, by the class.
-func (j *judge) fault(i *incident.Incident, s *snapshot, p *config.Policy) {
+func (j *judge) fault(i *incident.Incident, s *snapshot, p *config.Policy, by *approval) {
 	w := j.w
 	switch i.Fault {
 	case evidence.Service:
@@ -138,6 +138,10 @@ func (j *judge) fault(i *incident.Incident, s *snapshot, p *config.Policy) {
 			w.breaks(notBlind, "%s: login known %t, guest known %t", i.ID, s.loginKnown, s.guestKnown)
 		}
 	case evidence.Hang:
+		// A hang is ended by ending the process. What it had open when the alert began has to be undone.
+		if open := began(s.open, i.Alert.StartsAt); open > p.Limits.MaxUndo && by == nil {
+			w.breaks(undone, "%s: a transaction was open for %s when the alert began", i.ID, open)
+		}
 		if d := w.now.Sub(s.hungSince); s.hungSince.IsZero() || d < max(p.HealthCheckTimeout, leastHang) {
 			w.breaks(trueOutage, "%s: hangs since %s, the login says %q", i.ID, s.hungSince, s.login)
 		}
@@ -161,6 +165,14 @@ func (j *judge) fault(i *incident.Incident, s *snapshot, p *config.Policy) {
 	if s.startMode != "Auto" || stopped && (heal == 0 || w.now.Sub(s.stoppedAt) < heal) {
 		w.breaks(deliberate, "%s: start mode %s, exit code %d, stopped by a person at %s", i.ID, s.startMode, s.exit, s.stoppedAt)
 	}
+}
+
+// began is how long before a moment something began; 0 where it did not.
+func began(at, until time.Time) time.Duration {
+	if at.IsZero() {
+		return 0
+	}
+	return until.Sub(at)
 }
 
 // place judges the cluster around the virtual machine.

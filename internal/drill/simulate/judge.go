@@ -53,6 +53,7 @@ const (
 	heardOf       Invariant = "no rung begins while Watchdog stays away (G29)"
 	asApproved    Invariant = "no rung that is left to a person begins without an approval of exactly that, in its time and once (G23)"
 	deliberate    Invariant = "a deliberate stop is left alone (G31)"
+	undone        Invariant = "no SQL Server is ended whose recovery would have to undo too much (G36)"
 	rightMachine  Invariant = "nothing is decided on a wrongly bound VM (G33)"
 	calmIsCured   Invariant = "a plain fault is cured at once"
 	comesToAnEnd  Invariant = "nothing waits for ever"
@@ -86,6 +87,7 @@ type snapshot struct {
 	startMode               string
 	stoppedAt               time.Time // by a person; zero: not
 	hungSince               time.Time
+	open                    time.Time // when the oldest open transaction began; zero: none is
 
 	owner                     string
 	group                     cluster.GroupState
@@ -122,6 +124,7 @@ func (w *world) snapshot(e incident.Look, asked time.Time) *snapshot {
 			if q := s.service.Server; q.Hung {
 				s.hungSince = q.Since
 			}
+			s.open = s.service.Server.Open
 		}
 	}
 	if e.Purpose == incident.Revalidate {

@@ -94,6 +94,7 @@ const (
 	opCrash      Kind = "crash"    // of the receiver; What: lost, kept, after; For: how long it is down
 	opLedger     Kind = "ledger"   // the ledger cannot be written
 	opMute       Kind = "mute"     // Watchdog does not come; other alerts do
+	opOpen       Kind = "open"     // a transaction begins to write and is open for For, or, with What "rollback", is being rolled back
 )
 
 // The fates of a command (opFate).
@@ -206,7 +207,7 @@ func (g *generator) any() {
 		g.approval(vm)
 		return
 	}
-	switch g.IntN(29) {
+	switch g.IntN(30) {
 	case 0, 1, 2, 3, 4:
 		g.sick(vm)
 	case 5:
@@ -263,6 +264,8 @@ func (g *generator) any() {
 		g.mute(vm)
 	case 28:
 		g.approval(vm)
+	case 29:
+		g.open(vm)
 	}
 }
 
@@ -475,6 +478,14 @@ func (g *generator) mute(vm string) {
 	g.add(Op{Kind: opMute, For: d + g.span(0, 2*time.Minute)})
 	g.at += d
 	g.sick(vm)
+}
+
+// open has a transaction open for about as long as a policy lets it be undone, and then SQL Server hang.
+func (g *generator) open(vm string) {
+	q := g.instance(vm)
+	g.add(Op{Kind: opOpen, VM: vm, Instance: q, What: one(g, "", "rollback"), For: 10 * time.Minute})
+	g.at += g.span(20*time.Second, 4*time.Minute)
+	g.add(Op{Kind: opFault, What: one(g, model.SQLHang, model.SQLHang, model.ServiceCrash), VM: vm, Instance: q})
 }
 
 // lost takes a host away for good, and the next one, until the cluster's own threshold is used up.

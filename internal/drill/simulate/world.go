@@ -348,6 +348,8 @@ func (w *world) perform(effects []incident.Effect) {
 			w.sample(e.Cluster)
 		case incident.Prove:
 			w.prove(e.VM)
+		case incident.Sense:
+			w.sense(e.Ask)
 		case incident.Proceed:
 			w.soon(time.Millisecond, func() { w.handle(incident.PlanStored{At: incident.At(w.now), Incident: e.Incident}) })
 		case incident.Send:
@@ -391,6 +393,17 @@ func (w *world) sample(name string) {
 		w.soon(took-took/2, func() {
 			w.handle(incident.Sampled{At: incident.At(w.now), Cluster: name, Views: views, Lab: lab})
 		})
+	})
+}
+
+// sense is the background look at a virtual machine: what does not answer costs its whole time-out.
+func (w *world) sense(a evidence.Ask) {
+	took := w.between(10*time.Millisecond, 300*time.Millisecond)
+	if w.manner(w.leads(a.VM.Name)) != answers || w.is(opCut, "") {
+		took = a.Timeout
+	}
+	w.soon(took, func() {
+		w.handle(incident.Sensed{At: incident.At(w.now), Vitals: w.vitals(a)})
 	})
 }
 

@@ -23,6 +23,8 @@ const (
 	WitnessLost      = "witness-lost"      // the witness' resource fails: one failure from losing quorum
 	VolumeRedirected = "volume-redirected" // the shared volume is reached through another node only
 	SQLError824      = "sql-error-824"     // SQL Server writes error 824, severity 24, into the guest's Application log, once
+	SQLTransaction   = "sql-transaction"   // a transaction has been writing for ten minutes and stays open, until SQL Server is started again
+	SQLBackup        = "sql-backup"        // a backup of a database is under way, until it is healed or SQL Server is started again
 	SQLInternal      = "sql-internal"      // a component of sp_server_diagnostics goes into error, until the service is started again
 )
 
@@ -32,7 +34,7 @@ func Components() []string { return []string{"system", "resource", "query_proces
 
 // ConditionNames lists the faults that take no login away: what only the cluster, the logs and SQL Server itself say.
 func ConditionNames() []string {
-	return []string{WitnessLost, VolumeRedirected, SQLError824, SQLInternal}
+	return []string{WitnessLost, VolumeRedirected, SQLError824, SQLTransaction, SQLBackup, SQLInternal}
 }
 
 // FaultNames lists the faults that hurt SQL Server.
@@ -121,7 +123,7 @@ func (m *Model) inject(r *Request) (func(), error) {
 		}
 		m.powerOff(n)
 		return func() { m.powerOn(n) }, nil
-	case ServiceCrash, ServiceStop, SQLHang, GuestCrash, GuestHang, SQLError824, SQLInternal:
+	case ServiceCrash, ServiceStop, SQLHang, GuestCrash, GuestHang, SQLError824, SQLTransaction, SQLBackup, SQLInternal:
 	default:
 		return nil, fmt.Errorf("fault %q is not known; use %s", r.Fault, strings.Join(append(FaultNames(), ConditionNames()...), ", "))
 	}
@@ -167,6 +169,13 @@ func (m *Model) inject(r *Request) (func(), error) {
 	case SQLError824:
 		m.sqlError(v, s, 824, 24, "SQL Server detected a logical consistency-based I/O error")
 		return func() {}, nil
+	case SQLTransaction:
+		const open = 10 * time.Minute
+		s.Open = m.now.Add(-open)
+		return func() { s.Open = time.Time{} }, nil
+	case SQLBackup:
+		s.Backup = true
+		return func() { s.Backup = false }, nil
 	case SQLInternal:
 		if r.Component == "" {
 			r.Component = Components()[0]

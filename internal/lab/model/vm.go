@@ -81,7 +81,12 @@ type Server struct {
 	Since    time.Time // up or down since
 	Up       bool      // serves logins to who reaches it
 	Started  time.Time
-	service  *Service
+	// Open is when the oldest transaction began that has written and is open; zero where none is. RollingBack says that it is
+	// being rolled back, Backup and Restore that one is under way. A SQL Server that starts anew has none of it.
+	Open            time.Time
+	RollingBack     bool
+	Backup, Restore bool
+	service         *Service
 }
 
 // Service is the instance's service.
@@ -230,6 +235,7 @@ func (m *Model) start(v *VM, s *Service, who string) {
 	s.State, s.PID, s.Created, s.ExitCode = cluster.ServiceStartPending, m.pid(), m.now, 0
 	if s.Server != nil {
 		s.Server.Hung, s.Server.Failing = false, ""
+		s.Server.Open, s.Server.RollingBack, s.Server.Backup, s.Server.Restore = time.Time{}, false, false, false
 		v.Counts.ServiceStarts = append(v.Counts.ServiceStarts, Count{m.now, "start of " + s.Name, who})
 	}
 	m.inGuest(v, m.Spec.Profile.ServiceStart, func() {

@@ -56,6 +56,10 @@ type Transaction struct {
 	ID        int64
 	SessionID int
 	Begin     time.Time
+	// DatabaseID is the database that it has written in since Begin; 0 where it only reads.
+	DatabaseID int
+	// RollingBack says that it is being rolled back.
+	RollingBack bool
 }
 
 // Counter is a row of sys.dm_os_performance_counters. Object is without SQLServer: or MSSQL$instance: before it.

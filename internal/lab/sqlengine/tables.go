@@ -109,11 +109,30 @@ const ownTransaction = 1 << 40
 
 // activeTransactions is sys.dm_tran_active_transactions, the asking statement's own among them.
 func (env *environment) activeTransactions() view {
-	v := view{columns: columns("transaction_id:b name:n transaction_begin_time:d")}
+	v := view{columns: columns("transaction_id:b name:n transaction_begin_time:d transaction_state:i")}
+	const active, rollingBack = 2, 7
 	for _, t := range env.Transactions {
-		v.rows = append(v.rows, []any{t.ID, "user_transaction", t.Begin})
+		state := int64(active)
+		if t.RollingBack {
+			state = rollingBack
+		}
+		v.rows = append(v.rows, []any{t.ID, "user_transaction", t.Begin, state})
 	}
-	v.rows = append(v.rows, []any{int64(ownTransaction), "SELECT", env.Now})
+	v.rows = append(v.rows, []any{int64(ownTransaction), "SELECT", env.Now, int64(active)})
+	return v
+}
+
+// databaseTransactions is sys.dm_tran_database_transactions: a transaction for each database that it touches; the asking
+// statement reads master.
+func (env *environment) databaseTransactions() view {
+	v := view{columns: columns("transaction_id:b database_id:i database_transaction_begin_time:d database_transaction_type:i database_transaction_state:i")}
+	const readWrite, readOnly, noLog, hasLog = 1, 2, 3, 4
+	for _, t := range env.Transactions {
+		if t.DatabaseID != 0 {
+			v.rows = append(v.rows, []any{t.ID, int64(t.DatabaseID), t.Begin, int64(readWrite), int64(hasLog)})
+		}
+	}
+	v.rows = append(v.rows, []any{int64(ownTransaction), int64(1), nil, int64(readOnly), int64(noLog)})
 	return v
 }
 

@@ -26,16 +26,17 @@ type system struct {
 // where it is no error.
 func systemViews() map[string]system {
 	views := map[string]system{
-		"sys.databases":                    {rows: (*environment).databases},
-		"sys.master_files":                 {rows: (*environment).masterFiles},
-		"sys.dm_exec_requests":             {rows: (*environment).requests},
-		"sys.dm_os_sys_info":               {needs: ServerState, rows: (*environment).systemInfo},
-		"sys.dm_os_performance_counters":   {needs: ServerState, rows: (*environment).counters},
-		"sys.dm_os_wait_stats":             {needs: ServerState, rows: (*environment).waits},
-		"sys.dm_os_schedulers":             {needs: ServerState, rows: (*environment).schedulers},
-		"sys.dm_tran_active_transactions":  {needs: ServerState, rows: (*environment).activeTransactions},
-		"sys.dm_tran_session_transactions": {needs: ServerState, rows: (*environment).sessionTransactions},
-		"sys.dm_io_virtual_file_stats":     {needs: ServerState, function: true, rows: (*environment).fileStatistics},
+		"sys.databases":                     {rows: (*environment).databases},
+		"sys.master_files":                  {rows: (*environment).masterFiles},
+		"sys.dm_exec_requests":              {rows: (*environment).requests},
+		"sys.dm_os_sys_info":                {needs: ServerState, rows: (*environment).systemInfo},
+		"sys.dm_os_performance_counters":    {needs: ServerState, rows: (*environment).counters},
+		"sys.dm_os_wait_stats":              {needs: ServerState, rows: (*environment).waits},
+		"sys.dm_os_schedulers":              {needs: ServerState, rows: (*environment).schedulers},
+		"sys.dm_tran_active_transactions":   {needs: ServerState, rows: (*environment).activeTransactions},
+		"sys.dm_tran_database_transactions": {needs: ServerState, rows: (*environment).databaseTransactions},
+		"sys.dm_tran_session_transactions":  {needs: ServerState, rows: (*environment).sessionTransactions},
+		"sys.dm_io_virtual_file_stats":      {needs: ServerState, function: true, rows: (*environment).fileStatistics},
 	}
 	maps.Copy(views, hadrViews())
 	return views

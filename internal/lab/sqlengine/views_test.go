@@ -33,7 +33,7 @@ func (b *busy) Snapshot() Snapshot {
 	}
 	s.Backups = []Backup{{Database: "Sales", Type: "D", Finished: s.Now}, {Database: "Sales", Type: "L", Finished: s.Now, UnknownZone: true, Server: "OTHER"}}
 	s.Requests = []Request{{SessionID: 60, BlockedBy: 61, DatabaseID: 7, Command: "UPDATE", Wait: 2 * time.Second}}
-	s.Transactions = []Transaction{{ID: 9, SessionID: 61, Begin: s.StartTime}, {ID: 10, Begin: s.StartTime}}
+	s.Transactions = []Transaction{{ID: 9, SessionID: 61, Begin: s.StartTime}, {ID: 10, Begin: s.StartTime, DatabaseID: 7, RollingBack: true}}
 	s.Counters = []Counter{{Object: "SQL Statistics", Name: "Batch Requests/sec", Value: 8}}
 	s.Waits = []Wait{{Type: "WRITELOG", Tasks: 4, Time: time.Second, Signal: time.Millisecond}}
 	s.Schedulers = []Scheduler{{Tasks: 1, Workers: 2, Active: 3, Runnable: 4, Queued: 5}}
@@ -56,6 +56,8 @@ func TestViews(t *testing.T) {
 		{"select time_zone from msdb.dbo.backupset where server_name = 'other'", "|127", BackupHistory, "error 229"},
 		{"select session_id, blocking_session_id, wait_time from sys.dm_exec_requests", "|0,0,0|60,61,2000", ServerState, "|0,0,0"},
 		{"select transaction_id, transaction_begin_time from sys.dm_tran_active_transactions where transaction_id < 100", "|9,2026-03-01 08:00:00.12 +0200 +0200|10,2026-03-01 08:00:00.12 +0200 +0200", ServerState, "error 300"},
+		{"select transaction_id from sys.dm_tran_active_transactions where transaction_state = 7", "|10", ServerState, "error 300"},
+		{"select transaction_id, database_id, database_transaction_begin_time from sys.dm_tran_database_transactions where database_id <> 2 and database_transaction_state in (4, 5, 12)", "|10,7,2026-03-01 08:00:00.12 +0200 +0200", ServerState, "error 300"},
 		{"select session_id, transaction_id from sys.dm_tran_session_transactions where is_user_transaction = 1", "|61,9", ServerState, "error 300"},
 		{"select cntr_value from sys.dm_os_performance_counters where object_name = 'MSSQL$PAY:SQL Statistics' and counter_name in (N'Batch Requests/sec')", "|8", ServerState, "error 300"},
 		{"select wait_time_ms, signal_wait_time_ms, waiting_tasks_count from sys.dm_os_wait_stats", "|1000,1,4", ServerState, "error 300"},

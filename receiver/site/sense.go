@@ -1,0 +1,39 @@
+package site
+
+import (
+	"context"
+	"sync"
+
+	"github.com/hypervigil/hypervigil/internal/sqlhealth"
+	"github.com/hypervigil/hypervigil/receiver/evidence"
+)
+
+// Sense reads what the background sampler wants to know of one virtual machine. It takes as long as ctx lets it: some of
+// what it asks answers slowly, and nobody waits for it on the way to a decision.
+func (s *Site) Sense(ctx context.Context, a evidence.Ask) evidence.Vitals {
+	v := evidence.Vitals{VM: a.VM, Work: map[string]evidence.Reading[evidence.Work]{}}
+	_, m, ok := s.find(a.VM)
+	if !ok {
+		return v
+	}
+	var work sync.WaitGroup
+	var mu sync.Mutex
+	for _, q := range m.config.SQLServers {
+		prober := m.servers[q.Instance]
+		work.Go(func() {
+			r := reading(ctx, func(ctx context.Context) (evidence.Work, error) {
+				w, err := prober.Work(ctx)
+				return workOf(w), err
+			})
+			mu.Lock()
+			defer mu.Unlock()
+			v.Work[q.Instance] = r
+		})
+	}
+	work.Wait()
+	return v
+}
+
+func workOf(w sqlhealth.Work) evidence.Work {
+	return evidence.Work{Oldest: w.Oldest, Rollbacks: w.Rollbacks, RollingBack: w.RollingBack, Backup: w.Backup, Restore: w.Restore}
+}
