@@ -55,7 +55,7 @@ type driver struct {
 	metrics *metrics
 
 	events chan incident.Event
-	state  atomic.Pointer[incident.State]
+	state  *atomic.Pointer[incident.State] // what the metrics show, too
 	wake   *time.Timer
 	work   sync.WaitGroup
 	// ctx ends when the driver is told to stop: reads are broken off, and no command begins after it.
@@ -67,7 +67,7 @@ func newDriver(site Site, commit Commit, state incident.State, logger log.Logger
 	ctx, cancel := context.WithCancel(context.Background())
 	d := &driver{
 		site: site, commit: commit, logger: logger, metrics: m,
-		events: make(chan incident.Event, queueLength), ctx: ctx, cancel: cancel,
+		events: make(chan incident.Event, queueLength), state: m.state, ctx: ctx, cancel: cancel,
 	}
 	d.wake = time.AfterFunc(time.Hour, func() { d.send(incident.Ticked{At: incident.At(time.Now())}) })
 	d.state.Store(&state)
@@ -162,7 +162,7 @@ func (d *driver) handle(e incident.Event) {
 		return
 	}
 	d.state.Store(&next)
-	d.metrics.observe(old, &next, time.Now())
+	d.metrics.observe(old, effects, time.Now())
 	d.perform(effects)
 }
 

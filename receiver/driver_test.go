@@ -143,7 +143,7 @@ func TestNothingIsDoneBeforeItIsOnDisk(t *testing.T) {
 		synctest.Wait()
 		d.send(firing("intake/1"))
 		time.Sleep(10 * time.Second)
-		if n := len(d.state.Load().Incidents); n != 0 || site.did("read") != 0 {
+		if n := d.state.Load().Incidents.Len(); n != 0 || site.did("read") != 0 {
 			t.Errorf("%d incidents and %d reads while the ledger could not be written, want none", n, site.did("read"))
 		}
 		if n := testutil.ToFloat64(d.metrics.ledgerErrors); n < 5 {
@@ -153,7 +153,7 @@ func TestNothingIsDoneBeforeItIsOnDisk(t *testing.T) {
 		broken = false
 		mu.Unlock()
 		time.Sleep(2 * time.Second)
-		if len(d.state.Load().Incidents) != 1 || site.did("read") == 0 {
+		if d.state.Load().Incidents.Len() != 1 || site.did("read") == 0 {
 			t.Error("the decision was not taken up when the ledger could be written again")
 		}
 		mu.Lock()
@@ -258,16 +258,17 @@ func TestAnAnswerAtTheStopIsKept(t *testing.T) {
 		})
 		s := *d.state.Load()
 		command := remedy.Command{Method: remedy.StartService, VM: evidence.VM{Cluster: "hv-test", Name: "SQL01"}, Service: "MSSQLSERVER", Timeout: 10 * time.Second}
-		s.Incidents["x"] = incident.Incident{
+		s.Incidents = s.Incidents.With(incident.Incident{
 			ID: "x", Subject: evidence.Subject{VM: command.VM, Instance: "MSSQLSERVER", Fault: evidence.Service}, Phase: incident.Acting,
 			Actions: []incident.Action{{Number: 1, Rung: remedy.RestartService, Command: command, State: incident.Issued, Claimed: time.Now(), Issued: time.Now()}},
-		}
+		})
 		d.state.Store(&s)
 		finish := start(d)
 		d.perform([]incident.Effect{incident.Send{Incident: "x", Number: 1, Command: command, NotAfter: time.Now().Add(time.Hour)}})
 		time.Sleep(time.Second)
 		finish()
-		if got := d.state.Load().Incidents["x"].Actions[0].State; got != incident.Observed {
+		i, _ := d.state.Load().Incidents.Get("x")
+		if got := i.Actions[0].State; got != incident.Observed {
 			t.Errorf("the action is %s after the stop, want %s", got, incident.Observed)
 		}
 		mu.Lock()

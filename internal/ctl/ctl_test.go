@@ -57,8 +57,7 @@ func receiver() (http.Handler, error) {
 	vm := evidence.VM{Cluster: "hv-cl1", Name: "SQL01"}
 	state := incident.New(&config.Config{Clusters: []*config.Cluster{{Name: "hv-cl1", VirtualMachines: []*config.VirtualMachine{{Name: "SQL01"}}}}}, opened)
 	state.Clusters["hv-cl1"] = incident.Cluster{}
-	state.VMs[vm] = incident.VM{}
-	state.Incidents["healed-1"] = incident.Incident{
+	state.Incidents = state.Incidents.With(incident.Incident{
 		ID: "healed-1", Subject: evidence.Subject{VM: vm, Instance: "MSSQLSERVER", Fault: evidence.Service},
 		Phase: incident.Healed, HealedBy: incident.ByHypervigil, Policy: "careful",
 		Summary:  "SQL Server died and was started again.",
@@ -71,9 +70,9 @@ func receiver() (http.Handler, error) {
 			Result:  &remedy.Result{Sent: true, Answered: true},
 		}},
 		Timeline: []incident.Entry{{At: opened, Event: "open", Detail: "SQLServerDown fires"}},
-	}
+	})
 	state.Config.Receiver.Approvers = []*config.Approver{{Name: "grace"}}
-	state.Incidents["proposed-1"] = incident.Incident{
+	state.Incidents = state.Incidents.With(incident.Incident{
 		ID: "proposed-1", Subject: evidence.Subject{VM: vm, Instance: "MSSQLSERVER", Fault: evidence.Hang},
 		Phase: incident.Proposed, Policy: "careful", Summary: "Left to a person. G22 mode: mode is propose",
 		OpenedAt: opened.Add(-time.Hour), Alert: incident.Alert{Name: "SQLServerHangs", StartsAt: opened.Add(-time.Hour), Firing: true},
@@ -82,19 +81,20 @@ func receiver() (http.Handler, error) {
 			Expires:  time.Now().Add(time.Hour),
 			Commands: []remedy.Command{{Method: remedy.StartService, Cmdlet: "Start-Service MSSQLSERVER"}},
 		},
-	}
-	state.Incidents["refused-1"] = incident.Incident{
+	})
+	state.Incidents = state.Incidents.With(incident.Incident{
 		ID: "refused-1", Subject: evidence.Subject{VM: vm, Instance: "-", Fault: evidence.Guest},
 		Phase: incident.Refused, Policy: "careful", Summary: "Nothing is done: the guest was restarted in order.",
 		OpenedAt: opened.Add(time.Hour),
-		Alert:    incident.Alert{Name: "SQLServerGuestDown", StartsAt: opened.Add(time.Hour), Firing: true},
+		// It has resolved: firing, it would lead, and what waits for an approval would be explained by it.
+		Alert: incident.Alert{Name: "SQLServerGuestDown", StartsAt: opened.Add(time.Hour)},
 		Verdicts: []guard.Verdict{
 			{Guard: "G13", Name: "hold-off", Outcome: guard.Pass, Detail: "over"},
 			{Guard: "G31", Name: "deliberate stop", Outcome: guard.Refuse, Reason: "clean_stop", Detail: "somebody meant it", Unblock: "start it by hand"},
 			{Guard: "G12", Name: "cluster first", Outcome: guard.Hold, Reason: "waiting", Detail: "the cluster is at it", Until: opened.Add(2 * time.Hour)},
 		},
 		Plan: []string{"Restart-VM SQL01 -Force"},
-	}
+	})
 	var mu sync.Mutex
 	return console.New(console.Options{
 		State: func() *incident.State {

@@ -35,14 +35,15 @@ func (c *console) approve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	id := r.PathValue("id")
-	if _, ok := c.State().Incidents[id]; !ok {
+	if _, ok := c.State().Incidents.Get(id); !ok {
 		refuse(w, http.StatusNotFound, "no incident %q; GET /api/v1/incidents lists them", id)
 		return
 	}
 	request := rand.Text()
 	var came incident.Approval
 	if !c.taken(w, r, incident.Approved{At: incident.At(time.Now()), ID: request, Incident: id, Plan: body.Plan, By: by}, func(s *incident.State) bool {
-		for _, a := range s.Incidents[id].Approvals {
+		i, _ := s.Incidents.Get(id)
+		for _, a := range i.Approvals {
 			if a.ID == request {
 				came = a
 				return true

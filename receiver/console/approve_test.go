@@ -32,13 +32,13 @@ func offered(t *testing.T, expires time.Time) (url string, now *atomic.Pointer[i
 	t.Helper()
 	s := state()
 	s.Config.Receiver.Approvers = []*config.Approver{{Name: "ada"}}
-	i := s.Incidents["one"]
+	i, _ := s.Incidents.Get("one")
 	i.Phase = incident.Proposed
 	i.Offer = &incident.Offer{
 		Plan: "feed", Rung: remedy.RestartService, Owner: "HV1", Wanted: []string{"G22 mode_propose"}, Expires: expires,
 		Commands: []remedy.Command{{Method: remedy.StartService, Cmdlet: "Start-Service -Name 'MSSQLSERVER'"}},
 	}
-	s.Incidents["one"] = i
+	s.Incidents = s.Incidents.With(i)
 	now, denied = &atomic.Pointer[incident.State]{}, &atomic.Int64{}
 	now.Store(s)
 	h, err := console.New(console.Options{
@@ -95,7 +95,8 @@ func TestApprove(t *testing.T) {
 				t.Errorf("%d denied", got)
 			}
 			taken := false
-			for _, a := range now.Load().Incidents["one"].Approvals {
+			i, _ := now.Load().Incidents.Get("one")
+			for _, a := range i.Approvals {
 				taken = taken || a.Refused == "" && a.By == "ada"
 			}
 			if taken != tt.taken {

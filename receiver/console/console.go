@@ -130,10 +130,7 @@ func (c *console) reload(w http.ResponseWriter, _ *http.Request) {
 
 // newestFirst lists the incidents, newest first.
 func newestFirst(s *incident.State) []incident.Incident {
-	all := make([]incident.Incident, 0, len(s.Incidents))
-	for _, i := range s.Incidents {
-		all = append(all, i)
-	}
+	all := slices.AppendSeq(make([]incident.Incident, 0, s.Incidents.Len()), s.Incidents.All())
 	slices.SortFunc(all, func(a, b incident.Incident) int {
 		if d := b.OpenedAt.Compare(a.OpenedAt); d != 0 {
 			return d
@@ -153,7 +150,7 @@ func (c *console) incidents(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (c *console) incident(w http.ResponseWriter, r *http.Request) {
-	i, ok := c.State().Incidents[r.PathValue("id")]
+	i, ok := c.State().Incidents.Get(r.PathValue("id"))
 	if !ok {
 		refuse(w, http.StatusNotFound, "no incident %q; GET /api/v1/incidents lists them", r.PathValue("id"))
 		return
@@ -173,12 +170,12 @@ func (c *console) ack(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	id := r.PathValue("id")
-	if _, ok := c.State().Incidents[id]; !ok && !latches(c.State(), id) {
+	if _, ok := c.State().Incidents.Get(id); !ok && !latches(c.State(), id) {
 		refuse(w, http.StatusNotFound, "no incident %q; GET /api/v1/incidents lists them", id)
 		return
 	}
 	if !c.taken(w, r, incident.Acknowledged{At: incident.At(time.Now()), Incident: id, By: body.By}, func(s *incident.State) bool {
-		i, ok := s.Incidents[id]
+		i, ok := s.Incidents.Get(id)
 		return (!ok || i.Acked) && !latches(s, id)
 	}) {
 		return
@@ -250,7 +247,7 @@ func scope(s *incident.State, cluster, vm string, rung remedy.Rung) error {
 		if cluster == "" {
 			return errors.New(`"vm" needs "cluster" beside it`)
 		}
-		if _, ok := s.VMs[evidence.VM{Cluster: cluster, Name: vm}]; !ok {
+		if _, ok := s.VMs.Get(evidence.VM{Cluster: cluster, Name: vm}); !ok {
 			return fmt.Errorf(`"vm": %q is not in the inventory of cluster %q`, vm, cluster)
 		}
 	}
@@ -302,7 +299,7 @@ func (c *console) taken(w http.ResponseWriter, r *http.Request, e incident.Event
 
 // latches reports whether a virtual machine waits for the acknowledgement of an incident, which may be long over.
 func latches(s *incident.State, id string) bool {
-	for _, vm := range s.VMs {
+	for _, vm := range s.VMs.All() {
 		if vm.Latched == id {
 			return true
 		}

@@ -34,8 +34,7 @@ func state() *incident.State {
 	}
 	s := incident.New(&config.Config{Clusters: []*config.Cluster{{Name: "hv-cl1", VirtualMachines: []*config.VirtualMachine{{Name: "SQL01"}}}}}, opened)
 	s.Clusters["hv-cl1"] = incident.Cluster{}
-	s.VMs[vm] = incident.VM{}
-	s.Incidents["one"] = i
+	s.Incidents = s.Incidents.With(i)
 	s.Pauses["p1"] = guard.Pause{ID: "p1", Cluster: "hv-cl1", Owner: "ada", Reason: "patching", Expires: opened.Add(time.Hour)}
 	return &s
 }

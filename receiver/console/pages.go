@@ -50,7 +50,7 @@ func (c *console) overview(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (c *console) page(w http.ResponseWriter, r *http.Request) {
-	i, ok := c.State().Incidents[r.PathValue("id")]
+	i, ok := c.State().Incidents.Get(r.PathValue("id"))
 	if !ok {
 		http.Error(w, "no such incident; the overview lists them", http.StatusNotFound)
 		return

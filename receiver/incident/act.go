@@ -37,7 +37,7 @@ func (st *stepper) plan(i *Incident, in guard.Input, round evidence.Round) {
 		})
 		i.Plan = append(i.Plan, c.Cmdlet)
 	}
-	vm := st.s.VMs[i.VM]
+	vm := st.s.VMs.of(i.VM)
 	vm.Past = append(recent(vm.Past, st.now), guard.Past{VM: i.VM, Instance: i.Instance, Rung: in.Rung, Incident: i.ID, Started: st.now})
 	st.setVM(i.VM, vm, true)
 	summary := fmt.Sprintf("Every guard passes: %s, %s.", in.Rung, commands(len(cmds)))
@@ -57,11 +57,16 @@ func (st *stepper) plan(i *Incident, in guard.Input, round evidence.Round) {
 func recent(past []guard.Past, now time.Time) []guard.Past {
 	var kept []guard.Past
 	for _, p := range past {
-		if p.Ended.IsZero() || now.Sub(p.Started) < keepPast {
+		if !forgotten(p, now) {
 			kept = append(kept, p)
 		}
 	}
 	return kept
+}
+
+// forgotten reports whether a rung counts for nothing any more.
+func forgotten(p guard.Past, now time.Time) bool {
+	return !p.Ended.IsZero() && now.Sub(p.Started) >= keepPast
 }
 
 func actionKey(i *Incident, a *Action) string {
@@ -300,7 +305,7 @@ func (st *stepper) escalate(i *Incident, why string) {
 
 // endPast closes the rung's entry: cool-downs count from here.
 func (st *stepper) endPast(i *Incident, verified bool) {
-	vm := st.s.VMs[i.VM]
+	vm := st.s.VMs.of(i.VM)
 	past := make([]guard.Past, len(vm.Past))
 	copy(past, vm.Past)
 	for n := range past {

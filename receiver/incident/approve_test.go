@@ -38,7 +38,7 @@ func approvable(t *testing.T) (*world, incident.Incident) {
 func (w *world) approve(id, by, plan string) incident.Approval {
 	w.t.Helper()
 	w.step(incident.Approved{At: incident.At(w.now), ID: "r" + w.now.String(), Incident: id, Plan: plan, By: by})
-	all := w.state.Incidents[id].Approvals
+	all := incidentOf(w, id).Approvals
 	if len(all) == 0 {
 		w.t.Fatal("the request left no trace")
 	}
@@ -58,14 +58,14 @@ func TestAnApprovedPlanIsCarriedOutOnce(t *testing.T) {
 	if a := w.approve(i.ID, "ada", plan); a.Refused != "" || a.By != "ada" {
 		t.Fatalf("approval = %+v, want it taken", a)
 	}
-	if got := w.state.Incidents[i.ID]; got.Phase != incident.Confirming || len(got.Rounds) != 0 {
+	if got := incidentOf(w, i.ID); got.Phase != incident.Confirming || len(got.Rounds) != 0 {
 		t.Errorf("phase = %s with %d rounds, want confirming with none: what was read before counts no more", got.Phase, len(got.Rounds))
 	}
 	w.advance(5 * time.Second)
 	if diff := cmp.Diff([]string{"Win32_Service.StartService MSSQLSERVER"}, w.methods()); diff != "" {
 		t.Fatalf("commands (-want +got):\n%s", diff)
 	}
-	i = w.state.Incidents[i.ID]
+	i = incidentOf(w, i.ID)
 	if i.Actions[0].By != "ada" || i.Approvals[0].Used.IsZero() || !strings.Contains(i.Approvals[0].Plan, plan) {
 		t.Errorf("action by %q, approval %+v; want ada's, used", i.Actions[0].By, i.Approvals[0])
 	}
@@ -73,7 +73,7 @@ func TestAnApprovedPlanIsCarriedOutOnce(t *testing.T) {
 		t.Errorf("the same approval once more: %+v, want it refused as used", a)
 	}
 	w.advance(3 * time.Minute)
-	if i = w.state.Incidents[i.ID]; i.Phase != incident.Healed || len(w.commands) != 1 {
+	if i = incidentOf(w, i.ID); i.Phase != incident.Healed || len(w.commands) != 1 {
 		t.Errorf("phase = %s after %d commands, want healed after 1: %s", i.Phase, len(w.commands), i.Summary)
 	}
 }
@@ -128,7 +128,7 @@ func TestALateApprovalBringsANewOffer(t *testing.T) {
 	w.advance(11 * time.Minute)
 	w.approve(i.ID, "ada", i.Offer.Plan)
 	w.advance(5 * time.Second)
-	again := w.state.Incidents[i.ID]
+	again := incidentOf(w, i.ID)
 	if again.Phase != incident.Proposed || again.Offer == nil || !again.Offer.Made.After(i.Offer.Expires) {
 		t.Fatalf("phase = %s, offer %+v; want a new offer: %s", again.Phase, again.Offer, again.Summary)
 	}
@@ -146,7 +146,7 @@ func TestAChangedPlanMakesTheApprovalVoid(t *testing.T) {
 	w.vms["SQL01"].agent.State = cluster.ServiceStopped
 	w.approve(i.ID, "ada", i.Offer.Plan)
 	w.advance(5 * time.Second)
-	now := w.state.Incidents[i.ID]
+	now := incidentOf(w, i.ID)
 	if len(w.commands) != 0 || now.Phase != incident.Proposed {
 		t.Fatalf("phase = %s, commands %v; want proposed and none", now.Phase, w.methods())
 	}
@@ -170,12 +170,12 @@ func TestAnApprovalEndsWhileAnotherGuardHolds(t *testing.T) {
 	w.silenced = true
 	w.approve(i.ID, "ada", i.Offer.Plan)
 	w.advance(11 * time.Minute)
-	if got := w.state.Incidents[i.ID]; got.Phase != incident.Waiting {
+	if got := incidentOf(w, i.ID); got.Phase != incident.Waiting {
 		t.Fatalf("phase = %s, want waiting for the alert: %s", got.Phase, got.Summary)
 	}
 	w.silenced = false
 	w.advance(10 * time.Second)
-	got := w.state.Incidents[i.ID]
+	got := incidentOf(w, i.ID)
 	if len(w.commands) != 0 || got.Phase != incident.Proposed || got.Approvals[0].Void != "approval_expired" {
 		t.Fatalf("phase = %s, commands %v, approval %+v; want proposed, none, expired", got.Phase, w.methods(), got.Approvals[0])
 	}
@@ -185,7 +185,7 @@ func TestAnApprovalEndsWhileAnotherGuardHolds(t *testing.T) {
 	w.approve(i.ID, "bob", got.Offer.Plan)
 	w.advance(10 * time.Second)
 	if len(w.commands) != 1 {
-		t.Errorf("commands = %v, want the one that was approved anew: %s", w.methods(), w.state.Incidents[i.ID].Summary)
+		t.Errorf("commands = %v, want the one that was approved anew: %s", w.methods(), incidentOf(w, i.ID).Summary)
 	}
 }
 
@@ -194,16 +194,16 @@ func TestAnApprovalIsUsedUpByAPlanThatNeverBegan(t *testing.T) {
 	t.Parallel()
 	w, i := approvable(t)
 	w.approve(i.ID, "ada", i.Offer.Plan)
-	for n := 0; n < 400 && w.state.Incidents[i.ID].Phase != incident.Acting; n++ {
+	for n := 0; n < 400 && incidentOf(w, i.ID).Phase != incident.Acting; n++ {
 		w.advance(5 * time.Millisecond)
 	}
-	if got := w.state.Incidents[i.ID]; got.Phase != incident.Acting || len(w.commands) != 0 {
+	if got := incidentOf(w, i.ID); got.Phase != incident.Acting || len(w.commands) != 0 {
 		t.Fatalf("phase = %s, commands %v; want it planned and nothing sent", got.Phase, w.methods())
 	}
 	w.crash(5 * time.Second)
 	w.advance(65 * time.Second)
 	w.advance(10 * time.Second)
-	got := w.state.Incidents[i.ID]
+	got := incidentOf(w, i.ID)
 	if len(w.commands) != 0 || got.Phase != incident.Proposed || got.Offer == nil {
 		t.Fatalf("phase = %s, commands %v; want it proposed anew", got.Phase, w.methods())
 	}
@@ -226,7 +226,7 @@ func TestAnApprovalSurvivesACrash(t *testing.T) {
 	w.crash(2 * time.Second)
 	w.warm()
 	w.advance(10 * time.Second)
-	if got := w.state.Incidents[i.ID]; len(w.commands) != 1 || got.Actions[0].By != "ada" {
+	if got := incidentOf(w, i.ID); len(w.commands) != 1 || got.Actions[0].By != "ada" {
 		t.Errorf("commands = %v, phase %s; want the one that ada approved: %s", w.methods(), got.Phase, got.Summary)
 	}
 }
@@ -238,7 +238,7 @@ func TestAnApproverWhoIsTakenOffTheListHasApprovedNothing(t *testing.T) {
 	w.approve(i.ID, "ada", i.Offer.Plan)
 	w.cfg.Receiver.Approvers = w.cfg.Receiver.Approvers[1:]
 	w.advance(time.Minute)
-	if got := w.state.Incidents[i.ID]; len(w.commands) != 0 || got.Phase != incident.Proposed || got.Approvals[0].Void != "not_an_approver" {
+	if got := incidentOf(w, i.ID); len(w.commands) != 0 || got.Phase != incident.Proposed || got.Approvals[0].Void != "not_an_approver" {
 		t.Errorf("commands = %v, phase %s, approvals %+v; want none, proposed, void", w.methods(), got.Phase, got.Approvals)
 	}
 }

@@ -33,9 +33,9 @@ func (st *stepper) input(i *Incident) guard.Input {
 		HoldOff: st.s.Config.Receiver.HoldOff, Started: st.s.Started, Heard: st.s.lastHeard(), Samples: c.Samples,
 		NeverTouch: st.s.Config.NeverTouch(i.VM.Cluster, i.VM.Name),
 		Lab:        c.Lab.Known() && c.Lab.Value, Weaker: slices.Concat(policy.WeakerThanDefault(), st.s.Config.Receiver.WeakerThanDefault()),
-		Proof: st.s.VMs[i.VM].Proof, Owners: c.Owners[vm.GroupName()], Info: c.Info,
-		Latched: st.s.VMs[i.VM].Latched, Brake: c.Brake,
-		Vitals: st.s.VMs[i.VM].Vitals, UnreadableSince: i.UnreadableSince, StoppedSince: i.StoppedSince, Names: evidence.NamesOf(vm),
+		Proof: st.s.VMs.of(i.VM).Proof, Owners: c.Owners[vm.GroupName()], Info: c.Info,
+		Latched: st.s.VMs.of(i.VM).Latched, Brake: c.Brake,
+		Vitals: st.s.VMs.of(i.VM).Vitals, UnreadableSince: i.UnreadableSince, StoppedSince: i.StoppedSince, Names: evidence.NamesOf(vm),
 	}
 	if i.Rung < len(i.Ladder) {
 		in.Rung = i.Ladder[i.Rung]
@@ -46,15 +46,7 @@ func (st *stepper) input(i *Incident) guard.Input {
 			in.Service = q.ServiceName()
 		}
 	}
-	for _, id := range st.s.sortedVMs() {
-		if id.Cluster == i.Cluster {
-			for _, p := range st.s.VMs[id].Past {
-				if p.Incident != i.ID {
-					in.Past = append(in.Past, p)
-				}
-			}
-		}
-	}
+	in.Past = slices.DeleteFunc(st.s.VMs.past(i.Cluster), func(p guard.Past) bool { return p.Incident == i.ID })
 	in.Approvers = st.approvers()
 	if a := i.approval(); a != nil {
 		in.Approval = a.Approval
@@ -258,7 +250,11 @@ func (st *stepper) explain() {
 	if len(touched) == 0 {
 		return
 	}
-	open := st.open(func(i *Incident) bool { return touched[i.VM] })
+	var open []*Incident
+	for vm := range touched {
+		open = append(open, st.openOf(vm, every)...)
+	}
+	slices.SortFunc(open, older)
 	for _, i := range open {
 		leader := st.leader(i, open)
 		switch {

@@ -1,12 +1,12 @@
 package incident
 
 import (
-	"maps"
 	"slices"
 	"time"
 
 	"github.com/hypervigil/hypervigil/internal/config"
 	"github.com/hypervigil/hypervigil/receiver/evidence"
+	"github.com/hypervigil/hypervigil/receiver/guard"
 	"github.com/hypervigil/hypervigil/receiver/ledger"
 )
 
@@ -41,52 +41,58 @@ func (st *stepper) orphans() {
 // configure takes in a new configuration. What rested on the old one is looked at again.
 func (st *stepper) configure(cfg *config.Config) {
 	st.s = st.s.configured(cfg)
-	st.ownClusters, st.ownVMs = true, true // configured made copies
+	st.ownClusters = true // configured made a copy
 	st.orphans()
-	for _, id := range st.s.sortedVMs() {
-		vm := st.s.VMs[id]
+	for id, vm := range st.s.VMs.All() {
 		if inventoried, ok := st.s.inventory(id); ok && !vm.Proof.Binding.Names.Equal(evidence.NamesOf(inventoried)) {
 			vm.ProvedAt = time.Time{}
 			st.setVM(id, vm, false)
 		}
 	}
-	st.reconsider(every, "The configuration was read anew; asking again.")
+	st.reconsider(st.open(every), "The configuration was read anew; asking again.")
 }
 
-// reconsider asks again about the matching incidents that were left as they were and of which nothing was sent: what
-// they rested on may be so no longer.
-func (st *stepper) reconsider(match func(*Incident) bool, why string) {
-	for _, i := range st.open(func(i *Incident) bool {
+// reconsider asks again about those incidents that were left as they were and of which nothing was sent: what they rested
+// on may be so no longer.
+func (st *stepper) reconsider(open []*Incident, why string) {
+	for _, i := range open {
 		switch i.Phase {
 		case Refused, Proposed, Told, Escalated:
-			return !i.begun() && len(i.Ladder) > 0 && i.ExplainedBy == "" && match(i)
+			if i.begun() || len(i.Ladder) == 0 || i.ExplainedBy != "" {
+				continue
+			}
+			i.Rung, i.Asked, i.Next = 0, "", st.now
+			st.enter(i, Confirming, why)
 		case Open, Confirming, Waiting, Acting, Verifying, Recovering, Healed:
 		}
-		return false
-	}) {
-		i.Rung, i.Asked, i.Next = 0, "", st.now
-		st.enter(i, Confirming, why)
 	}
 }
 
 // expire forgets what is over: closed incidents with their actions, and pauses that have run out. An incident that a
 // virtual machine is latched by stays until somebody acknowledges it.
 func (st *stepper) expire() {
-	for _, id := range slices.Sorted(maps.Keys(st.s.Incidents)) {
-		i := st.s.Incidents[id]
-		if !i.Closed() || st.now.Sub(i.ClosedAt) <= keepClosed || st.s.VMs[i.VM].Latched == id {
+	for m := range st.s.Incidents.closed.all() {
+		if st.now.Sub(m.at) <= keepClosed {
+			break
+		}
+		i, _ := st.s.Incidents.Get(m.id)
+		if st.s.VMs.of(i.VM).Latched == i.ID {
 			continue
 		}
-		if !st.ownIncidents {
-			st.s.Incidents, st.ownIncidents = maps.Clone(st.s.Incidents), true
-		}
-		delete(st.s.Incidents, id)
-		delete(st.work, id)
-		st.emit(Delete{Key: ledger.Key("incident", id)})
+		st.s.Incidents = st.s.Incidents.Without(i.ID)
+		delete(st.work, i.ID)
+		st.emit(Delete{Key: ledger.Key("incident", i.ID)})
 		for n := range i.Actions {
 			if a := &i.Actions[n]; !a.Claimed.IsZero() {
 				st.emit(Delete{Key: actionKey(&i, a)})
 			}
+		}
+	}
+	for id := range st.s.VMs.acted.all() {
+		vm := st.s.VMs.of(evidence.VM(id))
+		if slices.ContainsFunc(vm.Past, func(p guard.Past) bool { return forgotten(p, st.now) }) {
+			vm.Past = recent(vm.Past, st.now)
+			st.setVM(evidence.VM(id), vm, true)
 		}
 	}
 	for _, id := range sortedKeys(st.s.Pauses) {

@@ -108,9 +108,9 @@ func TestWhatIsOverIsForgotten(t *testing.T) {
 		t.Fatalf("%d incidents, %d actions, %d pauses in the ledger, want one each", w.kept("incident/"), w.kept("action/"), w.kept("pause/"))
 	}
 	w.advance(25 * time.Hour)
-	if w.kept("incident/") != 0 || w.kept("action/") != 0 || w.kept("pause/") != 0 || len(w.state.Incidents) != 0 || len(w.state.Pauses) != 0 {
+	if w.kept("incident/") != 0 || w.kept("action/") != 0 || w.kept("pause/") != 0 || w.state.Incidents.Len() != 0 || len(w.state.Pauses) != 0 {
 		t.Errorf("%d incidents, %d actions, %d pauses in the ledger a day later, want none; %d in memory", w.kept("incident/"), w.kept("action/"),
-			w.kept("pause/"), len(w.state.Incidents))
+			w.kept("pause/"), w.state.Incidents.Len())
 	}
 }
 
@@ -155,7 +155,7 @@ func TestAToldIncidentDoesNotStopTheProofs(t *testing.T) {
 	if i := w.only("SQL01", evidence.Database); i.Closed() {
 		t.Fatalf("the database's incident is over: %s", i.Summary)
 	}
-	if age := w.now.Sub(w.state.VMs[evidence.VM{Cluster: clusterName, Name: "SQL01"}].Proof.At); age > time.Hour {
+	if age := w.now.Sub(vmOf(w, evidence.VM{Cluster: clusterName, Name: "SQL01"}).Proof.At); age > time.Hour {
 		t.Errorf("the binding's proof is %s old, want it made anew all the while", age)
 	}
 }
@@ -210,7 +210,7 @@ func TestAContradictionReplacesAProof(t *testing.T) {
 	w := newWorld(t, actPolicy)
 	w.warm()
 	id := evidence.VM{Cluster: clusterName, Name: "SQL01"}
-	p := w.state.VMs[id].Proof
+	p := vmOf(w, id).Proof
 	p.Differs = []string{"the guest is another machine"}
 	w.step(incident.Proved{At: incident.At(w.now), Proof: p})
 	w.kill("SQL01")

@@ -47,7 +47,7 @@ func (st *stepper) look(i *Incident, p Purpose) {
 	st.s.Asks++
 	i.Asked, i.AskID = p, st.s.Asks
 	ask := evidence.Ask{
-		VM: i.VM, Instance: st.witness(i), AlertLabels: i.Alert.Labels, VMID: st.s.VMs[i.VM].Proof.Binding.VMID,
+		VM: i.VM, Instance: st.witness(i), AlertLabels: i.Alert.Labels, VMID: st.s.VMs.of(i.VM).Proof.Binding.VMID,
 		Timeout: verifyTimeout, EventsSince: i.Alert.StartsAt.Add(-10 * time.Minute),
 	}
 	ask.Owner = st.owner(i)

@@ -2,8 +2,6 @@ package incident
 
 import (
 	"fmt"
-	"maps"
-	"slices"
 	"time"
 
 	"github.com/hypervigil/hypervigil/internal/config"
@@ -82,7 +80,7 @@ func (st *stepper) firing(subject evidence.Subject, a NotifiedAlert) {
 		Name: a.Labels[labelAlert], Labels: a.Labels, Fingerprint: a.Fingerprint,
 		StartsAt: a.StartsAt, Firing: true, ReceivedAt: st.now,
 	}
-	if open := st.open(func(i *Incident) bool { return i.Subject == subject }); len(open) > 0 {
+	if open := st.openOf(subject.VM, func(i *Incident) bool { return i.Subject == subject }); len(open) > 0 {
 		i := open[0] // there is one at most
 		if !i.Alert.Firing {
 			st.tell(i, "alert fires again", "since "+a.StartsAt.Format(time.RFC3339Nano))
@@ -96,8 +94,9 @@ func (st *stepper) firing(subject evidence.Subject, a NotifiedAlert) {
 		return
 	}
 	// A story that has ended is not begun again by an echo of it: only a newer start opens a new incident (G5).
-	for _, id := range slices.Sorted(maps.Keys(st.s.Incidents)) {
-		old := st.s.Incidents[id]
+	ids, _ := st.s.Incidents.of.get(machine(subject.VM))
+	for _, id := range ids {
+		old, _ := st.s.Incidents.Get(id)
 		if old.Subject == subject && old.Closed() && !a.StartsAt.After(old.lastEnd()) {
 			st.emit(Note{Message: "alert ignored", Keys: []any{
 				"alertname", alert.Name, "incident", old.ID, "reason", "it began before that incident ended",
@@ -137,6 +136,7 @@ func (st *stepper) begin(subject evidence.Subject, alert Alert) {
 		Ladder:   ladder(policy, subject.Fault),
 		Next:     st.now,
 	})
+	st.fresh = append(st.fresh, i.ID)
 	st.enter(i, Open, fmt.Sprintf("%s fires since %s", alert.Name, alert.StartsAt.UTC().Format("15:04:05.000")))
 	for _, o := range st.owners(i) {
 		if i.OwnerBefore == "" || !o.Since.After(alert.StartsAt.Add(-time.Minute)) {
@@ -158,7 +158,7 @@ func ladder(p *config.Policy, f evidence.Fault) []remedy.Rung {
 
 // resolved notes that the alert is gone. It is no proof of health: a vanished series resolves an alert too.
 func (st *stepper) resolved(subject evidence.Subject, a NotifiedAlert) {
-	for _, i := range st.open(func(i *Incident) bool { return i.Subject == subject && i.Alert.Firing }) {
+	for _, i := range st.openOf(subject.VM, func(i *Incident) bool { return i.Subject == subject && i.Alert.Firing }) {
 		if a.StartsAt.Before(i.Alert.StartsAt) {
 			continue // the end of an older firing, delivered late
 		}
@@ -173,13 +173,12 @@ func (st *stepper) acknowledged(e Acknowledged) {
 		i.Acked = true
 		st.tell(i, "acknowledged", "by "+e.By)
 	}
-	for _, id := range st.s.sortedVMs() {
-		vm := st.s.VMs[id]
+	for id, vm := range st.s.VMs.All() {
 		if vm.Latched != e.Incident {
 			continue
 		}
 		vm.Latched = ""
 		st.setVM(id, vm, true)
-		st.reconsider(func(i *Incident) bool { return i.VM == id }, "The failure before it was acknowledged; asking again.")
+		st.reconsider(st.openOf(id, every), "The failure before it was acknowledged; asking again.")
 	}
 }

@@ -24,11 +24,11 @@ func TestAlertThatBeganDuringTheHoldIsNewTrouble(t *testing.T) {
 	w.alert("SQL01", true)
 	began := old.ClosedAt.Add(-time.Millisecond)
 	w.notify("SQL01", evidence.Service, "MSSQLSERVER", true, old.HealthyAt)
-	if n := len(w.state.Incidents); n != 1 {
+	if n := w.state.Incidents.Len(); n != 1 {
 		t.Errorf("%d incidents after the echo of the old alert, want 1", n)
 	}
 	w.notify("SQL01", evidence.Service, "MSSQLSERVER", true, began)
-	if n := len(w.state.Incidents); n != 2 {
+	if n := w.state.Incidents.Len(); n != 2 {
 		t.Errorf("%d incidents after an alert that began during the hold, want 2", n)
 	}
 }

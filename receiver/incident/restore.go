@@ -31,7 +31,9 @@ func Restore(cfg *config.Config, records []Record, now time.Time) (State, []Effe
 			return State{}, nil, fmt.Errorf("ledger record %s: %w", r.Key, err)
 		}
 	}
-	s.opened = s.sortedOpen()
+	for id := range s.VMs.All() {
+		s = s.scheduled(id)
+	}
 	st := &stepper{s: s, now: now, work: map[string]*Incident{}}
 	for _, i := range st.open(every) {
 		st.revive(i, actions)
@@ -51,7 +53,7 @@ func (s *State) restore(r Record, actions map[string]Action) error {
 		if err := json.Unmarshal(r.Value, &i); err != nil {
 			return err
 		}
-		s.Incidents[i.ID] = i
+		s.Incidents = s.Incidents.With(i)
 	case "action":
 		var a Action
 		if err := json.Unmarshal(r.Value, &a); err != nil {
@@ -67,7 +69,7 @@ func (s *State) restore(r Record, actions map[string]Action) error {
 		if err != nil {
 			return err
 		}
-		s.VMs[evidence.VM{Cluster: id[0], Name: id[1]}] = vm
+		s.VMs = s.VMs.With(evidence.VM{Cluster: id[0], Name: id[1]}, vm)
 	case "cluster":
 		var c Cluster
 		if err := json.Unmarshal(r.Value, &c); err != nil {
@@ -107,7 +109,7 @@ func (st *stepper) revive(i *Incident, actions map[string]Action) {
 	i.HeldSince, i.HeldBy = time.Time{}, "" // nobody waited while the receiver was away
 	i.Next = st.now
 	if i.ExplainedBy != "" {
-		if _, ok := st.s.Incidents[i.ExplainedBy]; !ok {
+		if _, ok := st.s.Incidents.Get(i.ExplainedBy); !ok {
 			i.ExplainedBy = ""
 		}
 	}

@@ -33,7 +33,7 @@ func TestARungThatSentNothingHoldsNobodyUp(t *testing.T) {
 	if i := w.only("SQL01", evidence.Service); i.Phase != incident.Refused {
 		t.Fatalf("phase = %s, want the deliberate stop refused: %s", i.Phase, i.Summary)
 	}
-	if past := w.state.VMs[evidence.VM{Cluster: clusterName, Name: "SQL01"}].Past; len(past) != 0 {
+	if past := vmOf(w, evidence.VM{Cluster: clusterName, Name: "SQL01"}).Past; len(past) != 0 {
 		t.Errorf("the rung that sent nothing is kept as %+v", past)
 	}
 	w.kill("SQL02")

@@ -77,24 +77,22 @@ func (st *stepper) trusted(e Sampled) (cluster.View, bool) {
 }
 
 // moved tells the open incidents of a group that its owner changed.
-func (st *stepper) moved(name, group string, history []guard.Ownership) {
+func (st *stepper) moved(name, of string, history []guard.Ownership) {
 	if len(history) < 2 {
 		return
 	}
 	from, to := history[len(history)-2].Node, history[len(history)-1].Node
-	of := func(i *Incident) bool {
-		vm, ok := st.s.inventory(i.VM)
-		return ok && i.Cluster == name && vm.GroupName() == group
-	}
-	for _, i := range st.open(of) {
-		st.tell(i, "owner changed", "the cluster moved the group from "+from+" to "+to)
+	for _, vm := range st.s.groups[group{name, of}] {
+		for _, i := range st.openOf(vm, every) {
+			st.tell(i, "owner changed", "the cluster moved the group from "+from+" to "+to)
+		}
 	}
 }
 
 // proved takes in a proof. A proof with something missing never replaces one that was whole: the virtual machine
 // may just be sick, and what was proven stays proven until it is too old.
 func (st *stepper) proved(e Proved) {
-	vm, ok := st.s.VMs[e.Proof.VM]
+	vm, ok := st.s.VMs.Get(e.Proof.VM)
 	if !ok {
 		return
 	}
@@ -131,23 +129,65 @@ func (st *stepper) due() {
 		st.emit(Sample{Cluster: name})
 	}
 	st.sense()
-	busy := map[evidence.VM]bool{}
-	due := func(i *Incident) bool {
-		busy[i.VM] = busy[i.VM] || i.deciding()
-		return i.Asked == "" && !i.Next.IsZero() && !st.now.Before(i.Next)
-	}
-	for _, i := range st.open(due) {
+	for _, i := range st.fallenDue() {
 		st.look(i, st.purpose(i))
 	}
-	for _, id := range st.s.sortedVMs() {
-		vm := st.s.VMs[id]
-		if _, ok := st.s.inventory(id); !ok || vm.Proving || busy[id] || st.now.Before(st.s.proofDue(id)) {
-			continue
+	for _, id := range st.visits(st.s.proofs) {
+		vm := st.s.VMs.of(id)
+		if _, ok := st.s.inventory(id); ok && !vm.Proving && !st.busy(id) && !st.now.Before(st.s.proofDue(vm)) {
+			vm.Proving = true
+			st.emit(Prove{VM: id})
 		}
-		vm.Proving = true
-		st.setVM(id, vm, false)
-		st.emit(Prove{VM: id})
+		st.setVM(id, vm, false) // one that needs no proof after all loses its place among the proofs
 	}
+}
+
+// fallenDue lists working copies of the open incidents for which something is to be read now, oldest first.
+func (st *stepper) fallenDue() []*Incident {
+	var due []*Incident
+	for _, i := range st.work {
+		if at, ok := falling(i); ok && !at.After(st.now) {
+			due = append(due, i)
+		}
+	}
+	for m := range st.s.Incidents.due.all() {
+		if m.at.After(st.now) {
+			break
+		}
+		if _, touched := st.work[m.id]; !touched {
+			i, _ := st.incident(m.id)
+			due = append(due, i)
+		}
+	}
+	slices.SortFunc(due, older)
+	return due
+}
+
+// visits lists the virtual machines that may be due in an order: by the last step's, and those that this one touched.
+func (st *stepper) visits(order tree[visit, none]) []evidence.VM {
+	may := st.touched()
+	for v := range order.all() {
+		if v.at.After(st.now) {
+			break
+		}
+		may[evidence.VM(v.vm)] = true
+	}
+	return slices.SortedFunc(maps.Keys(may), func(a, b evidence.VM) int { return machine(a).compare(machine(b)) })
+}
+
+// busy reports whether something is still to come of an open incident of a virtual machine.
+func (st *stepper) busy(id evidence.VM) bool {
+	ids, _ := st.s.Incidents.of.get(machine(id))
+	for _, i := range slices.Concat(ids, st.fresh) {
+		now, touched := st.work[i]
+		if !touched {
+			now, _ = st.s.Incidents.byID.get(name(i))
+		}
+		if now.VM == id && !now.Closed() && now.deciding() {
+			return true
+		}
+	}
+	return false
 }
 
 // sampleDue is when a cluster is to be sampled next. The first samples come quickly: until there are three, nothing
@@ -163,8 +203,8 @@ func (s State) sampleDue(name string) time.Time {
 	return c.SampledAt.Add(s.Config.Receiver.SampleInterval)
 }
 
-func (s State) proofDue(id evidence.VM) time.Time {
-	vm := s.VMs[id]
+// proofDue is when a virtual machine's binding is to be proven again.
+func (s State) proofDue(vm VM) time.Time {
 	switch {
 	case vm.ProvedAt.IsZero():
 		return s.Started
@@ -172,6 +212,37 @@ func (s State) proofDue(id evidence.VM) time.Time {
 		return vm.ProvedAt.Add(proveRetry)
 	}
 	return vm.ProvedAt.Add(proveAgain)
+}
+
+// scheduled gives a virtual machine its places among the proofs and the background looks: none while one is being made, and
+// no proof while something is still to come of an incident of its own.
+func (s State) scheduled(id evidence.VM) State {
+	vm := s.VMs.of(id)
+	var proof, sense time.Time
+	if _, ok := s.inventory(id); ok {
+		if !vm.Proving && !s.busy(id) {
+			proof = s.proofDue(vm)
+		}
+		if !vm.Sensing {
+			sense = s.senseDue(vm)
+		}
+	}
+	if proof.Equal(vm.proof) && sense.Equal(vm.sense) {
+		return s
+	}
+	s.proofs, s.senses = replaced(s.proofs, id, vm.proof, proof), replaced(s.senses, id, vm.sense, sense)
+	vm.proof, vm.sense = proof, sense
+	s.VMs.byID = s.VMs.byID.put(machine(id), &vm)
+	return s
+}
+
+// busy reports whether something is still to come of an open incident of a virtual machine.
+func (s State) busy(id evidence.VM) bool {
+	ids, _ := s.Incidents.of.get(machine(id))
+	return slices.ContainsFunc(ids, func(id string) bool {
+		i, _ := s.Incidents.byID.get(name(id))
+		return !i.Closed() && i.deciding()
+	})
 }
 
 // next is the earliest moment at which something falls due: the Wake of this state.
@@ -188,24 +259,14 @@ func (s State) next() time.Time {
 			consider(s.sampleDue(name))
 		}
 	}
-	busy := map[evidence.VM]bool{}
-	for _, id := range s.opened {
-		i := s.Incidents[id]
-		busy[i.VM] = busy[i.VM] || i.deciding()
-		if i.Asked == "" {
-			consider(i.Next)
-		}
+	if m, ok := s.Incidents.due.first(); ok {
+		consider(m.at)
 	}
-	for id, vm := range s.VMs {
-		if _, ok := s.inventory(id); !ok {
-			continue
-		}
-		if !vm.Proving && !busy[id] {
-			consider(s.proofDue(id))
-		}
-		if !vm.Sensing {
-			consider(s.senseDue(id))
-		}
+	if p, ok := s.proofs.first(); ok {
+		consider(p.at)
+	}
+	if v, ok := s.senses.first(); ok {
+		consider(v.at)
 	}
 	return first
 }

@@ -23,10 +23,10 @@ type Sensed struct {
 // sense asks for the background looks whose time has come. It goes on while an incident is open: what is read then is
 // evidence too.
 func (st *stepper) sense() {
-	for _, id := range st.s.sortedVMs() {
-		vm := st.s.VMs[id]
+	for _, id := range st.visits(st.s.senses) {
+		vm := st.s.VMs.of(id)
 		inventoried, ok := st.s.inventory(id)
-		if !ok || vm.Sensing || st.now.Before(st.s.senseDue(id)) {
+		if !ok || vm.Sensing || st.now.Before(st.s.senseDue(vm)) {
 			continue
 		}
 		vm.Sensing = true
@@ -40,8 +40,7 @@ func (st *stepper) sense() {
 }
 
 // senseDue is when a virtual machine is to be looked at next.
-func (s State) senseDue(id evidence.VM) time.Time {
-	vm := s.VMs[id]
+func (s State) senseDue(vm VM) time.Time {
 	if vm.SensedAt.IsZero() {
 		return s.Started
 	}
@@ -51,7 +50,7 @@ func (s State) senseDue(id evidence.VM) time.Time {
 // sensed takes in a background look. What could not be read leaves what was read before as it is, with its age. It is kept
 // in memory only, for the instances of the inventory: after a restart it is read anew, or is missing.
 func (st *stepper) sensed(e Sensed) {
-	vm, ok := st.s.VMs[e.Vitals.VM]
+	vm, ok := st.s.VMs.Get(e.Vitals.VM)
 	if !ok {
 		return
 	}

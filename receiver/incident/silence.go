@@ -25,10 +25,10 @@ func (st *stepper) heard(labels map[string]string, firing bool) bool {
 	st.s.Heard, st.s.Silent = st.now, false
 	if silent {
 		st.emit(Note{Message: "dead-man's switch released", Keys: []any{"reason", "Watchdog is back"}})
-		st.reconsider(func(i *Incident) bool {
+		st.reconsider(st.open(func(i *Incident) bool {
 			v, stopped := guard.Decide(i.Verdicts)
 			return stopped && v.Guard == "G29"
-		}, "Watchdog is back; asking again.")
+		}), "Watchdog is back; asking again.")
 	}
 	return true
 }

@@ -1,7 +1,6 @@
 package incident
 
 import (
-	"cmp"
 	"maps"
 	"slices"
 	"time"
@@ -18,9 +17,9 @@ type State struct {
 	Config   *config.Config
 	Started  time.Time
 	Clusters map[string]Cluster
-	VMs      map[evidence.VM]VM
+	VMs      VMs
 	// Incidents holds the open ones and those closed within keepClosed.
-	Incidents map[string]Incident
+	Incidents Incidents
 	Pauses    map[string]guard.Pause
 	// Heard is when Watchdog last came in this life of the receiver; Silent says that it stays away, and that this was told
 	// (G29).
@@ -29,9 +28,17 @@ type State struct {
 	// Asks numbers the reads, so that an answer that comes late is known for what it is.
 	Asks uint64
 	wake time.Time // the newest Wake asked for
-	// opened are the ids of the open incidents, oldest first.
-	opened []string
+	// proofs are the virtual machines whose binding is to be proven again, senses those that a background look is due of, in
+	// the order of when.
+	proofs, senses tree[visit, none]
+	// inventoried are the virtual machines of Config, and groups those of each cluster group. Both are made with a
+	// configuration and never changed.
+	inventoried map[evidence.VM]*config.VirtualMachine
+	groups      map[group][]evidence.VM
 }
+
+// group is a cluster group's full name.
+type group struct{ cluster, name string }
 
 // Cluster is what is known of one cluster.
 type Cluster struct {
@@ -47,19 +54,6 @@ type Cluster struct {
 	Brake time.Time `json:"brake,omitzero"`
 }
 
-// VM is what is known of one virtual machine.
-type VM struct {
-	Proof    evidence.Proof `json:"proof"`
-	Proving  bool           `json:"-"`
-	ProvedAt time.Time      `json:"-"` // when it was last asked
-	// Vitals are the newest of the background looks; a reading that was made stays until a newer one was.
-	Vitals   evidence.Vitals `json:"-"`
-	Sensing  bool            `json:"-"`
-	SensedAt time.Time       `json:"-"` // when it was last asked
-	Past     []guard.Past    `json:"past"`
-	Latched  string          `json:"latched,omitempty"`
-}
-
 // The bounds of memory.
 const (
 	keepClosed     = 24 * time.Hour
@@ -72,11 +66,9 @@ const (
 // New is the state of a receiver that has just started with an empty ledger.
 func New(cfg *config.Config, now time.Time) State {
 	s := State{
-		Started:   now,
-		Clusters:  map[string]Cluster{},
-		VMs:       map[evidence.VM]VM{},
-		Incidents: map[string]Incident{},
-		Pauses:    map[string]guard.Pause{},
+		Started:  now,
+		Clusters: map[string]Cluster{},
+		Pauses:   map[string]guard.Pause{},
 	}
 	return s.configured(cfg)
 }
@@ -85,34 +77,31 @@ func New(cfg *config.Config, now time.Time) State {
 func (s State) configured(cfg *config.Config) State {
 	s.Config = cfg
 	s.Clusters = maps.Clone(s.Clusters)
-	s.VMs = maps.Clone(s.VMs)
+	s.inventoried, s.groups = map[evidence.VM]*config.VirtualMachine{}, map[group][]evidence.VM{}
 	for _, c := range cfg.Clusters {
 		if _, ok := s.Clusters[c.Name]; !ok {
 			s.Clusters[c.Name] = Cluster{}
 		}
 		for _, vm := range c.VirtualMachines {
 			id := evidence.VM{Cluster: c.Name, Name: vm.Name}
-			if _, ok := s.VMs[id]; !ok {
-				s.VMs[id] = VM{}
+			s.inventoried[id] = vm
+			g := group{c.Name, vm.GroupName()}
+			s.groups[g] = append(s.groups[g], id)
+			if _, ok := s.VMs.Get(id); !ok {
+				s.VMs = s.VMs.With(id, VM{})
 			}
 		}
+	}
+	for id := range s.VMs.All() {
+		s = s.scheduled(id)
 	}
 	return s
 }
 
 // inventory finds a virtual machine in the configuration.
 func (s State) inventory(id evidence.VM) (*config.VirtualMachine, bool) {
-	for _, c := range s.Config.Clusters {
-		if c.Name != id.Cluster {
-			continue
-		}
-		for _, vm := range c.VirtualMachines {
-			if vm.Name == id.Name {
-				return vm, true
-			}
-		}
-	}
-	return nil, false
+	vm, ok := s.inventoried[id]
+	return vm, ok
 }
 
 // watched counts the inventoried virtual machines of a cluster.
@@ -141,8 +130,7 @@ func (s State) Ready(now time.Time) (missing []string) {
 			missing = append(missing, "cluster "+name+" was sampled "+itoa(c.Samples)+" of "+itoa(minSamples)+" times")
 		}
 	}
-	for _, id := range s.sortedVMs() {
-		vm := s.VMs[id]
+	for id, vm := range s.VMs.All() {
 		inventoried, ok := s.inventory(id)
 		if !ok {
 			continue
@@ -157,24 +145,4 @@ func (s State) Ready(now time.Time) (missing []string) {
 		}
 	}
 	return missing
-}
-
-func (s State) sortedVMs() []evidence.VM {
-	return slices.SortedFunc(maps.Keys(s.VMs), func(a, b evidence.VM) int {
-		return cmp.Or(cmp.Compare(a.Cluster, b.Cluster), cmp.Compare(a.Name, b.Name))
-	})
-}
-
-// sortedOpen lists the ids of the open incidents, oldest first: map order must decide nothing.
-func (s State) sortedOpen() []string {
-	var ids []string
-	for id, i := range s.Incidents {
-		if !i.Closed() {
-			ids = append(ids, id)
-		}
-	}
-	slices.SortFunc(ids, func(a, b string) int {
-		return cmp.Or(s.Incidents[a].OpenedAt.Compare(s.Incidents[b].OpenedAt), cmp.Compare(a, b))
-	})
-	return ids
 }

@@ -63,10 +63,11 @@ type stepper struct {
 	effects []Effect
 
 	work     map[string]*Incident // clones of the touched incidents
-	vms      map[evidence.VM]bool // touched, to be stored
-	clusters map[string]bool
-	ownVMs, ownClusters,
-	ownIncidents, ownPauses bool // whether the state's maps are ours already
+	fresh    []string             // those of them that this step has opened, in order
+	vms      map[evidence.VM]bool // touched; true: to be stored
+	clusters map[string]bool      // touched, to be stored
+	ownClusters,
+	ownPauses bool // whether the state's maps are ours already
 }
 
 func (st *stepper) emit(e Effect) { st.effects = append(st.effects, e) }
@@ -76,7 +77,7 @@ func (st *stepper) incident(id string) (*Incident, bool) {
 	if i, ok := st.work[id]; ok {
 		return i, true
 	}
-	i, ok := st.s.Incidents[id]
+	i, ok := st.s.Incidents.Get(id)
 	if !ok {
 		return nil, false
 	}
@@ -95,43 +96,70 @@ func (st *stepper) adopt(i Incident) *Incident {
 	return &i
 }
 
-// open lists working copies of the open incidents that match, oldest first. What does not match is not copied: with
-// many open incidents a step costs what it touches. match may read an incident and not keep it.
+// open lists working copies of all open incidents that match, oldest first. It looks at every one: for what concerns one
+// virtual machine there is openOf. match may read an incident and not keep it.
 func (st *stepper) open(match func(*Incident) bool) []*Incident {
 	var open []*Incident
-	for _, id := range st.s.opened {
-		i, touched := st.work[id]
-		if !touched {
-			old := st.s.Incidents[id]
-			i = &old
-		}
-		switch {
-		case i.Closed() || !match(i):
-		case touched:
-			open = append(open, i)
-		default:
-			open = append(open, st.adopt(*i))
-		}
+	for m := range st.s.Incidents.open.all() {
+		open = st.matching(open, m.id, match)
 	}
-	for _, id := range slices.Sorted(maps.Keys(st.work)) {
-		if _, old := st.s.Incidents[id]; !old && !st.work[id].Closed() && match(st.work[id]) {
-			open = append(open, st.work[id])
+	return st.withNew(open, match)
+}
+
+// openOf lists working copies of the open incidents of a virtual machine that match, oldest first. What does not match is
+// not copied.
+func (st *stepper) openOf(vm evidence.VM, match func(*Incident) bool) []*Incident {
+	var open []*Incident
+	ids, _ := st.s.Incidents.of.get(machine(vm))
+	for _, id := range ids {
+		open = st.matching(open, id, match)
+	}
+	return st.withNew(open, func(i *Incident) bool { return i.VM == vm && match(i) })
+}
+
+// matching adds a working copy of an incident of the state, if it is open and matches.
+func (st *stepper) matching(open []*Incident, id string, match func(*Incident) bool) []*Incident {
+	i, touched := st.work[id]
+	if !touched {
+		i, _ = st.s.Incidents.byID.get(name(id))
+	}
+	switch {
+	case i.Closed() || !match(i):
+		return open
+	case touched:
+		return append(open, i)
+	}
+	return append(open, st.adopt(*i))
+}
+
+// withNew adds the matching incidents that this step has opened.
+func (st *stepper) withNew(open []*Incident, match func(*Incident) bool) []*Incident {
+	for _, id := range st.fresh {
+		if i := st.work[id]; !i.Closed() && match(i) {
+			open = append(open, i)
 		}
 	}
 	return open
 }
 
 func (st *stepper) setVM(id evidence.VM, vm VM, stored bool) {
-	if !st.ownVMs {
-		st.s.VMs, st.ownVMs = maps.Clone(st.s.VMs), true
+	st.s.VMs = st.s.VMs.With(id, vm)
+	if st.vms == nil {
+		st.vms = map[evidence.VM]bool{}
 	}
-	st.s.VMs[id] = vm
-	if stored {
-		if st.vms == nil {
-			st.vms = map[evidence.VM]bool{}
-		}
-		st.vms[id] = true
+	st.vms[id] = st.vms[id] || stored
+}
+
+// touched are the virtual machines that the step changed, or an incident of.
+func (st *stepper) touched() map[evidence.VM]bool {
+	ids := map[evidence.VM]bool{}
+	for id := range st.vms {
+		ids[id] = true
 	}
+	for _, i := range st.work {
+		ids[i.VM] = true
+	}
+	return ids
 }
 
 func (st *stepper) setCluster(name string, c Cluster, stored bool) {
@@ -149,30 +177,22 @@ func (st *stepper) setCluster(name string, c Cluster, stored bool) {
 
 // store writes the working copies back and emits the records of what changed, and the next Wake.
 func (st *stepper) store() {
-	reopened := false
 	for _, id := range slices.Sorted(maps.Keys(st.work)) {
 		i := st.work[id]
-		if old, ok := st.s.Incidents[id]; ok && same(old, *i) {
+		old, existed := st.s.Incidents.Get(id)
+		if existed && same(old, *i) {
 			continue
 		}
-		if !st.ownIncidents {
-			st.s.Incidents, st.ownIncidents = maps.Clone(st.s.Incidents), true
-		}
-		old, existed := st.s.Incidents[id]
-		st.s.Incidents[id] = *i
-		if !existed || old.Closed() != i.Closed() {
-			reopened = true
-		}
+		st.s.Incidents = st.s.Incidents.With(*i)
 		if !existed || !sameRecord(old, *i) {
 			st.emit(Put{Key: ledger.Key("incident", id), Value: *i})
 		}
 	}
-	if reopened {
-		st.s.opened = st.s.sortedOpen()
-	}
-	for _, id := range st.s.sortedVMs() {
+	touched := slices.SortedFunc(maps.Keys(st.touched()), func(a, b evidence.VM) int { return machine(a).compare(machine(b)) })
+	for _, id := range touched {
+		st.s = st.s.scheduled(id)
 		if st.vms[id] {
-			st.emit(Put{Key: ledger.Key("vm", id.Cluster, id.Name), Value: st.s.VMs[id]})
+			st.emit(Put{Key: ledger.Key("vm", id.Cluster, id.Name), Value: st.s.VMs.of(id)})
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(st.clusters)) {

@@ -312,11 +312,11 @@ func TestLostAnswerIsLookedUpAndNeverSentAgain(t *testing.T) {
 		if i.Phase != incident.Escalated || len(w.commands) != 0 {
 			t.Errorf("phase %s after %v: %s; want escalated without another command", i.Phase, w.methods(), i.Summary)
 		}
-		if w.state.VMs[i.VM].Latched != i.ID {
-			t.Errorf("latched = %q, want %q until acknowledged", w.state.VMs[i.VM].Latched, i.ID)
+		if vmOf(w, i.VM).Latched != i.ID {
+			t.Errorf("latched = %q, want %q until acknowledged", vmOf(w, i.VM).Latched, i.ID)
 		}
 		w.step(incident.Acknowledged{At: incident.At(w.now), Incident: i.ID, By: "ada"})
-		if l := w.state.VMs[i.VM].Latched; l != "" {
+		if l := vmOf(w, i.VM).Latched; l != "" {
 			t.Errorf("latched = %q after the acknowledgement, want none", l)
 		}
 	})
@@ -336,7 +336,7 @@ func TestSecondFaultWithinCoolDownIsHeld(t *testing.T) {
 		t.Fatalf("commands = %v, want the first one only", w.methods())
 	}
 	var second incident.Incident
-	for _, i := range w.state.Incidents {
+	for i := range w.state.Incidents.All() {
 		if !i.Closed() {
 			second = i
 		}

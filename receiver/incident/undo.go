@@ -85,7 +85,7 @@ func (st *stepper) abandon(i *Incident, why string) {
 
 // forget strikes out the entry of a rung of which nothing left: it counts for no budget, and nothing waits for its end.
 func (st *stepper) forget(i *Incident) {
-	vm := st.s.VMs[i.VM]
+	vm := st.s.VMs.of(i.VM)
 	vm.Past = slices.DeleteFunc(slices.Clone(vm.Past), func(p guard.Past) bool { return p.Incident == i.ID && p.Ended.IsZero() })
 	st.setVM(i.VM, vm, true)
 }
@@ -158,7 +158,7 @@ func (st *stepper) failed(i *Incident) {
 		why += "; it stopped " + strings.Join(down, ", ") + ", which did not come back"
 	}
 	st.endPast(i, false)
-	vm := st.s.VMs[i.VM]
+	vm := st.s.VMs.of(i.VM)
 	vm.Latched = i.ID
 	st.setVM(i.VM, vm, true)
 	if cause == remedy.GuestBound && i.Rung+1 < len(i.Ladder) {

@@ -82,7 +82,7 @@ func (st *stepper) relapse(i *Incident, why string) {
 func (st *stepper) giveUp(i *Incident, why string) {
 	if i.begun() {
 		st.endPast(i, false)
-		vm := st.s.VMs[i.VM]
+		vm := st.s.VMs.of(i.VM)
 		vm.Latched = i.ID
 		st.setVM(i.VM, vm, true)
 	}
@@ -164,7 +164,7 @@ func (st *stepper) close(i *Incident) {
 	i.ClosedAt, i.Next = st.now, time.Time{}
 	i.HealedBy = st.healer(i)
 	st.finish(i)
-	for _, j := range st.open(func(j *Incident) bool { return j.ExplainedBy == i.ID }) {
+	for _, j := range st.openOf(i.VM, func(j *Incident) bool { return j.ExplainedBy == i.ID }) {
 		if j.Alert.Firing {
 			continue // it has a life of its own; explain() sets it free
 		}
@@ -172,7 +172,7 @@ func (st *stepper) close(i *Incident) {
 		st.enter(j, Healed, "Closed with the "+string(i.Fault)+" fault that explained it, "+i.ID+".")
 	}
 	// What was proven is proven anew: PIDs and start times have changed.
-	vm := st.s.VMs[i.VM]
+	vm := st.s.VMs.of(i.VM)
 	vm.ProvedAt = time.Time{}
 	st.setVM(i.VM, vm, false)
 }
@@ -280,7 +280,7 @@ func (st *stepper) well(i *Incident, r evidence.Round) (string, bool) {
 			return why, false
 		}
 	}
-	base := st.s.VMs[i.VM].Proof.Baseline[st.witness(i)]
+	base := st.s.VMs.of(i.VM).Proof.Baseline[st.witness(i)]
 	if len(base.Databases) > 0 {
 		if r.Login.Value.Databases == nil {
 			return "the states of its databases could not be read", false

@@ -38,7 +38,7 @@ func TestWhatIsNotProvenHealthyEndsWithAPerson(t *testing.T) {
 	}
 	w.advance(2 * time.Minute)
 	i := w.only("SQL01", evidence.Service)
-	vm := w.state.VMs[i.VM]
+	vm := vmOf(w, i.VM)
 	if i.Phase != incident.Escalated || vm.Latched != i.ID {
 		t.Errorf("phase = %s, latched by %q, want escalated and latched: %s", i.Phase, vm.Latched, i.Summary)
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"iter"
 	"maps"
 	"slices"
 	"testing"
@@ -45,6 +46,7 @@ type world struct {
 	half      bool                            // one Alertmanager of two has lost the alerts
 	mute      bool                            // Watchdog does not come
 	notes     []string
+	pure      bool // every step is looked at: the state that it was given and the orders in the new one
 }
 
 // timed is one thing that will happen.
@@ -169,13 +171,48 @@ func (w *world) crash(down time.Duration) {
 
 // step feeds one event and carries out the effects, records first.
 func (w *world) step(e incident.Event) {
+	w.t.Helper()
+	before := w.watched()
 	next, effects := incident.Step(w.state, e)
+	if after := w.watched(); after != before {
+		w.t.Fatalf("Step of a %T changed the state that it was given:\n%s\n%s", e, before, after)
+	}
+	if w.pure {
+		if err := next.Consistent(); err != nil {
+			w.t.Fatalf("after a %T: %v", e, err)
+		}
+	}
 	if lost, ok := w.conflict(effects); ok {
 		w.step(lost)
 		return
 	}
 	w.state = next
 	w.carryOut(effects)
+}
+
+// watched is everything that the state tells of the incidents, machines, clusters and pauses, where the test asked to have
+// that compared at every step.
+func (w *world) watched() string {
+	if !w.pure {
+		return ""
+	}
+	s := w.state
+	b, err := json.Marshal([]any{slices.Collect(s.Incidents.All()), maps.Collect(indexed(s.VMs.All())), s.Clusters, s.Pauses, s.Asks})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return string(b)
+}
+
+// indexed makes the keys ones that JSON can have.
+func indexed(all iter.Seq2[evidence.VM, incident.VM]) iter.Seq2[string, incident.VM] {
+	return func(yield func(string, incident.VM) bool) {
+		for id, vm := range all {
+			if !yield(id.String(), vm) {
+				return
+			}
+		}
+	}
 }
 
 func (w *world) conflict(effects []incident.Effect) (incident.ClaimLost, bool) {
@@ -532,7 +569,7 @@ func (w *world) proof(id evidence.VM) evidence.Proof {
 func (w *world) only(vm string, fault evidence.Fault) incident.Incident {
 	w.t.Helper()
 	var found []incident.Incident
-	for _, i := range w.state.Incidents {
+	for i := range w.state.Incidents.All() {
 		if i.VM.Name == vm && i.Fault == fault {
 			found = append(found, i)
 		}
@@ -559,4 +596,24 @@ func (w *world) methods() []string {
 		names = append(names, string(c.Method)+" "+c.Service)
 	}
 	return names
+}
+
+// vmOf is what is known of a virtual machine.
+func vmOf(w *world, id evidence.VM) incident.VM {
+	w.t.Helper()
+	vm, ok := w.state.VMs.Get(id)
+	if !ok {
+		w.t.Fatalf("%s is not known", id)
+	}
+	return vm
+}
+
+// incidentOf is the incident of an id.
+func incidentOf(w *world, id string) incident.Incident {
+	w.t.Helper()
+	i, ok := w.state.Incidents.Get(id)
+	if !ok {
+		w.t.Fatalf("there is no incident %s", id)
+	}
+	return i
 }

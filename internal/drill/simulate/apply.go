@@ -180,7 +180,7 @@ func (w *world) giveUp(v *model.VM, d time.Duration) {
 // acknowledge lets a person see to every failure that latches a virtual machine.
 func (w *world) acknowledge() {
 	for _, vm := range w.config.Clusters[0].VirtualMachines {
-		for id, s := range w.state.VMs {
+		for id, s := range w.state.VMs.All() {
 			if id.Name == vm.Name && s.Latched != "" {
 				w.handle(incident.Acknowledged{At: incident.At(w.now), Incident: s.Latched, By: "ada"})
 			}

@@ -1,7 +1,6 @@
 package simulate
 
 import (
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -47,15 +46,15 @@ type approval struct {
 // approves lets an administrator approve what is offered, in one of the ways that administrators have.
 func (w *world) approves(o Op) {
 	id := ""
-	for _, other := range slices.Sorted(maps.Keys(w.state.Incidents)) {
-		if i := w.state.Incidents[other]; i.Offer != nil && (id == "" || i.VM.Name == o.VM) {
-			id = other
+	for i := range w.state.Incidents.All() {
+		if i.Offer != nil && (id == "" || i.VM.Name == o.VM) {
+			id = i.ID
 		}
 	}
 	if id == "" {
 		return
 	}
-	i := w.state.Incidents[id]
+	i, _ := w.state.Incidents.Get(id)
 	plan, by := i.Offer.Plan, approver
 	reads := w.between(300*time.Millisecond, 5*time.Second) // the page, before the button
 	w.result.events["approve "+o.What]++
@@ -107,7 +106,7 @@ func (j *judge) offered(i incident.Incident) {
 
 // approved takes down an approval that counts: of what the ledger offers at that moment, in its time, by who may.
 func (j *judge) approved(old *incident.State, e incident.Approved, at time.Time) {
-	i := old.Incidents[e.Incident]
+	i, _ := old.Incidents.Get(e.Incident)
 	if e.By != approver || i.Offer == nil || i.Phase != incident.Proposed {
 		return
 	}

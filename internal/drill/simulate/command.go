@@ -12,7 +12,7 @@ import (
 
 // actionOf finds the action that a Send effect belongs to, and its key in the ledger.
 func (j *judge) actionOf(e incident.Send) (incident.Action, string, bool) {
-	i := j.w.state.Incidents[e.Incident]
+	i, _ := j.w.state.Incidents.Get(e.Incident)
 	for _, a := range i.Actions {
 		if a.Number == e.Number {
 			return a, ledger.Key("action", i.ID, string(a.Rung), fmt.Sprintf("%03d", a.Number)), true

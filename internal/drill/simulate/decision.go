@@ -115,7 +115,7 @@ func (j *judge) limits(i *incident.Incident, p *config.Policy, rung remedy.Rung,
 	if len(tenMinutes) >= per10Minutes || len(clusterHour) >= perHour {
 		w.breaks(rate, "%s: %d rungs in the cluster in ten minutes, %d in an hour", i.ID, len(tenMinutes), len(clusterHour))
 	}
-	for _, o := range w.state.Incidents {
+	for o := range w.state.Incidents.All() {
 		if o.ID != i.ID && o.Phase == incident.Acting {
 			w.breaks(rate, "%s: %s is in flight", i.ID, o.ID)
 		}

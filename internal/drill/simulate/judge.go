@@ -332,7 +332,7 @@ func (j *judge) looked(e incident.Looked, old *incident.State, s *step) {
 	w := j.w
 	snap, ok := w.asked[e.AskID]
 	delete(w.asked, e.AskID)
-	i, open := s.next.Incidents[e.Incident]
+	i, open := s.next.Incidents.Get(e.Incident)
 	if !ok || !open {
 		return
 	}
@@ -340,7 +340,7 @@ func (j *judge) looked(e incident.Looked, old *incident.State, s *step) {
 	plan := planned(i, at)
 	// An answer that nobody waits for any more (another incident explains this one since, say) asks no guard: the verdicts are
 	// those of an earlier round, which was judged then. A storm that it saw counts, and a plan made on it would be judged.
-	if was := old.Incidents[e.Incident]; (was.AskID != e.AskID || was.Asked == "") && !plan {
+	if was, _ := old.Incidents.Get(e.Incident); (was.AskID != e.AskID || was.Asked == "") && !plan {
 		j.stormSeen(snap, e)
 		return
 	}

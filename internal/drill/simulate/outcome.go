@@ -1,7 +1,6 @@
 package simulate
 
 import (
-	"maps"
 	"slices"
 	"time"
 
@@ -37,7 +36,7 @@ func newResult(seed uint64) result {
 
 // tell counts what an incident's new record says.
 func (w *world) tell(old *incident.State, i incident.Incident) {
-	was, existed := old.Incidents[i.ID]
+	was, existed := old.Incidents.Get(i.ID)
 	if existed && was.Phase == i.Phase && was.Closed() == i.Closed() {
 		return
 	}
@@ -72,7 +71,7 @@ func (w *world) done(i incident.Incident) bool {
 	case incident.Refused, incident.Proposed, incident.Told, incident.Escalated, incident.Healed:
 		return true
 	case incident.Waiting:
-		if by, ok := w.state.Incidents[i.ExplainedBy]; ok && i.ExplainedBy != "" {
+		if by, ok := w.state.Incidents.Get(i.ExplainedBy); ok && i.ExplainedBy != "" {
 			return by.ExplainedBy != "" || w.done(by)
 		}
 		return !w.patient() && w.waitsRightly(i)
@@ -109,8 +108,8 @@ func (w *world) waitsRightly(i incident.Incident) bool {
 // unsettled lists the incidents that are not done, in order.
 func (w *world) unsettled() []incident.Incident {
 	var list []incident.Incident
-	for _, id := range slices.Sorted(maps.Keys(w.state.Incidents)) {
-		if i := w.state.Incidents[id]; !i.Closed() && !w.done(i) {
+	for i := range w.state.Incidents.All() {
+		if !i.Closed() && !w.done(i) {
 			list = append(list, i)
 		}
 	}
@@ -125,7 +124,7 @@ func (w *world) unheard() []*alert {
 		if a.startsAt.IsZero() || w.now.Sub(a.startsAt) < repeatEvery+retryAfter {
 			continue
 		}
-		if !slices.ContainsFunc(slices.Collect(maps.Values(w.state.Incidents)), func(i incident.Incident) bool {
+		if !slices.ContainsFunc(slices.Collect(w.state.Incidents.All()), func(i incident.Incident) bool {
 			return i.Subject == a.Subject && !i.Closed()
 		}) {
 			list = append(list, a)
@@ -199,9 +198,9 @@ func (w *world) outcome() {
 // noneInFlight looks for rungs that are said to be in flight and whose incident does nothing any more: they would hold
 // every other incident of the cluster.
 func (w *world) noneInFlight() {
-	for id, vm := range w.state.VMs {
+	for id, vm := range w.state.VMs.All() {
 		for _, p := range vm.Past {
-			i := w.state.Incidents[p.Incident]
+			i, _ := w.state.Incidents.Get(p.Incident)
 			at := i.Phase == incident.Acting || i.Phase == incident.Verifying || i.Phase == incident.Recovering
 			if p.Ended.IsZero() && (i.Closed() || !at) {
 				w.breaks(comesToAnEnd, "%s of %s on %s is in flight, its incident is %s", p.Rung, p.Incident, id, i.Phase)
@@ -212,7 +211,7 @@ func (w *world) noneInFlight() {
 
 // explained looks for the incident that says why an instance is down at the end.
 func (w *world) explained(vm evidence.VM, instance string) {
-	for _, i := range w.state.Incidents {
+	for i := range w.state.Incidents.All() {
 		if i.VM == vm && (i.Instance == instance || i.Instance == evidence.NoInstance) && !i.Closed() && i.Summary != "" {
 			return
 		}

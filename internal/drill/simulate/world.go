@@ -423,7 +423,7 @@ func (w *world) point(s *step) Point {
 			case incident.Action:
 				p = Point(v.State)
 			case incident.Incident:
-				old, ok := w.state.Incidents[v.ID]
+				old, ok := w.state.Incidents.Get(v.ID)
 				switch {
 				case p != "" || !ok:
 				case old.HealthyAt.IsZero() && !v.HealthyAt.IsZero():
@@ -435,7 +435,7 @@ func (w *world) point(s *step) Point {
 				}
 			}
 		case incident.Proceed:
-			if i := s.next.Incidents[e.Incident]; p == "" && planned(i, w.now) {
+			if i, _ := s.next.Incidents.Get(e.Incident); p == "" && planned(i, w.now) {
 				p = onPlanned
 			}
 		case incident.Delete, incident.Look, incident.Sample, incident.Prove, incident.Send, incident.Wake, incident.Note, incident.Refusal:
