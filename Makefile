@@ -45,6 +45,12 @@ fuzz: ## Each fuzz target for FUZZTIME (1m).
 bench: ## Every benchmark, with allocations.
 	@internal/tools/progress 'benchmarks' go test -run '^$$' -bench . -benchmem ./...
 
+# Real hosts are named by HYPERVIGIL_CONFORMANCE_CONFIG=hypervigil.yml; docs/conformance.md has the rest.
+.PHONY: conformance
+conformance: ## What we rely on, against the lab and the hosts of HYPERVIGIL_CONFORMANCE_CONFIG.
+	@internal/tools/progress 'building the conformance suite' go vet ./internal/conformance
+	@go test -count=1 -timeout 60m -v -run '^TestConformance' ./internal/conformance
+
 # SCHEDULES, SEED and MUTANT: how many, which (a fresh seed unless given), and one guard that says yes to everything.
 # Mutants are compiled into a program of their own; none that is shipped has them.
 .PHONY: simulate

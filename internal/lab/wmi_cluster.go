@@ -129,7 +129,7 @@ func resourceObject(name, kind, group, owner string, state cluster.ResourceState
 	return instance("MSCluster_Resource", byName,
 		"Name", name, "Id", fmt.Sprintf("%08x-0000-4000-a000-%012x", len(name), sum(name)), "Caption", name, "Description", "", "Type", kind, "OwnerGroup", group,
 		"OwnerNode", owner, "State", uint32(state), "StatusInformation", uint64(0), "LastOperationStatusCode", uint64(0), "ResourceSpecificStatus", "",
-		"RestartAction", 2, "RestartThreshold", 3, "RestartPeriod", 900000, "RestartDelay", 500, "PendingTimeout", 180000, "RetryPeriodOnFailure", 3600000,
+		"RestartAction", 2, "RestartThreshold", model.RestartThreshold, "RestartPeriod", model.RestartPeriod.Milliseconds(), "RestartDelay", 500, "PendingTimeout", 180000, "RetryPeriodOnFailure", 3600000,
 		"IsAlivePollInterval", noOwner, "LooksAlivePollInterval", noOwner, "IsClusterSharedVolume", false, "CoreResource", false, "QuorumCapable", false,
 		"PersistentState", true, "PrivateProperties", private)
 }
@@ -246,7 +246,18 @@ func clusterMethods() map[string]map[string]method {
 		}
 		return cluster.GroupDone, err
 	}
-	return map[string]map[string]method{"mscluster_resourcegroup": {
+	fail := func(m *model.Model, keys wsmanserver.Selectors, _ wsmanserver.Parameters) (wsmanserver.Output, error) {
+		key, _ := keys.Value("Name")
+		for _, v := range m.VMs {
+			if key == "Virtual Machine "+v.Name {
+				m.Received(v, "MSCluster_Resource.FailResource", key)
+				m.FailResource(v)
+				return wsmanserver.Output{}, nil
+			}
+		}
+		return wsmanserver.Output{}, wsmanserver.ErrAccessDenied
+	}
+	return map[string]map[string]method{"mscluster_resource": {"failresource": fail}, "mscluster_resourcegroup": {
 		"movetonewnode":       group("MoveToNewNode", moveGroup),
 		"movetonewnodeparams": group("MoveToNewNodeParams", moveGroup),
 		"bringonline":         group("BringOnline", online),
@@ -285,7 +296,7 @@ func contextOf(p wsmanserver.Parameters) (cluster.VMContext, error) {
 	if err != nil || len(list) == 0 {
 		return cluster.VMSave, err
 	}
-	bad := fmt.Errorf("Parameters is no property list: %w", wsmanserver.ErrInvalidParameter)
+	bad := fmt.Errorf("no property list in Parameters: %w", wsmanserver.ErrInvalidParameter)
 	dword := func() uint32 {
 		if len(list) < 4 {
 			err = bad

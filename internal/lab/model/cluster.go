@@ -1,6 +1,7 @@
 package model
 
 import (
+	"slices"
 	"time"
 
 	"github.com/hypervigil/hypervigil/internal/cluster"
@@ -115,6 +116,30 @@ func (m *Model) failOver(v *VM) {
 	from := v.Owner
 	v.Owner = to.Name
 	v.Counts.FailoversByCluster = append(v.Counts.FailoversByCluster, Count{m.now, from + " to " + to.Name, ""})
+	m.place(v, m.Spec.Profile.Failover)
+}
+
+// The lab's resources restart so often where they are before the cluster fails the group over (MSCluster_Resource,
+// RestartThreshold and RestartPeriod; the figures are the lab's own).
+const (
+	RestartThreshold = 1
+	RestartPeriod    = 15 * time.Minute
+)
+
+// FailResource is MSCluster_Resource.FailResource of a virtual machine that is online: the cluster takes it for a failure,
+// restarts the machine where it is, and fails its group over where it has done so too often.
+func (m *Model) FailResource(v *VM) {
+	if v.GroupState != cluster.GroupOnline {
+		return
+	}
+	v.restarts = slices.DeleteFunc(v.restarts, func(at time.Time) bool { return m.now.Sub(at) >= RestartPeriod })
+	if len(v.restarts) >= RestartThreshold {
+		v.restarts = nil
+		m.failOver(v)
+		return
+	}
+	v.restarts = append(v.restarts, m.now)
+	v.GroupState = cluster.GroupPending
 	m.place(v, m.Spec.Profile.Failover)
 }
 

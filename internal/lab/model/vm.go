@@ -55,6 +55,7 @@ type VM struct {
 	Broken    bool // it cannot come online: the group fails when it is started
 
 	failovers []time.Time
+	restarts  []time.Time // of its resource, where it was
 	life      int
 	moving    *moving
 }
