@@ -12,7 +12,7 @@ PLATFORMS = linux/amd64 linux/arm64 windows/amd64 windows/arm64
 
 .PHONY: help
 help: ## List the targets.
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## Build the programs into build/bin.
@@ -40,6 +40,10 @@ lint: ## gofumpt, go vet and staticcheck.
 .PHONY: fuzz
 fuzz: ## Each fuzz target for FUZZTIME (1m).
 	@FUZZTIME=$${FUZZTIME:-1m} internal/tools/verify fuzz
+
+.PHONY: soak-hang
+soak-hang: ## Peers that hang in twelve ways for HANG_FOR (10m): every answer in time, nothing left.
+	@HANG_FOR=$(or $(HANG_FOR),10m) go test -count=1 -timeout 1h -v -run '^TestTwelveWaysOfHanging$$' ./internal/drill/hang
 
 .PHONY: bench
 bench: ## Every benchmark, with allocations.

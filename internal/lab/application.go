@@ -24,7 +24,7 @@ func (l *Lab) web(vm string) error {
 	if err != nil {
 		return err
 	}
-	certificate, err := l.ca.issue(vm)
+	certificate, err := l.ca.Issue(vm)
 	if err != nil {
 		return err
 	}

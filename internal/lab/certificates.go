@@ -15,8 +15,9 @@ import (
 	"time"
 )
 
-// authority is the lab's own certificate authority. Its key never leaves the process.
-type authority struct {
+// Authority is a certificate authority made for one run, the lab's own or that of peers beside it. Its key never leaves
+// the process. It is not safe for concurrent use.
+type Authority struct {
 	file string // the certificate, in PEM
 	cert *x509.Certificate
 	key  *ecdsa.PrivateKey
@@ -25,7 +26,8 @@ type authority struct {
 
 const validFor = 30 * 24 * time.Hour
 
-func newAuthority(dir string) (*authority, error) {
+// NewAuthority makes an authority and writes its certificate, in PEM, into dir.
+func NewAuthority(dir string) (*Authority, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, err
@@ -43,11 +45,14 @@ func newAuthority(dir string) (*authority, error) {
 		return nil, err
 	}
 	file := filepath.Join(dir, "ca.pem")
-	return &authority{file: file, cert: cert, key: key, next: 2}, os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600)
+	return &Authority{file: file, cert: cert, key: key, next: 2}, os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600)
 }
 
-// issue makes a server's certificate for a machine's name and for loopback.
-func (a *authority) issue(name string) (*tls.Config, error) {
+// File is the path of the authority's certificate.
+func (a *Authority) File() string { return a.file }
+
+// Issue makes a server's certificate for a machine's name and for loopback.
+func (a *Authority) Issue(name string) (*tls.Config, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, err

@@ -54,7 +54,7 @@ type Options struct {
 // Lab is a running lab.
 type Lab struct {
 	options  Options
-	ca       *authority
+	ca       *Authority
 	accounts accounts
 
 	mu    sync.Mutex // of the model
@@ -98,7 +98,7 @@ func Start(o Options) (*Lab, error) {
 	if err != nil {
 		return nil, fmt.Errorf("lab: %w", err)
 	}
-	ca, err := newAuthority(o.Dir)
+	ca, err := NewAuthority(o.Dir)
 	if err != nil {
 		return nil, fmt.Errorf("lab: certificates: %w", err)
 	}
@@ -214,7 +214,7 @@ func (l *Lab) wsman(name string, p *provider, behave func(*model.Model) wire.Beh
 	if err != nil {
 		return err
 	}
-	certificate, err := l.ca.issue(name)
+	certificate, err := l.ca.Issue(name)
 	if err != nil {
 		return err
 	}
@@ -245,7 +245,7 @@ func (l *Lab) tds(ctx context.Context, vm, instance string) error {
 		return err
 	}
 	name := vm + "/" + instance
-	certificate, err := l.ca.issue(vm)
+	certificate, err := l.ca.Issue(vm)
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,76 @@
+package hang
+
+import (
+	"os"
+	"runtime"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// TestTwelveWaysOfHanging has SQL Servers, hosts, guests and a cluster hang for a minute, or as long as HANG_FOR says
+// (make soak-hang: ten), and looks at every answer and at what is left.
+func TestTwelveWaysOfHanging(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("a SYN that stays unanswered needs Linux")
+	}
+	during := time.Minute
+	if s := os.Getenv("HANG_FOR"); s != "" {
+		var err error
+		if during, err = time.ParseDuration(s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r, err := Run(t.Context(), Options{Dir: t.TempDir(), For: during, Every: 2 * time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, trouble := range r.Troubles {
+		t.Error(trouble)
+	}
+	if least := r.Targets * int(during/(4*time.Second)); r.Scrapes < least {
+		t.Errorf("%d scrapes of %d targets, want %d at least", r.Scrapes, r.Targets, least)
+	}
+	t.Logf("%d scrapes of %d targets, %d asked for again; after the deadline by the clock: median %v, 99th percentile %v, longest %v",
+		r.Scrapes, r.Targets, r.Late, r.Wall[len(r.Wall)/2], r.Wall[len(r.Wall)*99/100], r.Wall[len(r.Wall)-1])
+}
+
+// attempts is how often the measurement of a neighbour may be repeated. What other programs do to the machine in the
+// meantime can be larger than the bound and is as often in one direction as in the other; what a peer that hangs does to
+// its neighbours is there each time. So the measurement is made again, with more pairs, rather than the bound loosened.
+const attempts = 4
+
+// TestAHungNeighbourCostsNothing measures what a hung SQL Server and a hung host cost a healthy SQL Server, host and
+// guest. Tests of this package do not run at the same time: both are about time.
+func TestAHungNeighbourCostsNothing(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("a SYN that stays unanswered needs Linux")
+	}
+	best := map[string]float64{}
+	for attempt := 1; attempt <= attempts; attempt++ {
+		list, err := Neighbours(t.Context(), NeighbourOptions{Dir: t.TempDir(), Pairs: 60 * attempt})
+		if err != nil {
+			t.Fatal(err)
+		}
+		within := true
+		for _, n := range list {
+			t.Logf("attempt %d, %s hangs: %s takes %v alone, %v beside it, ratio %.3f of %d scrapes", attempt, n.Hung, n.Healthy, n.Alone, n.Beside, n.Ratio, n.Scrapes)
+			which := n.Hung + " beside " + n.Healthy
+			if was, ok := best[which]; !ok || n.Ratio < was {
+				best[which] = n.Ratio
+			}
+			within = within && best[which] <= MostSlowdown
+		}
+		if within {
+			return
+		}
+	}
+	for which, ratio := range best {
+		if ratio > MostSlowdown {
+			t.Errorf("a hung %s takes %.3f of its time, and did so or worse in every attempt; at most %.2f is allowed", which, ratio, MostSlowdown)
+		}
+	}
+}

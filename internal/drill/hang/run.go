@@ -1,0 +1,225 @@
+package hang
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/go-kit/log"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/hypervigil/hypervigil/exporter"
+	"github.com/hypervigil/hypervigil/internal/lab"
+)
+
+// Options of Run. All but Timeout are required.
+type Options struct {
+	// Dir takes certificates and the configuration.
+	Dir string
+	// For is how long the peers are scraped, Every how often each.
+	For, Every time.Duration
+	// Timeout is the modules'; 900 ms, mssql_availability's own, where zero.
+	Timeout time.Duration
+}
+
+// Result is what Run saw.
+type Result struct {
+	Targets, Scrapes int
+	// Late counts the answers that came later than Lateness and were asked for again, which count as scrapes as well.
+	Late int
+	// Lates are the times beyond the deadline, sorted, as this process had time for them; Wall the same by the clock.
+	Lates, Wall []time.Duration
+	// Troubles say what was not as it has to be.
+	Troubles []string
+}
+
+// The bounds of what is left: nothing of the exporter's may be, and what its caches took in is bounded. tries is how
+// often a target must be late in a row to count as such: a machine that gives this process no time makes an answer late,
+// and a prober that is at fault is so each time. Of all answers no more than one in a hundred may be.
+const (
+	tries     = 3
+	lateShare = 100
+	mostHeap  = 4 << 20
+	idleAfter = 60 * time.Second // five missed scrapes close the stream of the diagnostics
+)
+
+// Run has every peer scraped at once, over and over, and judges. The error says that the experiment could not be made.
+func Run(ctx context.Context, o Options) (result Result, err error) {
+	if o.Timeout == 0 {
+		o.Timeout = 900 * time.Millisecond
+	}
+	ca, err := lab.NewAuthority(o.Dir)
+	if err != nil {
+		return Result{}, err
+	}
+	p, err := openPeers(ca)
+	if err != nil {
+		return Result{}, err
+	}
+	defer p.close()
+	path, err := writeConfig(o.Dir, p, ca.File(), o.Timeout)
+	if err != nil {
+		return Result{}, err
+	}
+	e, err := exporter.New(exporter.Options{ConfigFile: path, Logger: log.NewNopLogger(), Registry: prometheus.NewPedanticRegistry()})
+	if err != nil {
+		return Result{}, err
+	}
+	defer func() {
+		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+		defer cancel()
+		err = errors.Join(err, e.Close(end))
+	}()
+	r := &running{handler: e.Handler(), timeout: o.Timeout, reasons: map[target]map[string]int{}}
+	// Once before it counts: caches fill at the first time and never again.
+	// Not the streams: one that was asked once waits for minutes for the next time.
+	r.round(ctx, slices.DeleteFunc(targets(), func(t target) bool { return t.module == "mssql_diagnostics" }), 0, o.Every)
+	before, err := r.settle(ctx, p)
+	if err != nil {
+		return Result{}, err
+	}
+	r.result = Result{Targets: len(targets())}
+	clear(r.reasons)
+	r.round(ctx, targets(), o.For, o.Every)
+	after, err := r.settle(ctx, p)
+	if err != nil {
+		return Result{}, err
+	}
+	if err := ctx.Err(); err != nil {
+		return Result{}, err
+	}
+	r.judge(before, after)
+	return r.result, nil
+}
+
+// running is a Run under way.
+type running struct {
+	handler http.Handler
+	timeout time.Duration
+
+	mu      sync.Mutex
+	result  Result
+	reasons map[target]map[string]int
+}
+
+// round scrapes the targets, each from a moment of its own on, until the time is over; once where there is none.
+func (r *running) round(ctx context.Context, of []target, during, every time.Duration) {
+	end := time.Now().Add(during)
+	var all sync.WaitGroup
+	for _, t := range of {
+		all.Go(func() {
+			next := time.Now().Add(rand.N(every)) // the phase
+			for {
+				select {
+				case <-ctx.Done():
+					return
+				case <-time.After(time.Until(next)):
+				}
+				r.probe(ctx, t)
+				if next = next.Add(every); time.Now().After(end) {
+					return
+				}
+			}
+		})
+	}
+	all.Wait()
+}
+
+// probe scrapes a target, again where it was late.
+func (r *running) probe(ctx context.Context, t target) {
+	for try := 1; ctx.Err() == nil; try++ {
+		a, err := scrape(ctx, r.handler, t.module, t.name, r.timeout)
+		if r.note(t, a, err, try) {
+			return
+		}
+	}
+}
+
+// note takes one answer in; false asks for another.
+func (r *running) note(t target, a answer, err error, try int) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.result.Scrapes++
+	if err != nil {
+		r.trouble("%s of %s: %v", t.module, t.name, err)
+		return true
+	}
+	if a.success {
+		r.trouble("%s of %s succeeded: the peer did not hang", t.module, t.name)
+	}
+	if r.reasons[t] == nil {
+		r.reasons[t] = map[string]int{}
+	}
+	for reason := range a.reasons {
+		r.reasons[t][reason]++
+	}
+	r.result.Lates = append(r.result.Lates, a.late)
+	r.result.Wall = append(r.result.Wall, max(0, a.took-r.timeout))
+	if a.late <= Lateness {
+		return true
+	}
+	r.result.Late++
+	if try == tries {
+		r.trouble("%s of %s answered %v after its deadline, and %d times before it was late as well", t.module, t.name, a.late, tries-1)
+	}
+	return try == tries
+}
+
+// trouble is called with the lock held. A few tell enough.
+func (r *running) trouble(format string, args ...any) {
+	if len(r.result.Troubles) < 20 {
+		r.result.Troubles = append(r.result.Troubles, fmt.Sprintf(format, args...))
+	}
+}
+
+// settle waits until nothing works for a probe any more, and returns what is left then, or when patience is over. There
+// is no event to wait for: that is the point.
+func (r *running) settle(ctx context.Context, p peers) (left, error) {
+	end := time.Now().Add(idleAfter)
+	for {
+		l, err := p.count()
+		if err != nil || ctx.Err() != nil {
+			return l, errors.Join(err, ctx.Err())
+		}
+		if l.goroutines == 0 && l.sockets == 0 || time.Now().After(end) {
+			return l, nil
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+// judge looks at the whole.
+func (r *running) judge(before, after left) {
+	slices.Sort(r.result.Lates)
+	slices.Sort(r.result.Wall)
+	if r.result.Late*lateShare > r.result.Scrapes {
+		r.trouble("%d of %d answers came more than %v after their deadline, at most one in %d may", r.result.Late, r.result.Scrapes, Lateness, lateShare)
+	}
+	for _, t := range targets() {
+		if t.reason == "" {
+			continue
+		}
+		seen := r.reasons[t]
+		most := slices.MaxFunc(append(slices.Sorted(maps.Keys(seen)), ""), func(a, b string) int { return cmp.Compare(seen[a], seen[b]) })
+		// Not every single one: on a busy machine the deadline can come before the stage.
+		if most != string(t.reason) {
+			r.trouble("%s of %s: reasons %v, want %s", t.module, t.name, seen, t.reason)
+		}
+	}
+	if after.goroutines != 0 || after.sockets != 0 {
+		r.trouble("left afterwards: %v", after)
+	}
+	if after.heap > before.heap+mostHeap {
+		r.trouble("the heap grew from %d to %d bytes, at most %d are allowed", before.heap, after.heap, mostHeap)
+	}
+}
