@@ -8,6 +8,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-kit/log"
@@ -174,22 +175,36 @@ func (e *Exporter) fly(f *flight, l log.Logger) {
 	inflight.Inc()
 	defer inflight.Dec()
 	ctx, cancel := context.WithDeadline(e.ctx, f.deadline)
-	var running sync.WaitGroup
+	var run []int
 	stuck := e.flights.hangs(hungKey{f.target.name, leftovers}) >= maxAbandoned
 	for i, c := range f.collectors {
 		if stuck || e.flights.hangs(hungKey{f.target.name, c.Name}) >= maxAbandoned {
 			f.finish(i, outcome{name: c.Name, result: probe.Result{Err: errNotRun}, reason: dial.ProviderHung, done: true})
 			continue
 		}
-		running.Go(func() { e.collect(ctx, f, i, c, l) })
+		run = append(run, i)
 	}
 	all := make(chan struct{})
-	e.wg.Go(func() {
-		running.Wait()
+	over := func() {
 		close(all)
 		cancel()
 		e.finishLeftovers(f)
-	})
+	}
+	// The last collector to end does what comes after them: a goroutine that only waits for the others would cost every
+	// probe one more turn of the scheduler.
+	var running atomic.Int32
+	running.Store(int32(len(run))) //nolint:gosec // a prober has some ten
+	for _, i := range run {
+		e.wg.Go(func() {
+			e.collect(ctx, f, i, f.collectors[i], l)
+			if running.Add(-1) == 0 {
+				over()
+			}
+		})
+	}
+	if len(run) == 0 {
+		e.wg.Go(over)
+	}
 	select {
 	case <-all:
 	case <-ctx.Done():

@@ -58,6 +58,8 @@ type target struct {
 	// certificate is when what its peer showed in the last TLS handshake ends; nil where it makes no such connection
 	// itself.
 	certificate func() time.Time
+
+	families sync.Map // *prometheus.Desc to *family
 }
 
 // expirer is a source that knows what certificates its peer showed.

@@ -110,15 +110,11 @@ func probeTimeout(module, offset time.Duration, header string) time.Duration {
 	return min(module, max(scrape-offset, scrape/2))
 }
 
-// gatherer turns the outcomes of a flight into metrics, through a registry of their own. Where a peer contradicts
-// itself, such as by naming two things alike, the registry leaves out what cannot stand and the rest is answered.
+// gatherer turns the outcomes of a flight into metrics. Where a peer contradicts itself, such as by naming two things
+// alike, what cannot stand is left out and the rest is answered.
 func (e *Exporter) gatherer(f *flight, outcomes []outcome, took time.Duration) prometheus.Gatherer {
 	return prometheus.GathererFunc(func() ([]*dto.MetricFamily, error) {
-		registry := prometheus.NewPedanticRegistry()
-		if err := registry.Register(answer{f.target, outcomes, took}); err != nil {
-			return nil, err
-		}
-		families, err := registry.Gather()
+		families, err := gather(f.target, answer{f.target, outcomes, took}.metrics())
 		if err != nil {
 			e.metrics.gatherErrors.Inc()
 			level.Warn(e.logger).Log("msg", "contradictory series left out", "module", f.module.Name, "target", f.target.name, "err", err)
@@ -144,22 +140,21 @@ func newAnswerDescs(labels prometheus.Labels) answerDescs {
 	}
 }
 
-// answer is a probe's answer as a collector. It describes nothing beforehand: what it holds depends on the peer.
+// answer is what a probe found.
 type answer struct {
 	target   *target
 	outcomes []outcome
 	took     time.Duration
 }
 
-var _ prometheus.Collector = answer{}
-
-// Describe implements prometheus.Collector.
-func (answer) Describe(chan<- *prometheus.Desc) {}
-
-// Collect implements prometheus.Collector.
-func (a answer) Collect(ch chan<- prometheus.Metric) {
+// metrics are all that the answer holds.
+func (a answer) metrics() []prometheus.Metric {
 	d, all := a.target.descs, true
-	var s probe.Set
+	n := 0
+	for i := range a.outcomes {
+		n += len(a.outcomes[i].result.Metrics) + 3 + len(dial.Reasons())
+	}
+	s := make(probe.Set, 0, n+2)
 	for i := range a.outcomes {
 		o := &a.outcomes[i]
 		ok := o.result.Err == nil
@@ -170,16 +165,12 @@ func (a answer) Collect(ch chan<- prometheus.Metric) {
 		for _, r := range dial.Reasons() {
 			s.Bool(d.failureReason, r == o.reason, o.name, string(r))
 		}
-		for _, m := range o.result.Metrics {
-			ch <- m
-		}
+		s = append(s, o.result.Metrics...)
 	}
 	if a.target.certificate != nil {
 		s.Time(d.certificate, a.target.certificate())
 	}
 	s.Bool(d.success, all)
 	s.Seconds(d.duration, a.took)
-	for _, m := range s {
-		ch <- m
-	}
+	return s
 }
