@@ -49,7 +49,7 @@ func SQL(c *config.Config, cl *config.Cluster, s *config.SQLServer, l log.Logger
 	}
 	cred := c.Credentials[s.Credential]
 	return sqlhealth.New(sqlhealth.Options{Logger: l, Target: sqlhealth.Target{
-		Address: s.Address, Username: cred.Username, Password: cred.Password, Encrypt: s.Encrypt,
+		Address: s.Address, Username: cred.Username, Password: (&password{credential: cred}).get, Encrypt: s.Encrypt,
 		RootCAs: client.RootCAs, ServerName: t.ServerName,
 	}})
 }
