@@ -177,8 +177,12 @@ func interfaceObjects(m *model.Model) []wsmanserver.Instance {
 }
 
 func volumeObjects(m *model.Model, node string) []wsmanserver.Instance {
+	backup := uint32(0)
+	if m.VolumeBackup {
+		backup = 1 // VolumeBackupInProgress, clusapi.h
+	}
 	return []wsmanserver.Instance{instance("MSCluster_ClusterSharedVolume", byName, "Name", `C:\ClusterStorage\Volume1`, "Caption", volumeName, "Description", "",
-		"VolumeName", `\\?\Volume{6f0d3a2e-0000-4000-8000-000000000001}\`, "VolumeOffset", uint64(0), "FaultState", uint32(m.VolumeAt(node)), "BackupState", uint32(0))}
+		"VolumeName", `\\?\Volume{6f0d3a2e-0000-4000-8000-000000000001}\`, "VolumeOffset", uint64(0), "FaultState", uint32(m.VolumeAt(node)), "BackupState", backup)}
 }
 
 // quorumResource points from the cluster to its witness.

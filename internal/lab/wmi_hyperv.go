@@ -36,7 +36,10 @@ func hypervTables(node string) map[string]table {
 		"msvm_externalethernetport":             func(m *model.Model) []wsmanserver.Instance { return externalPorts(m, node) },
 		"msvm_syntheticethernetportsettingdata": own(adapter),
 		"msvm_memorysettingdata":                own(memorySetting),
-		"msvm_replicationrelationship":          func(*model.Model) []wsmanserver.Instance { return nil }, // nothing is replicated
+		"msvm_replicationrelationship":          func(m *model.Model) []wsmanserver.Instance { return replicas(m, node) },
+		"msvm_concretejob":                      func(m *model.Model) []wsmanserver.Instance { return foreignJobs(m, node) },
+		"msvm_affectedjobelement":               func(m *model.Model) []wsmanserver.Instance { return affected(m, node) },
+		"msvm_migrationjob":                     func(m *model.Model) []wsmanserver.Instance { return migrations(m, node) },
 	}
 }
 
@@ -73,7 +76,7 @@ func computerSystem(m *model.Model, v *model.VM) wsmanserver.Instance {
 		on, process = milliseconds(m.Now().Sub(v.Started)), uint32(4242)
 	}
 	return systemObject("Msvm_ComputerSystem", "Name", v.ID, "ElementName", v.Name, "Caption", "Virtueller Computer", "Description", "Microsoft Virtual Machine",
-		"EnabledState", uint16(v.State), "RequestedState", uint16(v.State), "HealthState", 5, "OperationalStatus", []uint16{2}, "OnTimeInMilliseconds", on,
+		"EnabledState", uint16(v.State), "RequestedState", uint16(v.State), "HealthState", v.HealthState(), "OperationalStatus", v.OperationalStatus(), "OnTimeInMilliseconds", on,
 		"TimeOfLastStateChange", v.Changed, "TimeOfLastConfigurationChange", v.Changed, "ProcessID", process, "InstallDate", v.Changed)
 }
 
@@ -87,7 +90,7 @@ func summary(m *model.Model, v *model.VM) wsmanserver.Instance {
 		}
 	}
 	return instance("Msvm_SummaryInformation", []string{"InstanceID"}, "InstanceID", "Microsoft:"+v.ID, "Name", v.ID, "ElementName", v.Name, "EnabledState", uint16(v.State),
-		"HealthState", 5, "OperationalStatus", []uint16{2}, "Heartbeat", heartbeat, "ApplicationHealth", uint16(2), "IntegrationServicesVersionState", uint16(0),
+		"HealthState", v.HealthState(), "OperationalStatus", v.OperationalStatus(), "Heartbeat", heartbeat, "ApplicationHealth", uint16(2), "IntegrationServicesVersionState", uint16(0),
 		"MemoryUsage", memory, "MemoryAvailable", int32(40), "AvailableMemoryBuffer", int32(100), "ProcessorLoad", load, "UpTime", up, "SwapFilesInUse", false,
 		"GuestOperatingSystem", "Windows Server 2022 Datacenter", "HostComputerSystemName", v.Owner, "NumberOfProcessors", uint16(4), "ReplicationState", uint16(0),
 		"ReplicationHealth", uint16(0), "ReplicationMode", uint16(0), "Version", "10.0", "Notes", "", "CreationTime", v.Changed)

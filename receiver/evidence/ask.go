@@ -21,6 +21,9 @@ const (
 	PartHost       Part = "host"
 	PartViews      Part = "views"
 	PartSweep      Part = "sweep"
+	PartActivity   Part = "activity"
+	PartDumps      Part = "dumps"
+	PartSiblings   Part = "siblings"
 	PartPlacement  Part = "placement" // before a move alone: it is not a small read
 )
 

@@ -140,6 +140,11 @@ type Round struct {
 	Host   Reading[cluster.VirtualMachine]  `json:"host"`  // the VM as its owner host sees it
 	Views  map[string]Reading[cluster.View] `json:"views"` // each configured node's view of the cluster
 	Sweep  Reading[Sweep]                   `json:"sweep"`
+	// Activity is what the owner host does to the VM; Dumps are the guest's processes SqlDumper.exe; Siblings the logins of
+	// the VM's other instances. They are asked where the rung could cut short what they show.
+	Activity Reading[cluster.Activity]  `json:"activity,omitzero"`
+	Dumps    Reading[[]cluster.Process] `json:"dumps,omitzero"`
+	Siblings map[string]Reading[Login]  `json:"siblings,omitempty"`
 	// Placement is where the group may run.
 	Placement Reading[Placement] `json:"placement,omitzero"`
 }

@@ -152,6 +152,8 @@ func All() []Guard {
 		{"G11", "one controller", oneController},
 		{"G12", "cluster first", clusterFirst},
 		{"G17", "storm brake", storm},
+		{"G34", "siblings inside", siblings},
+		{"G35", "busy", busy},
 		{"G36", "undo", undo},
 		{"G19", "cluster gate", clusterGate},
 		{"G23", "approval", approval},

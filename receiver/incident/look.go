@@ -5,8 +5,10 @@ import (
 	"slices"
 	"time"
 
+	"github.com/hypervigil/hypervigil/internal/config"
 	"github.com/hypervigil/hypervigil/receiver/evidence"
 	"github.com/hypervigil/hypervigil/receiver/guard"
+	"github.com/hypervigil/hypervigil/receiver/remedy"
 )
 
 // The time-outs of the reads. A hang shows itself only to one who waits.
@@ -57,6 +59,15 @@ func (st *stepper) look(i *Incident, p Purpose) {
 			evidence.PartAlert, evidence.PartLogin, evidence.PartService, evidence.PartDependents, evidence.PartProcess,
 			evidence.PartEvents, evidence.PartGuest, evidence.PartHost, evidence.PartViews, evidence.PartSweep,
 		}
+		if rung, ok := i.rung(); ok && rung.Kills(i.Fault) {
+			ask.Parts = append(ask.Parts, evidence.PartDumps)
+			if rung.Kind() != config.OnService {
+				ask.Parts = append(ask.Parts, evidence.PartSiblings)
+			}
+		}
+		if rung, ok := i.rung(); ok && rung.Kind() != config.OnService {
+			ask.Parts = append(ask.Parts, evidence.PartActivity)
+		}
 		switch {
 		case i.Fault == evidence.Hang:
 			ask.Timeout = hangTimeout
@@ -89,6 +100,14 @@ func (st *stepper) look(i *Incident, p Purpose) {
 		ask.Parts = []evidence.Part{evidence.PartAlert, evidence.PartLogin, evidence.PartDatabases, evidence.PartService, evidence.PartViews, evidence.PartHost}
 	}
 	st.emit(Look{Incident: i.ID, AskID: i.AskID, Purpose: p, Ask: ask})
+}
+
+// rung is the one that is being asked for; ok is false where the ladder has none.
+func (i *Incident) rung() (r remedy.Rung, ok bool) {
+	if i.Rung < len(i.Ladder) {
+		return i.Ladder[i.Rung], true
+	}
+	return "", false
 }
 
 // waitedFor is the action whose effect, or whose fate, is looked for.

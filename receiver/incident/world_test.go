@@ -70,6 +70,8 @@ type machine struct {
 	reason    dial.Reason // why a login fails; empty: it works
 	events    []cluster.Event
 	alertAt   time.Time // zero: not active
+	dumps     []cluster.Process
+	backup    bool
 	open      time.Time // when the oldest open transaction began; zero: none is
 	databases map[string]string
 }
@@ -498,9 +500,13 @@ func (w *world) round(a evidence.Ask) evidence.Round {
 		case evidence.PartGuest:
 			r.Guest = reading(w, cluster.GuestIdentity{ComputerName: m.name, ProductUUID: m.uuid()}, lost)
 		case evidence.PartHost:
-			r.Host = reading(w, cluster.VirtualMachine{ID: "id-" + m.name, State: cluster.VMRunning, Heartbeat: m.heartbeat}, w.down[m.owner])
+			r.Host = reading(w, cluster.VirtualMachine{ID: "id-" + m.name, State: cluster.VMRunning, HealthState: 5, Heartbeat: m.heartbeat}, w.down[m.owner])
 		case evidence.PartViews:
 			r.Views = w.views()
+		case evidence.PartActivity:
+			r.Activity = reading(w, cluster.Activity{}, w.down[m.owner])
+		case evidence.PartDumps:
+			r.Dumps = reading(w, m.dumps, w.blind[m.name])
 		case evidence.PartSweep:
 			s := evidence.Sweep{Controls: []evidence.Control{{Address: "a", OK: w.controls}, {Address: "b", OK: w.controls}}}
 			for _, name := range slices.Sorted(maps.Keys(w.vms)) {
@@ -537,7 +543,7 @@ func (w *world) vitals(id evidence.VM) evidence.Vitals {
 	m := w.vms[id.Name]
 	work := evidence.Reading[evidence.Work]{At: w.now, Failure: dial.LoginTimeout}
 	if m.reason == "" {
-		work = evidence.Reading[evidence.Work]{At: w.now, Value: evidence.Work{}}
+		work = evidence.Reading[evidence.Work]{At: w.now, Value: evidence.Work{Backup: m.backup}}
 		if !m.open.IsZero() {
 			work.Value.Oldest = w.now.Sub(m.open)
 		}

@@ -67,6 +67,19 @@ func (q *question) all(ctx context.Context) {
 	if q.wants(evidence.PartPlacement) {
 		q.work.Go(func() { r.Placement = q.placement(ctx) })
 	}
+	if q.wants(evidence.PartActivity) {
+		q.work.Go(func() { r.Activity = q.activity(ctx) })
+	}
+	if q.wants(evidence.PartDumps) {
+		q.work.Go(func() {
+			r.Dumps = inGuest(ctx, q.guest(), func(g *cluster.Guest, ctx context.Context) ([]cluster.Process, error) {
+				return g.ProcessesNamed(ctx, sqlDumper)
+			})
+		})
+	}
+	if q.wants(evidence.PartSiblings) {
+		q.work.Go(func() { r.Siblings = q.siblings(ctx) })
+	}
 	if q.wants(evidence.PartSweep) {
 		q.work.Go(func() { r.Sweep = q.sweep(ctx) })
 	}

@@ -2,6 +2,7 @@ package site
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"time"
 
@@ -36,5 +37,52 @@ func TestSenseReadsWhatSQLServerIsInTheMiddleOf(t *testing.T) {
 	}
 	if w := hung.Work["REPORTING"]; !w.Known() {
 		t.Errorf("work of its neighbour = %+v, want known", w)
+	}
+}
+
+// TestReadOfWhatIsUnderWay asks the lab, over the wire, for all that G34 and G35 look at.
+func TestReadOfWhatIsUnderWay(t *testing.T) {
+	t.Parallel()
+	l, s := labSite(t, nil)
+	id := s.Prove(t.Context(), evidence.VM{Cluster: "hv-lab", Name: "SQL03"}).Binding.VMID
+	ask := evidence.Ask{
+		VM: evidence.VM{Cluster: "hv-lab", Name: "SQL03"}, Instance: "MSSQLSERVER", Owner: "HV3", VMID: id, Timeout: 5 * time.Second,
+		Parts: []evidence.Part{evidence.PartActivity, evidence.PartDumps, evidence.PartSiblings, evidence.PartHost},
+	}
+	quiet := s.Read(t.Context(), ask)
+	if a := quiet.Activity; !a.Known() || len(a.Value.Jobs)+len(a.Value.Replica)+len(a.Value.Backups) > 0 {
+		t.Errorf("activity = %+v, want known and none", a)
+	}
+	if d := quiet.Dumps; !d.Known() || len(d.Value) > 0 {
+		t.Errorf("dumps = %+v, want known and none", d)
+	}
+	if b := quiet.Siblings["REPORTING"]; len(quiet.Siblings) != 1 || !b.Known() || !b.Value.Up {
+		t.Errorf("siblings = %+v, want REPORTING, up", quiet.Siblings)
+	}
+	for _, how := range model.AtWorks() {
+		in, err := l.Inject(model.Request{Fault: model.VMAtWork, VM: "SQL03", Component: how})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := s.Read(t.Context(), ask)
+		got := map[string]bool{
+			"merge": slices.Equal(r.Host.Value.OperationalStatus, []uint16{2, 32772}), "health": r.Host.Value.HealthState == 25,
+			"job": slices.Equal(r.Activity.Value.Jobs, []string{"Msvm_ConcreteJob"}), "migration": slices.Equal(r.Activity.Value.Jobs, []string{"Msvm_MigrationJob"}),
+			"replica": slices.Equal(r.Activity.Value.Replica, []uint16{10}), "volume-backup": len(r.Activity.Value.Backups) == 1,
+			"dump": len(r.Dumps.Value) == 1 && !r.Dumps.Value[0].Created.IsZero(),
+		}
+		for name, seen := range got {
+			if seen != (name == how) {
+				t.Errorf("%s is under way: %s seen %t (%+v, dumps %+v)", how, name, seen, r.Activity, r.Dumps)
+			}
+		}
+		l.Heal(in.ID)
+	}
+	// What is done to a neighbour is not this one's.
+	if _, err := l.Inject(model.Request{Fault: model.VMAtWork, VM: "DC01", Component: "job"}); err != nil {
+		t.Fatal(err)
+	}
+	if r := s.Read(t.Context(), ask); !r.Activity.Known() || len(r.Activity.Value.Jobs) > 0 {
+		t.Errorf("activity = %+v while a job names another machine of the host, want none", r.Activity)
 	}
 }

@@ -71,6 +71,8 @@ func (w *world) apply(o Op) {
 		if s := v.Server(o.Instance); s != nil {
 			s.Service().StartMode = "Manual"
 		}
+	case opBusy:
+		w.busy(o)
 	case opOpen:
 		if s := v.Server(o.Instance); s != nil && s.Up {
 			s.Open, s.RollingBack = w.now, o.What == "rollback"

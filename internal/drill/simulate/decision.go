@@ -138,6 +138,7 @@ func (j *judge) fault(i *incident.Incident, s *snapshot, p *config.Policy, by *a
 			w.breaks(notBlind, "%s: login known %t, guest known %t", i.ID, s.loginKnown, s.guestKnown)
 		}
 	case evidence.Hang:
+		j.cutShort(i, s)
 		// A hang is ended by ending the process. What it had open when the alert began has to be undone.
 		if open := began(s.open, i.Alert.StartsAt); open > p.Limits.MaxUndo && by == nil {
 			w.breaks(undone, "%s: a transaction was open for %s when the alert began", i.ID, open)

@@ -53,6 +53,7 @@ const (
 	heardOf       Invariant = "no rung begins while Watchdog stays away (G29)"
 	asApproved    Invariant = "no rung that is left to a person begins without an approval of exactly that, in its time and once (G23)"
 	deliberate    Invariant = "a deliberate stop is left alone (G31)"
+	notCutShort   Invariant = "no backup, restore, dump or work of Hyper-V is cut short (G35)"
 	undone        Invariant = "no SQL Server is ended whose recovery would have to undo too much (G36)"
 	rightMachine  Invariant = "nothing is decided on a wrongly bound VM (G33)"
 	calmIsCured   Invariant = "a plain fault is cured at once"
@@ -87,6 +88,7 @@ type snapshot struct {
 	startMode               string
 	stoppedAt               time.Time // by a person; zero: not
 	hungSince               time.Time
+	work                    model.AtWork
 	open                    time.Time // when the oldest open transaction began; zero: none is
 
 	owner                     string
@@ -114,7 +116,7 @@ func (w *world) snapshot(e incident.Look, asked time.Time) *snapshot {
 	s := &snapshot{
 		purpose: e.Purpose, asked: asked, guestKnown: w.deaf(vm.Name) == dial.Answered, ownerAnswers: !w.silent(v.Owner),
 		owner: v.Owner, group: v.GroupState, status: w.groupStatus(v), node: w.nodeState(n.Name, n), nodeStatus: w.nodeStatus(n), vm: v.State,
-		bound: at == v, loginKnown: !w.is(opBlindSQL, vm.Name),
+		work: v.At, bound: at == v, loginKnown: !w.is(opBlindSQL, vm.Name),
 	}
 	if e.Ask.Instance != evidence.NoInstance {
 		s.login = w.refusal(vm.Name, e.Ask.Instance)
@@ -207,13 +209,14 @@ type judge struct {
 	hand      map[string]int       // moves by a person
 	offers    []offer              // that the ledger showed, oldest first
 	approvals []approval
-	dead      map[string]time.Time // of each incident: the first of the newest reads in a row that showed a dead service
+	work      map[string]evidence.Work // what each instance last said, by VM and instance
+	dead      map[string]time.Time     // of each incident: the first of the newest reads in a row that showed a dead service
 }
 
 func newJudge(w *world) judge {
 	return judge{
 		w: w, byPerson: map[*model.Service]time.Time{}, history: map[string][]guard.Ownership{}, pauses: map[string]guard.Pause{}, latches: map[string]string{},
-		keys: map[string]bool{}, flying: map[evidence.VM]int{}, checked: map[string]*snapshot{}, hand: map[string]int{}, dead: map[string]time.Time{},
+		keys: map[string]bool{}, flying: map[evidence.VM]int{}, checked: map[string]*snapshot{}, hand: map[string]int{}, dead: map[string]time.Time{}, work: map[string]evidence.Work{},
 	}
 }
 
@@ -242,6 +245,7 @@ func (j *judge) movedByHand(v *model.VM) { j.hand[v.Name]++ }
 func (j *judge) crashed() {
 	clear(j.flying) // nobody waits for an answer any more
 	clear(j.checked)
+	clear(j.work)
 	j.samples = 0
 }
 
@@ -262,6 +266,8 @@ func (j *judge) stepped(old *incident.State, s *step) {
 		j.approved(old, e, time.Time(e.At))
 	case incident.Sampled:
 		j.sampled(e)
+	case incident.Sensed:
+		j.heardOfWork(e)
 	case incident.Looked:
 		j.looked(e, old, s)
 	case incident.Notified:

@@ -94,6 +94,7 @@ const (
 	opCrash      Kind = "crash"    // of the receiver; What: lost, kept, after; For: how long it is down
 	opLedger     Kind = "ledger"   // the ledger cannot be written
 	opMute       Kind = "mute"     // Watchdog does not come; other alerts do
+	opBusy       Kind = "busy"     // What: somebody is at work on the VM or in SQL Server for For
 	opOpen       Kind = "open"     // a transaction begins to write and is open for For, or, with What "rollback", is being rolled back
 )
 
@@ -207,7 +208,7 @@ func (g *generator) any() {
 		g.approval(vm)
 		return
 	}
-	switch g.IntN(30) {
+	switch g.IntN(31) {
 	case 0, 1, 2, 3, 4:
 		g.sick(vm)
 	case 5:
@@ -266,6 +267,8 @@ func (g *generator) any() {
 		g.approval(vm)
 	case 29:
 		g.open(vm)
+	case 30:
+		g.busy(vm)
 	}
 }
 
@@ -478,6 +481,17 @@ func (g *generator) mute(vm string) {
 	g.add(Op{Kind: opMute, For: d + g.span(0, 2*time.Minute)})
 	g.at += d
 	g.sick(vm)
+}
+
+// busy has somebody at work when SQL Server hangs, for long enough that the sampler notices.
+func (g *generator) busy(vm string) {
+	q := g.instance(vm)
+	what := one(g, busyBackup, busyBackup, busyRestore, busyDump, busyDump, busyHealth, busyMerge, busyJob, busyMigration, busyReplica, busyVolume)
+	g.add(Op{Kind: opBusy, VM: vm, Instance: q, What: what, For: g.span(20*time.Second, 20*time.Minute)})
+	g.at += g.span(0, 40*time.Second)
+	g.add(Op{Kind: opFault, What: one(g, model.SQLHang, model.SQLHang, model.SQLHang, model.GuestHang, model.ServiceCrash), VM: vm, Instance: q})
+	g.at += g.span(40*time.Second, 80*time.Second)
+	g.add(Op{Kind: opAck})
 }
 
 // open has a transaction open for about as long as a policy lets it be undone, and then SQL Server hang.

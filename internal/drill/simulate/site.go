@@ -140,9 +140,14 @@ func (w *world) latency(a evidence.Ask) time.Duration {
 				why := w.refusal(a.VM.Name, a.Instance)
 				late = why != dial.Answered && why != dial.Refused
 			}
-		case evidence.PartService, evidence.PartDependents, evidence.PartProcess, evidence.PartEvents, evidence.PartGuest:
+		case evidence.PartService, evidence.PartDependents, evidence.PartProcess, evidence.PartEvents, evidence.PartGuest, evidence.PartDumps:
 			late = w.deaf(a.VM.Name) != dial.Answered
-		case evidence.PartHost:
+		case evidence.PartSiblings:
+			for _, q := range w.config.Cluster(a.VM.Cluster).VirtualMachine(a.VM.Name).SQLServers {
+				why := w.refusal(a.VM.Name, q.Instance)
+				late = late || q.Instance != a.Instance && why != dial.Answered && why != dial.Refused
+			}
+		case evidence.PartHost, evidence.PartActivity:
 			late = a.Owner != "" && w.silent(a.Owner)
 		case evidence.PartViews:
 			for _, n := range w.asksOf(a.Nodes) {
@@ -190,6 +195,17 @@ func (w *world) read(a evidence.Ask, at time.Time) evidence.Round {
 			r.Views = w.views(w.asksOf(a.Nodes), vm.GroupName(), at)
 		case evidence.PartSweep:
 			r.Sweep = evidence.Reading[evidence.Sweep]{At: at, Value: w.sweep(a.VM)}
+		case evidence.PartActivity:
+			r.Activity = w.activity(a, vm.Name, at)
+		case evidence.PartDumps:
+			r.Dumps = known(dumps(v), at, deaf)
+		case evidence.PartSiblings:
+			r.Siblings = map[string]evidence.Reading[evidence.Login]{}
+			for _, q := range vm.SQLServers {
+				if q.Instance != a.Instance {
+					r.Siblings[q.Instance] = w.login(a.VM.Name, q.Instance, false, at)
+				}
+			}
 		case evidence.PartLogin:
 			if name != "" {
 				r.Login = w.login(a.VM.Name, a.Instance, databases, at)
@@ -317,7 +333,7 @@ func (w *world) host(a evidence.Ask, vm *config.VirtualMachine, at time.Time) ev
 	case w.model.Host(v) != a.Owner:
 		return evidence.Reading[cluster.VirtualMachine]{At: at, Failure: dial.Other, Detail: "not found"}
 	}
-	h := cluster.VirtualMachine{ID: v.ID, Name: v.Name, Host: a.Owner, State: v.State, HealthState: 5, LastStateChange: v.Changed, BIOSGUID: v.BIOSGUID}
+	h := cluster.VirtualMachine{ID: v.ID, Name: v.Name, Host: a.Owner, State: v.State, HealthState: v.HealthState(), OperationalStatus: v.OperationalStatus(), LastStateChange: v.Changed, BIOSGUID: v.BIOSGUID}
 	if v.State == cluster.VMRunning {
 		h.Heartbeat, h.Uptime = v.Heartbeat, w.now.Sub(v.Started)
 		if v.Guest == model.GuestRunning || v.Guest == model.GuestBooting {

@@ -25,6 +25,7 @@ const (
 	SQLError824      = "sql-error-824"     // SQL Server writes error 824, severity 24, into the guest's Application log, once
 	SQLTransaction   = "sql-transaction"   // a transaction has been writing for ten minutes and stays open, until SQL Server is started again
 	SQLBackup        = "sql-backup"        // a backup of a database is under way, until it is healed or SQL Server is started again
+	VMAtWork         = "vm-at-work"        // somebody is at work on the virtual machine, or writes a dump inside: Component says how
 	SQLInternal      = "sql-internal"      // a component of sp_server_diagnostics goes into error, until the service is started again
 )
 
@@ -32,9 +33,40 @@ const (
 // meant where a request names none.
 func Components() []string { return []string{"system", "resource", "query_processing"} }
 
+// AtWorks lists what VMAtWork's Component may be. The first is meant where a request names none.
+func AtWorks() []string {
+	return []string{"merge", "job", "migration", "replica", "volume-backup", "dump", "health"}
+}
+
+// atWork begins one of AtWorks and returns what ends it.
+func (m *Model) atWork(v *VM, how string) (func(), error) {
+	before := v.At
+	const merging, resynchronising, critical = 32772, 10, 25
+	switch how {
+	case "", "merge":
+		v.At.Operation = merging
+	case "job":
+		v.At.Job = true
+	case "migration":
+		v.At.Migration = true
+	case "replica":
+		v.At.Replica = resynchronising
+	case "volume-backup":
+		m.VolumeBackup = true
+		return func() { m.VolumeBackup = false }, nil
+	case "dump":
+		v.At.Dump = m.now
+	case "health":
+		v.At.Health = critical
+	default:
+		return nil, fmt.Errorf("component %q is no work; use %s", how, strings.Join(AtWorks(), ", "))
+	}
+	return func() { v.At = before }, nil
+}
+
 // ConditionNames lists the faults that take no login away: what only the cluster, the logs and SQL Server itself say.
 func ConditionNames() []string {
-	return []string{WitnessLost, VolumeRedirected, SQLError824, SQLTransaction, SQLBackup, SQLInternal}
+	return []string{WitnessLost, VolumeRedirected, SQLError824, SQLTransaction, SQLBackup, VMAtWork, SQLInternal}
 }
 
 // FaultNames lists the faults that hurt SQL Server.
@@ -123,7 +155,7 @@ func (m *Model) inject(r *Request) (func(), error) {
 		}
 		m.powerOff(n)
 		return func() { m.powerOn(n) }, nil
-	case ServiceCrash, ServiceStop, SQLHang, GuestCrash, GuestHang, SQLError824, SQLTransaction, SQLBackup, SQLInternal:
+	case ServiceCrash, ServiceStop, SQLHang, GuestCrash, GuestHang, SQLError824, SQLTransaction, SQLBackup, VMAtWork, SQLInternal:
 	default:
 		return nil, fmt.Errorf("fault %q is not known; use %s", r.Fault, strings.Join(append(FaultNames(), ConditionNames()...), ", "))
 	}
@@ -134,6 +166,9 @@ func (m *Model) inject(r *Request) (func(), error) {
 			names = append(names, v.Name)
 		}
 		return nil, fmt.Errorf("vm %q is not in the lab; use %s", r.VM, strings.Join(names, ", "))
+	}
+	if r.Fault == VMAtWork {
+		return m.atWork(v, r.Component)
 	}
 	if v.Guest != GuestRunning || v.State != cluster.VMRunning {
 		return nil, fmt.Errorf("the guest of %s does not run", v.Name)

@@ -106,13 +106,14 @@ type Model struct {
 	sequence int
 	pids     uint32
 
-	Nodes   []*Node
-	VMs     []*VM
-	Witness cluster.ResourceState // of the file share witness' resource
-	Volume  cluster.VolumeFault   // of the one cluster shared volume
-	faults  []*fault
-	nfault  int
-	records uint32 // numbers of events given out
+	Nodes        []*Node
+	VMs          []*VM
+	Witness      cluster.ResourceState // of the file share witness' resource
+	Volume       cluster.VolumeFault   // of the one cluster shared volume
+	VolumeBackup bool                  // the shared volume is being backed up
+	faults       []*fault
+	nfault       int
+	records      uint32 // numbers of events given out
 }
 
 // Node is a Hyper-V host.

@@ -54,10 +54,41 @@ type VM struct {
 	NextMove  Moves
 	Broken    bool // it cannot come online: the group fails when it is started
 
+	// At is what somebody else does to the machine or inside it.
+	At AtWork
+
 	failovers []time.Time
 	restarts  []time.Time // of its resource, where it was
 	life      int
 	moving    *moving
+}
+
+// AtWork is what is under way on a virtual machine and must not be cut short.
+type AtWork struct {
+	Operation uint16    // OperationalStatus[1]; 0: none
+	Health    uint16    // HealthState; 0 stands for 5, OK
+	Job       bool      // a job of Hyper-V names it
+	Migration bool      // its storage migrates
+	Replica   uint16    // ReplicationState; 0: it has no replica
+	Dump      time.Time // since when SqlDumper.exe runs in the guest; zero: it does not
+}
+
+// OperationalStatus is Msvm_ComputerSystem.OperationalStatus.
+func (v *VM) OperationalStatus() []uint16 {
+	const ok = 2
+	if v.At.Operation == 0 {
+		return []uint16{ok}
+	}
+	return []uint16{ok, v.At.Operation}
+}
+
+// HealthState is Msvm_ComputerSystem.HealthState.
+func (v *VM) HealthState() uint16 {
+	const ok = 5
+	if v.At.Health == 0 {
+		return ok
+	}
+	return v.At.Health
 }
 
 // Service is a Windows service inside a guest.

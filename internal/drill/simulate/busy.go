@@ -1,0 +1,120 @@
+package simulate
+
+import (
+	"time"
+
+	"github.com/hypervigil/hypervigil/internal/cluster"
+	"github.com/hypervigil/hypervigil/internal/dial"
+	"github.com/hypervigil/hypervigil/internal/lab/model"
+	"github.com/hypervigil/hypervigil/receiver/evidence"
+	"github.com/hypervigil/hypervigil/receiver/incident"
+)
+
+// What somebody may be doing to a virtual machine or its SQL Server (opBusy).
+const (
+	busyBackup    = "backup"    // of a database
+	busyRestore   = "restore"   // of a database
+	busyDump      = "dump"      // SqlDumper.exe writes one
+	busyHealth    = "health"    // Hyper-V does not call the VM healthy
+	busyMerge     = "merge"     // of the VM's disks
+	busyJob       = "job"       // of Hyper-V's, naming the VM
+	busyMigration = "migration" // of the VM's storage
+	busyReplica   = "replica"   // resynchronises
+	busyVolume    = "volume"    // the shared volume is being backed up
+)
+
+// busy begins and, after a while, ends it.
+func (w *world) busy(o Op) {
+	v := w.model.VM(o.VM)
+	s := v.Server(o.Instance)
+	at, ends := &v.At, func() {}
+	switch o.What {
+	case busyBackup, busyRestore:
+		if s == nil || !s.Up {
+			return
+		}
+		// Of a SQL Server that hangs it does not end either.
+		ends = func() {
+			if s.Up {
+				s.Backup, s.Restore = false, false
+			}
+		}
+		s.Backup, s.Restore = o.What == busyBackup, o.What == busyRestore
+	case busyDump:
+		at.Dump, ends = w.now, func() { at.Dump = time.Time{} }
+	case busyHealth:
+		at.Health, ends = 25, func() { at.Health = 0 }
+	case busyMerge:
+		at.Operation, ends = 32772, func() { at.Operation = 0 }
+	case busyJob:
+		at.Job, ends = true, func() { at.Job = false }
+	case busyMigration:
+		at.Migration, ends = true, func() { at.Migration = false }
+	case busyReplica:
+		at.Replica, ends = 10, func() { at.Replica = 3 }
+	case busyVolume:
+		w.model.VolumeBackup, ends = true, func() { w.model.VolumeBackup = false }
+	}
+	w.after(o.For, ends)
+}
+
+// activity is what the owner does to the virtual machine.
+func (w *world) activity(a evidence.Ask, vm string, at time.Time) evidence.Reading[cluster.Activity] {
+	v := w.model.VM(vm)
+	switch {
+	case a.Owner == "" || a.VMID == "":
+		return evidence.Reading[cluster.Activity]{At: at, Failure: dial.Other, Detail: "no owner or no id is known yet"}
+	case w.silent(a.Owner):
+		return evidence.Reading[cluster.Activity]{At: at, Failure: dial.TCPTimeout}
+	}
+	r := evidence.Reading[cluster.Activity]{At: at}
+	if v.Owner == a.Owner {
+		if v.At.Job {
+			r.Value.Jobs = append(r.Value.Jobs, "Msvm_ConcreteJob")
+		}
+		if v.At.Migration {
+			r.Value.Jobs = append(r.Value.Jobs, "Msvm_MigrationJob")
+		}
+		if v.At.Replica != 0 {
+			r.Value.Replica = []uint16{v.At.Replica}
+		}
+	}
+	if w.model.VolumeBackup {
+		r.Value.Backups = []string{"Volume1"}
+	}
+	return r
+}
+
+// dumps are the processes SqlDumper.exe of a guest.
+func dumps(v *model.VM) []cluster.Process {
+	if v.At.Dump.IsZero() {
+		return nil
+	}
+	return []cluster.Process{{ID: 9876, Name: "SqlDumper.exe", Created: v.At.Dump}}
+}
+
+// heardOfWork takes down what a SQL Server last said that it was doing: a sick one says nothing any more.
+func (j *judge) heardOfWork(e incident.Sensed) {
+	for instance, r := range e.Vitals.Work {
+		if r.Known() {
+			j.work[e.Vitals.VM.Name+"/"+instance] = r.Value
+		}
+	}
+}
+
+// The cap of a dump, written down a second time.
+const longestDump = 15 * time.Minute
+
+// cutShort judges a rung that ends a SQL Server by what is under way.
+func (j *judge) cutShort(i *incident.Incident, s *snapshot) {
+	w := j.w
+	if word := j.work[i.VM.Name+"/"+i.Instance]; word.Backup || word.Restore {
+		w.breaks(notCutShort, "%s: it last said backup %t, restore %t", i.ID, word.Backup, word.Restore)
+	}
+	if d := w.now.Sub(s.work.Dump); !s.work.Dump.IsZero() && d < longestDump {
+		w.breaks(notCutShort, "%s: a dump is being written since %s", i.ID, d)
+	}
+	if s.work.Health != 0 {
+		w.breaks(notCutShort, "%s: HealthState %d", i.ID, s.work.Health)
+	}
+}

@@ -1,0 +1,56 @@
+package lab
+
+import (
+	"github.com/hypervigil/hypervigil/internal/lab/model"
+	"github.com/hypervigil/hypervigil/internal/lab/wsmanserver"
+)
+
+// jobRunning is CIM_ConcreteJob.JobState of a job that runs.
+const jobRunning = uint16(4)
+
+// those makes an instance for each virtual machine of a node that is meant.
+func those(m *model.Model, node string, which func(*model.VM) bool, of func(*model.VM) wsmanserver.Instance) []wsmanserver.Instance {
+	var list []wsmanserver.Instance
+	for _, v := range m.VMs {
+		if v.Owner == node && which(v) {
+			list = append(list, of(v))
+		}
+	}
+	return list
+}
+
+func foreignJobID(v *model.VM) string { return "F0" + v.ID[2:] }
+
+// foreignJobs are Hyper-V's jobs that somebody else began.
+func foreignJobs(m *model.Model, node string) []wsmanserver.Instance {
+	return those(m, node, func(v *model.VM) bool { return v.At.Job }, func(v *model.VM) wsmanserver.Instance {
+		return instance("Msvm_ConcreteJob", []string{"InstanceID"}, "InstanceID", foreignJobID(v), "JobState", jobRunning, "ErrorCode", uint16(0),
+			"ErrorDescription", nil, "JobStatus", "Job is running", "StartTime", m.Now(), "Cancellable", true, "Caption", "Auftrag", "Name", "Msvm_ConcreteJob")
+	})
+}
+
+// affected joins those jobs with the virtual machines that they name.
+func affected(m *model.Model, node string) []wsmanserver.Instance {
+	return those(m, node, func(v *model.VM) bool { return v.At.Job }, func(v *model.VM) wsmanserver.Instance {
+		return instance("Msvm_AffectedJobElement", []string{"AffectedElement", "AffectingElement"},
+			"AffectedElement", wsmanserver.Reference{Class: "Msvm_ComputerSystem", Keys: wsmanserver.Selectors{{Name: "CreationClassName", Value: "Msvm_ComputerSystem"}, {Name: "Name", Value: v.ID}}},
+			"AffectingElement", wsmanserver.Reference{Class: "Msvm_ConcreteJob", Keys: wsmanserver.Selectors{{Name: "InstanceID", Value: foreignJobID(v)}}},
+			"ElementEffects", []uint16{1})
+	})
+}
+
+// migrations are those of storage that are under way (learn.microsoft.com, "Msvm_MigrationJob class").
+func migrations(m *model.Model, node string) []wsmanserver.Instance {
+	return those(m, node, func(v *model.VM) bool { return v.At.Migration }, func(v *model.VM) wsmanserver.Instance {
+		return instance("Msvm_MigrationJob", []string{"InstanceID"}, "InstanceID", "F1"+v.ID[2:], "JobState", jobRunning, "VirtualSystemName", v.ID,
+			"DestinationHost", node, "ErrorCode", uint16(0), "PercentComplete", uint16(40), "Caption", "Auftrag")
+	})
+}
+
+// replicas are the relationships of those that are replicated.
+func replicas(m *model.Model, node string) []wsmanserver.Instance {
+	return those(m, node, func(v *model.VM) bool { return v.At.Replica != 0 }, func(v *model.VM) wsmanserver.Instance {
+		return instance("Msvm_ReplicationRelationship", []string{"InstanceID"}, "InstanceID", "Microsoft:"+v.ID+`\HVR\0`, "ReplicationState", v.At.Replica,
+			"ReplicationHealth", uint16(1), "LastReplicationTime", m.Now())
+	})
+}
