@@ -21,7 +21,11 @@ func ServerEndPoint(s tls.ConnectionState) []byte {
 	if len(s.PeerCertificates) == 0 {
 		return nil
 	}
-	cert := s.PeerCertificates[0]
+	return Certificate(s.PeerCertificates[0])
+}
+
+// Certificate is ServerEndPoint for a certificate at hand.
+func Certificate(cert *x509.Certificate) []byte {
 	var sum []byte
 	switch hashOf(cert.SignatureAlgorithm) {
 	case crypto.SHA256:

@@ -69,6 +69,17 @@ func mechToken(req messages.APReq) ([]byte, error) {
 // errRejected says that the service said no without a reason.
 var errRejected = errors.New("the service rejects the ticket")
 
+// Judge reads what a service answered to a token of ours, as the function does. Where it says no its ticket is dropped: it
+// may have another key by now.
+func (c *Client) Judge(spn string, token []byte) error {
+	err := Judge(token)
+	if err == nil {
+		return nil
+	}
+	c.Forget(spn)
+	return named(err, spn)
+}
+
 // Judge reads the service's token, an answer to ours: nil where it accepts or has nothing to say, an *Error where it says
 // no, with the reason if it gives one. A token that nobody understands is no refusal; an empty one says nothing.
 func Judge(token []byte) (err error) {

@@ -11,7 +11,8 @@ import (
 // Scheme is how we prove who we are.
 type Scheme string
 
-// The schemes. NTLM and Kerberos are known, and refused until they are spoken.
+// The schemes. Basic sends its proof with every request, NTLM and Kerberos prove a connection once, and Certificate has
+// TLS do it.
 const (
 	Basic       Scheme = "basic"
 	NTLM        Scheme = "ntlm"
@@ -51,10 +52,25 @@ func newAuthenticator(o Options) (Authenticator, error) {
 			return nil, errors.New("wsman: scheme certificate needs a client certificate and its key")
 		}
 		return certificate{}, nil
-	case NTLM, Kerberos:
-		return nil, fmt.Errorf("wsman: scheme %s is not spoken yet; want %s or %s", o.Scheme, Basic, Certificate)
+	case NTLM:
+		if o.Username == "" || o.Password == nil {
+			return nil, errors.New("wsman: scheme ntlm needs a username and a password")
+		}
+		return windowsAccount{o.Username, o.Password}, nil
+	case Kerberos:
+		if o.Tickets == nil {
+			return nil, errors.New("wsman: scheme kerberos needs somebody who has tickets")
+		}
+		spn := o.SPN
+		if spn == "" {
+			var err error
+			if spn, err = ServiceName(o.Addresses); err != nil {
+				return nil, fmt.Errorf("wsman: %w", err)
+			}
+		}
+		return ticketed{o.Tickets, spn}, nil
 	}
-	return nil, fmt.Errorf("wsman: scheme %q; want %s or %s", string(o.Scheme), Basic, Certificate)
+	return nil, fmt.Errorf("wsman: scheme %q; want %s, %s, %s or %s", string(o.Scheme), Basic, NTLM, Kerberos, Certificate)
 }
 
 // basic sends name and password with every request (RFC 7617); TLS keeps them secret.

@@ -133,7 +133,12 @@ func (c *Client) askAt(ctx context.Context, e *endpoint, q *question, left int) 
 	if conn := e.pool.take(q.idempotent); conn != nil {
 		a := &attempt{client: c, endpoint: e, question: q, tracker: dial.NewTracker()}
 		m, err := a.over(ctx, conn)
-		if err == nil || !q.idempotent || !a.mute || ctx.Err() != nil {
+		switch {
+		case err == nil, ctx.Err() != nil:
+			return m, err
+		case a.unproven:
+			// Its proof was good once, and the peer wants a new one. A 401 says that nothing was done.
+		case !q.idempotent, !a.mute:
 			return m, err
 		}
 		// The peer had closed the kept connection, and not a byte of an answer came.
@@ -153,6 +158,7 @@ type attempt struct {
 	// carrying says that the request itself, not a handshake of the scheme's, was begun.
 	carrying bool
 	mute     bool // the connection ended without a byte of an answer
+	unproven bool // a kept connection whose session had proven it was answered with 401
 }
 
 // fail makes the attempt's Error.
@@ -166,7 +172,9 @@ func (a *attempt) fail(cause dial.Reason, fault *Fault, err error) *Error {
 // broken classifies what went wrong between us and an answer.
 func (a *attempt) broken(ctx context.Context, err error) *Error {
 	var ours *credentialError
-	if errors.As(err, &ours) {
+	var unproven *authError
+	if errors.As(err, &ours) || errors.As(err, &unproven) {
+		// Whatever kept us from proving who we are, a silent KDC too, says nothing about the machine.
 		return a.fail(dial.Auth, nil, err)
 	}
 	if errors.Is(err, ErrStale) {
@@ -272,6 +280,7 @@ func (a *attempt) over(ctx context.Context, conn *connection) (*message, *Error)
 		conn = nil // the answer was complete; the connection is not ours any more
 	}
 	m, fail := a.judge(resp, answer)
+	a.unproven = conn != nil && conn.reused && resp.StatusCode == http.StatusUnauthorized && proven(conn.session)
 	if conn != nil {
 		keep := !resp.Close && resp.StatusCode != http.StatusUnauthorized && (fail == nil || fail.Fault != nil)
 		if a.tracker.Release(conn.raw) && keep {

@@ -48,9 +48,13 @@ type Options struct {
 	Addresses []string
 	// Scheme is how we prove who we are. There is no default and no fallback.
 	Scheme Scheme
-	// Username and Password are for Basic. Password is called for every request and its result kept nowhere.
+	// Username and Password are for Basic and NTLM. Password is called for every request or new connection and its result
+	// kept nowhere. NTLM's account is DOMAIN\user, user@domain, or user where it is the machine's own.
 	Username string
 	Password func() (string, error)
+	// Tickets has the tickets for Kerberos, and SPN is the machine's name there: ServiceName of its addresses where empty.
+	Tickets Tickets
+	SPN     string
 	// TLS holds the authorities to trust (RootCAs), the name to expect (ServerName, the address's host where empty)
 	// and, for Certificate, the client's certificate. nil trusts the system's authorities.
 	TLS *tls.Config

@@ -1,4 +1,5 @@
-// Package wsmanserver serves a machine's WMI as Windows does: WS-Management over HTTPS with Basic authentication.
+// Package wsmanserver serves a machine's WMI as Windows does: WS-Management over HTTPS with Basic authentication, NTLM and
+// Kerberos.
 // The machine is a Provider; the server knows the protocol, the query language and the faults, and nothing else.
 //
 //	s, err := wsmanserver.New(wsmanserver.Options{Provider: host, Authenticate: …, TLS: …, …})
@@ -21,7 +22,7 @@
 // resource URIs but WMI's; the DMTF's URIs with __cimnamespace; fragment transfer; enumeration of endpoint
 // references; filter dialects but WQL; OR, NOT, parentheses, ISA, ASSOCIATORS OF and comparisons with references or
 // arrays in WQL; selectors that are endpoint references; options that must be complied with; expiration times of
-// enumerations; UTF-16; HTTP/2; NTLM, Kerberos and certificates; anonymous Identify; plain HTTP.
+// enumerations; UTF-16; HTTP/2; certificates; sealed messages; anonymous Identify; plain HTTP.
 //
 // A Server is safe for concurrent use. It starts no goroutines but those of its connections.
 package wsmanserver
@@ -43,6 +44,8 @@ import (
 
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
+
+	"github.com/hypervigil/hypervigil/internal/lab/sspi"
 )
 
 // The quotas of a stock server (MS-WSMV 2.2.4.42; 2012 R2).
@@ -63,8 +66,11 @@ type Options struct {
 	Provider Provider
 	// TLS needs a certificate.
 	TLS *tls.Config
-	// Authenticate judges a user name and a password.
+	// Authenticate judges a user name and a password; where it is nil Basic is off.
 	Authenticate func(username, password string) bool
+	// Negotiate judges tokens of NTLM and Kerberos; where it is nil both are off. Windows offers it by default, and Basic
+	// not.
+	Negotiate *sspi.Acceptor
 	// ProductVendor and ProductVersion are the answer to Identify.
 	ProductVendor, ProductVersion string
 
@@ -95,7 +101,7 @@ func (o *Options) validate() error {
 		return errors.New("wsmanserver: no logger")
 	case o.Provider == nil:
 		return errors.New("wsmanserver: no provider")
-	case o.Authenticate == nil:
+	case o.Authenticate == nil && o.Negotiate == nil:
 		return errors.New("wsmanserver: nobody judges passwords")
 	case o.TLS == nil || len(o.TLS.Certificates) == 0 && o.TLS.GetCertificate == nil && o.TLS.GetConfigForClient == nil:
 		return errors.New("wsmanserver: no certificate")
@@ -184,6 +190,7 @@ func New(opts Options) (*Server, error) {
 		TLSConfig:   opts.TLS.Clone(),
 		Protocols:   protocols,
 		BaseContext: func(net.Listener) context.Context { return ctx },
+		ConnContext: s.connected,
 		// A client that is slow to say what it wants holds nothing but its own connection; Windows waits 120 s too.
 		ReadHeaderTimeout: 120 * time.Second,
 		IdleTimeout:       120 * time.Second,
@@ -223,11 +230,13 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusMethodNotAllowed)
 		return
 	}
-	user, password, ok := r.BasicAuth()
-	if !ok || !s.opts.Authenticate(user, password) {
-		w.Header().Set("WWW-Authenticate", `Basic realm="WSMAN"`)
+	user, ok := s.authenticated(w, r)
+	if !ok {
 		w.WriteHeader(http.StatusUnauthorized) // no SOAP body (captured)
 		return
+	}
+	if r.ContentLength == 0 && strings.HasPrefix(r.Header.Get("Authorization"), negotiate) {
+		return // a client that proves itself before it says anything: 200, empty (pywinrm opens its sessions so)
 	}
 	kind, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || kind != "application/soap+xml" {
