@@ -19,7 +19,7 @@ import (
 // openSources makes a client for every host, guest and instance. They keep their connections from probe to probe, but
 // for SQL Server: a fresh login is the question there, besides the stream of its diagnostics.
 func openSources(c *config.Config, l log.Logger) (*sources, error) {
-	o := &opening{logger: l, sources: sources{
+	o := &opening{targets: targets.New(c, l), sources: sources{
 		hosts: map[[2]string]host{}, guests: map[[2]string]guest.Source{}, instances: map[[3]string]mssql.Source{},
 		urls: map[[2]string]application.Getter{}, reach: reach.TCP,
 	}}
@@ -34,7 +34,7 @@ func openSources(c *config.Config, l log.Logger) (*sources, error) {
 
 // opening collects what is open.
 type opening struct {
-	logger  log.Logger
+	targets *targets.Targets
 	sources sources
 	closers []func() error
 }
@@ -44,17 +44,20 @@ func (o *opening) close() error {
 	for _, c := range o.closers {
 		errs = append(errs, c())
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, o.targets.Close())...)
 }
 
 func (o *opening) cluster(c *config.Config, cl *config.Cluster) error {
-	winrm, err := targets.WinRM(c.Credentials[cl.Reader], cl.TLS, o.logger)
+	winrm, err := o.targets.WinRM(cl.Reader, cl.TLS)
 	if err != nil {
 		return err
 	}
 	for _, n := range cl.Nodes {
-		winrm.Name, winrm.Addresses = n.Name, n.Addresses
-		h, err := cluster.NewHost(winrm)
+		options, err := winrm.Options(targets.Machine{Name: n.Name, Addresses: n.Addresses, SPN: n.SPN})
+		if err != nil {
+			return err
+		}
+		h, err := cluster.NewHost(options)
 		if err != nil {
 			return err
 		}
@@ -63,8 +66,11 @@ func (o *opening) cluster(c *config.Config, cl *config.Cluster) error {
 	}
 	for _, vm := range cl.VirtualMachines {
 		if vm.Guest.Address != "" {
-			winrm.Name, winrm.Addresses = vm.Name, []string{vm.Guest.Address}
-			g, err := cluster.NewGuest(winrm)
+			options, err := winrm.Options(targets.Machine{Name: vm.Name, Addresses: []string{vm.Guest.Address}, SPN: vm.Guest.SPN})
+			if err != nil {
+				return err
+			}
+			g, err := cluster.NewGuest(options)
 			if err != nil {
 				return err
 			}
@@ -80,7 +86,7 @@ func (o *opening) cluster(c *config.Config, cl *config.Cluster) error {
 			o.sources.urls[[2]string{cl.Name, vm.Name}] = application.NewGetter(client)
 		}
 		for _, s := range vm.SQLServers {
-			p, err := targets.SQL(c, cl, s, o.logger)
+			p, err := o.targets.SQL(cl, s)
 			if err != nil {
 				return fmt.Errorf("SQL Server %s/%s: %w", vm.Name, s.Instance, err)
 			}

@@ -40,11 +40,14 @@ type Options struct {
 	Name string
 	// Addresses are the machine's, in order of preference: host or host:port (5986 where none is given).
 	Addresses []string
-	// Scheme is basic or certificate; ntlm and kerberos are not spoken yet, and nothing is tried instead of them.
+	// Scheme is basic, ntlm, kerberos or certificate; nothing is tried instead of it.
 	Scheme string
-	// Username and Password are for basic. Password is asked at every request and kept nowhere.
+	// Username and Password are for basic and ntlm. Password is asked at every request or new connection and kept nowhere.
 	Username string
 	Password func() (string, error)
+	// Tickets is for kerberos; SPN is the machine's name there, wsman.ServiceName of the addresses where empty.
+	Tickets wsman.Tickets
+	SPN     string
 	// TLS holds the authorities, the name to expect where it is not the address's own, and for scheme certificate
 	// the client's certificate. nil trusts the system's authorities.
 	TLS *tls.Config
@@ -62,7 +65,7 @@ type machine struct {
 func newMachine(o Options) (machine, error) {
 	c, err := wsman.New(wsman.Options{
 		Addresses: o.Addresses, Scheme: wsman.Scheme(o.Scheme), Username: o.Username, Password: o.Password,
-		TLS: o.TLS, Logger: o.Logger,
+		Tickets: o.Tickets, SPN: o.SPN, TLS: o.TLS, Logger: o.Logger,
 	})
 	if err != nil {
 		return machine{}, err

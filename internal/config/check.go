@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"slices"
@@ -77,6 +78,7 @@ func (k *checker) approvers() {
 type checker struct {
 	config      *Config
 	credentials map[string]string // name to the first thing that uses it
+	krb5        bool              // krb5.conf has been looked at
 	errs        []error
 }
 
@@ -108,19 +110,62 @@ func (k *checker) run() error {
 	for _, name := range slices.Sorted(maps.Keys(k.credentials)) {
 		cred, by := k.config.Credentials[name], k.credentials[name]
 		switch cred.Scheme {
-		case Basic:
+		case Basic, NTLM:
 			if _, err := cred.Password(); err != nil {
 				k.errs = append(k.errs, fmt.Errorf("%w (used by %s)", err, by))
 			}
+		case Kerberos:
+			k.kerberos(cred, by)
 		case Certificate:
 			if _, err := cred.Certificate(); err != nil {
 				k.errs = append(k.errs, fmt.Errorf("%w (used by %s)", err, by))
 			}
-		case NTLM, Kerberos:
-			k.errs = append(k.errs, fmt.Errorf("the credential %q, used by %s, has the scheme %s: this release speaks basic over HTTPS and certificate", name, by, cred.Scheme))
 		}
 	}
 	return errors.Join(k.errs...)
+}
+
+// kerberos checks the secret of a credential, and krb5.conf once.
+func (k *checker) kerberos(cred *Credential, by string) {
+	var err error
+	if cred.KeytabFile != "" {
+		_, err = cred.Keytab()
+	} else {
+		_, err = cred.Password()
+	}
+	if err != nil {
+		k.errs = append(k.errs, fmt.Errorf("%w (used by %s)", err, by))
+	}
+	if file := k.config.Kerberos.ConfigFile; !k.krb5 {
+		k.krb5 = true
+		f, err := os.Open(file)
+		if err != nil {
+			k.errs = append(k.errs, fmt.Errorf("configuration of Kerberos (used by %s): %w", by, err))
+			return
+		}
+		_ = f.Close() // nothing was written
+	}
+}
+
+// maxKeytab bounds a keytab: one key has a hundred bytes.
+const maxKeytab = 1 << 20
+
+// Keytab reads the keytab of a credential with the scheme kerberos, anew at every call. The error names the credential
+// and the file, never the content.
+func (c *Credential) Keytab() ([]byte, error) {
+	f, err := os.Open(c.KeytabFile)
+	if err != nil {
+		return nil, fmt.Errorf("keytab of the credential %q: %w", c.Name, err)
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, maxKeytab+1))
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("keytab of the credential %q: %w", c.Name, err)
+	case len(b) > maxKeytab || len(b) < 2 || b[0] != 5: // the format's first byte (MIT krb5, "Keytab file format")
+		return nil, fmt.Errorf("keytab of the credential %q: %s is no keytab", c.Name, c.KeytabFile)
+	}
+	return b, nil
 }
 
 // Certificate reads the client certificate of a credential with the scheme certificate.

@@ -33,10 +33,12 @@ func files(t *testing.T) string {
 		t.Fatal(err)
 	}
 	for name, content := range map[string][]byte{
-		"password": []byte("hunter2\n"),
-		"cert.pem": pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert}),
-		"key.pem":  pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}),
-		"nonsense": []byte("nonsense"),
+		"password":  []byte("hunter2\n"),
+		"cert.pem":  pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert}),
+		"key.pem":   pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}),
+		"nonsense":  []byte("nonsense"),
+		"keytab":    {5, 2},
+		"krb5.conf": []byte("[libdefaults]\n"),
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
 			t.Fatal(err)
@@ -45,7 +47,9 @@ func files(t *testing.T) string {
 	return dir
 }
 
-const checked = `credentials:
+const checked = `
+kerberos: {config_file: %[1]s/krb5.conf}
+credentials:
   sql: {username: s, password_file: %[1]s/password}
   reader: {username: r, %[2]s}
   operator: {username: o, %[3]s}
@@ -76,11 +80,10 @@ func TestChecksResolveOnlyWhatTheProgramUses(t *testing.T) {
 		{"a certificate for the reader", certificate, password, "cert.pem", "", ""},
 		{"no password of the operator: the exporter does not care", password, "password_file: " + dir + "/none", "cert.pem", "", `password of the credential "operator": open ` + dir + "/none"},
 		{"no password of the reader", "password_file: " + dir + "/none", password, "cert.pem", `(used by the reader of the cluster c1)`, `password of the credential "reader"`},
-		{
-			"kerberos for the reader", "scheme: kerberos, keytab_file: /k", password, "cert.pem",
-			`the credential "reader", used by the reader of the cluster c1, has the scheme kerberos: this release speaks basic over HTTPS and certificate`, "has the scheme kerberos",
-		},
-		{"ntlm for the operator", password, "scheme: ntlm, password_file: /x", "cert.pem", "", "has the scheme ntlm"},
+		{"kerberos for the reader", "scheme: kerberos, keytab_file: " + dir + "/keytab", password, "cert.pem", "", ""},
+		{"a keytab that is not there", "scheme: kerberos, keytab_file: " + dir + "/none", password, "cert.pem", `keytab of the credential "reader": open ` + dir + "/none", "keytab of the credential"},
+		{"a keytab that is none", "scheme: kerberos, keytab_file: " + dir + "/password", password, "cert.pem", dir + "/password is no keytab", "is no keytab"},
+		{"ntlm for the operator", password, "scheme: ntlm, password_file: " + dir + "/none", "cert.pem", "", `password of the credential "operator": open ` + dir + "/none"},
 		{"a certificate that is none", "scheme: certificate, cert_file: " + dir + "/nonsense, key_file: " + dir + "/key.pem", password, "cert.pem", `certificate of the credential "reader"`, "certificate of"},
 		{"an authority that is none", password, password, "nonsense", "holds no certificate in PEM form", "holds no certificate in PEM form"},
 		{"an authority that is not there", password, password, "none", "read the certificate authority: open", "read the certificate authority: open"},

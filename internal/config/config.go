@@ -16,15 +16,22 @@ import (
 // Config is one hypervigil.yml.
 type Config struct {
 	Credentials map[string]*Credential `yaml:"credentials"`
+	Kerberos    Realms                 `yaml:"kerberos"`
 	Clusters    []*Cluster             `yaml:"clusters"`
 	Exporter    Exporter               `yaml:"exporter"`
 	Receiver    Receiver               `yaml:"receiver"`
 }
 
-// Scheme is how a credential is proven to WinRM.
+// Realms says where Kerberos' realms and their key distribution centres are described.
+type Realms struct {
+	ConfigFile string `yaml:"config_file"` // krb5.conf
+}
+
+// Scheme is how a credential is proven, to WinRM and to SQL Server.
 type Scheme string
 
-// The schemes. A program never falls back from the configured one to another.
+// The schemes. A program never falls back from the configured one to another. To SQL Server Basic is a login of its own,
+// NTLM and Kerberos are Windows accounts, and there is no Certificate.
 const (
 	Basic       Scheme = "basic"
 	NTLM        Scheme = "ntlm"
@@ -70,6 +77,7 @@ type Cluster struct {
 type Node struct {
 	Name      string   `yaml:"name"`
 	Addresses []string `yaml:"addresses"`
+	SPN       string   `yaml:"spn"` // its name in Kerberos; HTTP/ and its first address that is a name where empty
 }
 
 // VirtualMachine is a watched virtual machine.
@@ -87,6 +95,7 @@ type VirtualMachine struct {
 // is empty the guest is not asked.
 type Guest struct {
 	Address string `yaml:"address"`
+	SPN     string `yaml:"spn"` // its name in Kerberos; HTTP/ and its address where empty
 }
 
 // SQLServer is one instance of SQL Server.
@@ -94,6 +103,7 @@ type SQLServer struct {
 	Instance   string     `yaml:"instance"`
 	Address    string     `yaml:"address"` // host:port
 	Credential string     `yaml:"credential"`
+	SPN        string     `yaml:"spn"` // its name in Kerberos; MSSQLSvc/ and its address where empty
 	Encrypt    Encryption `yaml:"encrypt"`
 	TLS        *TLS       `yaml:"tls"` // the cluster's where absent
 }

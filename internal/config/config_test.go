@@ -175,7 +175,13 @@ func TestParseRefuses(t *testing.T) {
   webhook: {token_file: /t}
   alertmanagers: [http://127.0.0.1:9093]
 `
-	replace := func(old, new string) string { return strings.Replace(minimal, old, new, 1) }
+	replace := func(old, new string, more ...string) string {
+		text := strings.Replace(minimal, old, new, 1)
+		for i := 0; i < len(more); i += 2 {
+			text = strings.Replace(text, more[i], more[i+1], 1)
+		}
+		return text
+	}
 	for _, tc := range []struct {
 		name, in string
 		want     []string
@@ -188,8 +194,8 @@ func TestParseRefuses(t *testing.T) {
 			"f.yml:1: clusters: is missing; list at least one cluster",
 			"f.yml:1: has to be a mapping (name: value), not a list",
 		}},
-		{"an unknown field", minimal + "exporters: {}\n", []string{"f.yml:13: exporters: unknown field; use credentials, clusters, exporter or receiver"}},
-		{"an unknown field deep inside", replace("guest: {address", "guest: {adress"), []string{"f.yml:10: clusters[0].virtual_machines[0].guest.adress: unknown field; use address"}},
+		{"an unknown field", minimal + "exporters: {}\n", []string{"f.yml:13: exporters: unknown field; use credentials, kerberos, clusters, exporter or receiver"}},
+		{"an unknown field deep inside", replace("guest: {address", "guest: {adress"), []string{"f.yml:10: clusters[0].virtual_machines[0].guest.adress: unknown field; use address or spn"}},
 		{"a secret in the file", replace("password_file: /r", "password: hunter2"), []string{
 			"f.yml:2: credentials.reader: has no secret; the scheme basic takes one of password_file or password_env",
 			"f.yml:2: credentials.reader.password: a secret does not stand in the file; use password_file or password_env",
@@ -209,6 +215,26 @@ func TestParseRefuses(t *testing.T) {
 		{"a SQL Server without a port", replace("v1:1433", "v1"), []string{`f.yml:12: clusters[0].virtual_machines[0].sql_servers[0].address: "v1" has no port; use host:port`}},
 		{"a port out of range", replace("[n1]", `["n1:70000"]`), []string{`f.yml:7: clusters[0].nodes[0].addresses[0]: "n1:70000" has no valid port; use 1 to 65535`}},
 		{"a URL for an address", replace("[n1]", `["https://n1"]`), []string{`f.yml:7: clusters[0].nodes[0].addresses[0]: "https://n1" is not an address; use host or host:port, an IPv6 address with a port in brackets`}},
+		{"WinRM's port for plain HTTP", replace("[n1]", `["n1:5985"]`), []string{
+			`f.yml:7: clusters[0].nodes[0].addresses[0]: "n1:5985": 5985 is WinRM's port for plain HTTP, over which credentials and data would go in clear; use 5986, WinRM's for HTTPS`,
+		}},
+		{"a Windows account where SQL Server's own login belongs", replace("username: r", `username: 'CORP\r'`), []string{
+			`f.yml:2: credentials.reader.username: "CORP\\r" is a Windows account, and the scheme basic logs in to SQL Server with a login of its own; use the scheme ntlm or kerberos`,
+		}},
+		{"NTLM where only the login's first message is encrypted", replace("password_file: /r", "password_file: /r, scheme: ntlm", ", credential: reader}", ", credential: reader, encrypt: optional}"), []string{
+			`f.yml:12: clusters[0].virtual_machines[0].sql_servers[0].encrypt: optional does not go with the scheme ntlm of the credential "reader"; use strict or mandatory`,
+		}},
+		{"Kerberos where nothing is a name", replace("password_file: /r", "keytab_file: /r, scheme: kerberos", "[n1]", "[10.0.0.11]", "{address: v1}", "{address: 10.0.0.12}", "v1:1433", "10.0.0.12:1433"), []string{
+			"f.yml:7: clusters[0].nodes[0].spn: is missing; the scheme kerberos knows machines by name, and the address is none; use service/host",
+			"f.yml:10: clusters[0].virtual_machines[0].guest.spn: is missing; the scheme kerberos knows machines by name, and the address is none; use service/host",
+			"f.yml:12: clusters[0].virtual_machines[0].sql_servers[0].spn: is missing; the scheme kerberos knows machines by name, and the address is none; use service/host",
+		}},
+		{"a name of a service that is none", replace("[n1]", "[n1], spn: n1"), []string{
+			`f.yml:7: clusters[0].nodes[0].spn: "n1" is not the name of a service; use service/host or service/host:port`,
+		}},
+		{"a domain's account for Kerberos", replace("username: r, password_file: /r", `username: 'CORP\r', password_file: /r, scheme: kerberos`), []string{
+			`f.yml:2: credentials.reader.username: "CORP\\r" is no account of a realm; use user@REALM, or user where krb5.conf has a default_realm`,
+		}},
 		{"an address of two machines", replace("guest: {address: v1}", `guest: {address: "N1:5986"}`), []string{`f.yml:10: clusters[0].virtual_machines[0].guest.address: "N1:5986" is already the address of clusters[0].nodes[0].addresses[0]`}},
 		{"a name with a slash", replace("name: V1", "name: V/1"), []string{`f.yml:9: clusters[0].virtual_machines[0].name: "V/1" is not allowed as a name; use letters, digits, blanks inside, and the characters . _ -, a letter or digit first`}},
 		{"two names that differ in case", replace("      - {name: N1, addresses: [n1]}\n", "      - {name: N1, addresses: [n1]}\n      - {name: n1, addresses: [n2]}\n"), []string{
@@ -224,12 +250,11 @@ func TestParseRefuses(t *testing.T) {
 		{"a keytab for basic", replace("password_file: /r", "keytab_file: /r"), []string{"f.yml:2: credentials.reader.keytab_file: does not go with the scheme basic; use password_file or password_env"}},
 		{"a certificate without its key", replace("password_file: /r", "cert_file: /c, scheme: certificate"), []string{
 			"f.yml:2: credentials.reader.key_file: is missing; cert_file needs it",
-			`f.yml:12: clusters[0].virtual_machines[0].sql_servers[0].credential: the credential "reader" has the scheme certificate; this release logs in to SQL Server with a user name and a password (scheme basic)`,
+			`f.yml:12: clusters[0].virtual_machines[0].sql_servers[0].credential: the credential "reader" has the scheme certificate, which SQL Server does not have; use basic, ntlm or kerberos`,
 		}},
 		{"a password where a variable's name belongs", replace("password_file: /r", `password_env: "hunter 2"`), []string{"f.yml:2: credentials.reader.password_env: is not the name of an environment variable"}},
 		{"an unknown scheme", replace("password_file: /r", "password_file: /r, scheme: digest"), []string{
 			`f.yml:2: credentials.reader.scheme: "digest" is not allowed; use basic, ntlm, kerberos or certificate`,
-			`f.yml:12: clusters[0].virtual_machines[0].sql_servers[0].credential: the credential "reader" has the scheme digest; this release logs in to SQL Server with a user name and a password (scheme basic)`,
 		}},
 		{"an application by nothing", replace("guest: {address: v1}", "guest: {address: v1}\n        application: {}"), []string{
 			"f.yml:11: clusters[0].virtual_machines[0].application: names nothing to watch; give at least one of tcp, http or windows_service",

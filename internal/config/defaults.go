@@ -12,10 +12,14 @@ const StandardPolicy = "standard"
 // DefaultPort is WinRM's port for HTTPS, used where an address of a node or a guest names none.
 const DefaultPort = "5986"
 
+// DefaultKerberosConfig is where systems keep krb5.conf.
+const DefaultKerberosConfig = "/etc/krb5.conf"
+
 // Default returns what an empty section means. Every call returns a fresh value that shares nothing.
 func Default() *Config {
 	return &Config{
 		Credentials: map[string]*Credential{},
+		Kerberos:    Realms{ConfigFile: DefaultKerberosConfig},
 		Exporter:    Exporter{Modules: DefaultModules(), TimeoutOffset: DefaultTimeoutOffset},
 		Receiver: Receiver{
 			Ledger:         Ledger{Path: "/var/lib/hypervigil/ledger.db"},

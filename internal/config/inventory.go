@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -30,6 +31,7 @@ func (v *validator) clusters() {
 			v.reference(path+".guest_operator", c.GuestOperator)
 		}
 		v.nodes(path, c, winrm)
+		v.machineNames(path, c)
 		v.virtualMachines(path, c, winrm, sql)
 	}
 }
@@ -95,8 +97,8 @@ func (v *validator) sqlServer(path string, s *SQLServer, instances, sql map[stri
 	v.unique(instances, path+".instance", "instance of a virtual machine", s.Instance)
 	enum(v, path+".encrypt", s.Encrypt, Encryptions())
 	v.reference(path+".credential", s.Credential)
-	if c := v.config.Credentials[s.Credential]; c != nil && c.Scheme != Basic {
-		v.check(path+".credential", "the credential %s has the scheme %s; this release logs in to SQL Server with a user name and a password (scheme basic)", quote(s.Credential), c.Scheme)
+	if c := v.config.Credentials[s.Credential]; c != nil {
+		v.sqlScheme(path, s, c)
 	}
 	if why := checkAddress(s.Address, portRequired); why != "" {
 		v.check(path+".address", "%s", why)
@@ -105,9 +107,67 @@ func (v *validator) sqlServer(path string, s *SQLServer, instances, sql map[stri
 	v.once(path+".address", s.Address, strings.ToLower(s.Address), sql)
 }
 
+// sqlScheme checks that an instance can be logged in to by the credential's scheme.
+func (v *validator) sqlScheme(path string, s *SQLServer, c *Credential) {
+	switch c.Scheme {
+	case Basic:
+		if strings.Contains(c.Username, `\`) {
+			v.check("credentials."+s.Credential+".username", "%s is a Windows account, and the scheme basic logs in to SQL Server with a login of its own; use the scheme ntlm or kerberos", quote(c.Username))
+		}
+	case NTLM:
+		if s.Encrypt == Optional {
+			// Only the first message of the login would be encrypted; NTLM's proof is in the second.
+			v.check(path+".encrypt", "%s does not go with the scheme %s of the credential %s; use %s", Optional, c.Scheme, quote(s.Credential), oneOf([]Encryption{Strict, Mandatory}))
+		}
+	case Kerberos:
+		host, _ := splitAddress(s.Address)
+		v.spn(path, s.SPN, isIP(host))
+	case Certificate:
+		v.check(path+".credential", "the credential %s has the scheme %s, which SQL Server does not have; use %s", quote(s.Credential), c.Scheme, oneOf([]Scheme{Basic, NTLM, Kerberos}))
+	}
+}
+
+// machineNames checks that every machine has a name that Kerberos knows, where one of its credentials is proven so.
+func (v *validator) machineNames(path string, c *Cluster) {
+	uses := func(names ...string) bool {
+		return slices.ContainsFunc(names, func(n string) bool {
+			cred := v.config.Credentials[n]
+			return cred != nil && cred.Scheme == Kerberos
+		})
+	}
+	for i, n := range c.Nodes {
+		named := slices.ContainsFunc(n.Addresses, func(a string) bool { host, _ := splitAddress(a); return !isIP(host) })
+		v.spn(fmt.Sprintf("%s.nodes[%d]", path, i), n.SPN, !named && uses(c.Reader, c.Operator))
+	}
+	for i, vm := range c.VirtualMachines {
+		host, _ := splitAddress(vm.Guest.Address)
+		v.spn(fmt.Sprintf("%s.virtual_machines[%d].guest", path, i), vm.Guest.SPN, isIP(host) && uses(c.Reader, c.GuestOperator))
+	}
+}
+
+// spnForm is the name of a service in Kerberos (learn.microsoft.com, "Name formats for unique SPNs"), without a realm.
+var spnForm = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_-]*/[^/@\\\s]+$`)
+
+// spn checks the name of a service. needed says that nothing else tells it: Kerberos knows nobody by an IP address.
+func (v *validator) spn(path, spn string, needed bool) {
+	switch {
+	case spn == "" && needed:
+		v.check(path+".spn", "is missing; the scheme kerberos knows machines by name, and the address is none; use service/host")
+	case spn != "" && !spnForm.MatchString(spn):
+		v.check(path+".spn", "%s is not the name of a service; use service/host or service/host:port", quote(spn))
+	}
+}
+
+// plainPort is WinRM's for HTTP (learn.microsoft.com, "Installation and configuration for Windows Remote Management").
+const plainPort = "5985"
+
 func (v *validator) address(path, a string, seen map[string]string) {
 	if why := checkAddress(a, portOptional); why != "" {
 		v.check(path, "%s", why)
+		return
+	}
+	if _, port := splitAddress(a); port == plainPort {
+		v.check(path, "%s: %s is WinRM's port for plain HTTP, over which credentials and data would go in clear; use %s, WinRM's for HTTPS", quote(a), plainPort, DefaultPort)
 		return
 	}
 	v.once(path, a, strings.ToLower(WinRMAddress(a)), seen)

@@ -152,6 +152,9 @@ func (v *validator) credentials() {
 		if c.Username == "" && c.Scheme != Certificate {
 			v.check(path+".username", "is missing")
 		}
+		if c.Scheme == Kerberos && (strings.Contains(c.Username, `\`) || strings.Count(c.Username, "@") > 1 || strings.HasPrefix(c.Username, "@")) {
+			v.check(path+".username", "%s is no account of a realm; use user@REALM, or user where krb5.conf has a default_realm", quote(c.Username))
+		}
 		if strings.ContainsAny(c.Username, ":\x00\r\n") && c.Scheme == Basic {
 			v.check(path+".username", "%s is not allowed: a name of the scheme basic has no colon and no line end", quote(c.Username))
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"time"
 
 	"github.com/go-kit/log"
@@ -87,8 +88,10 @@ func Open(c *config.Config, o Options) (s *Site, err error) {
 			s.mask.Secret(secret.Reveal())
 		}
 	}
+	t := targets.New(c, o.Logger)
+	defer func() { s.closers = append(s.closers, t.Close) }() // after every client
 	for _, cl := range c.Clusters {
-		if err := s.add(c, cl, o); err != nil {
+		if err := s.add(t, cl, o); err != nil {
 			return s, fmt.Errorf("cluster %s: %w", cl.Name, err)
 		}
 	}
@@ -98,9 +101,9 @@ func Open(c *config.Config, o Options) (s *Site, err error) {
 	return s, nil
 }
 
-func (s *Site) add(c *config.Config, cl *config.Cluster, o Options) error {
+func (s *Site) add(t *targets.Targets, cl *config.Cluster, o Options) error {
 	s.mask.Name("cluster", cl.Name)
-	reader, err := targets.WinRM(c.Credentials[cl.Reader], cl.TLS, o.Logger)
+	reader, err := t.WinRM(cl.Reader, cl.TLS)
 	if err != nil {
 		return err
 	}
@@ -114,20 +117,27 @@ func (s *Site) add(c *config.Config, cl *config.Cluster, o Options) error {
 		for _, a := range n.Addresses {
 			s.address(a)
 		}
-		reader.Name, reader.Addresses = n.Name, n.Addresses
-		h, err := cluster.NewHost(reader)
+		s.service(n.SPN)
+		machine := targets.Machine{Name: n.Name, Addresses: n.Addresses, SPN: n.SPN}
+		options, err := reader.Options(machine)
+		if err != nil {
+			return err
+		}
+		h, err := cluster.NewHost(options)
 		if err != nil {
 			return err
 		}
 		s.closers = append(s.closers, h.Close)
 		entry := &node{cluster: cl.Name, name: n.Name, host: h}
 		if ours {
-			operator, err := targets.WinRM(c.Credentials[cl.Operator], cl.TLS, o.Logger)
+			operator, err := t.WinRM(cl.Operator, cl.TLS)
 			if err != nil {
 				return err
 			}
-			operator.Name, operator.Addresses = n.Name, n.Addresses
-			if entry.operator, err = cluster.NewHost(operator); err != nil {
+			if options, err = operator.Options(machine); err != nil {
+				return err
+			}
+			if entry.operator, err = cluster.NewHost(options); err != nil {
 				return err
 			}
 			s.closers = append(s.closers, entry.operator.Close)
@@ -141,8 +151,12 @@ func (s *Site) add(c *config.Config, cl *config.Cluster, o Options) error {
 		g := &guest{cluster: cl.Name, name: vm.Name, vm: vm}
 		if vm.Guest.Address != "" {
 			s.address(vm.Guest.Address)
-			reader.Name, reader.Addresses = vm.Name, []string{vm.Guest.Address}
-			if g.guest, err = cluster.NewGuest(reader); err != nil {
+			s.service(vm.Guest.SPN)
+			options, err := reader.Options(targets.Machine{Name: vm.Name, Addresses: []string{vm.Guest.Address}, SPN: vm.Guest.SPN})
+			if err != nil {
+				return err
+			}
+			if g.guest, err = cluster.NewGuest(options); err != nil {
 				return err
 			}
 			s.closers = append(s.closers, g.guest.Close)
@@ -154,7 +168,8 @@ func (s *Site) add(c *config.Config, cl *config.Cluster, o Options) error {
 		for _, i := range vm.SQLServers {
 			s.mask.Name("instance", i.Instance)
 			s.address(i.Address)
-			p, err := targets.SQL(c, cl, i, o.Logger)
+			s.service(i.SPN)
+			p, err := t.SQL(cl, i)
 			if err != nil {
 				return err
 			}
@@ -169,6 +184,14 @@ func (s *Site) address(a string) {
 	s.mask.Name("address", a)
 	if host, _, err := net.SplitHostPort(a); err == nil {
 		s.mask.Name("address", host)
+	}
+}
+
+// service tells the mask of a name in Kerberos, and of its host alone.
+func (s *Site) service(spn string) {
+	if _, host, ok := strings.Cut(spn, "/"); ok {
+		s.mask.Name("service", spn)
+		s.address(host)
 	}
 }
 

@@ -33,9 +33,9 @@ import (
 const (
 	// exchangeTimeout bounds getting one ticket, whoever waits for it.
 	exchangeTimeout = 10 * time.Second
-	// refusedRetry is how long a KDC that said no is not asked for the same again: Windows locks an account after as few
-	// as ten wrong passwords in ten minutes (learn.microsoft.com, "Account lockout threshold", the baseline's values).
-	refusedRetry = 2 * time.Minute
+	// refusedRetry is how long a KDC that said no is not asked for the same again: many domains lock an account after ten
+	// wrong passwords in fifteen minutes (CIS Microsoft Windows Benchmarks, 1.2.2 and 1.2.3), and two programs may try.
+	refusedRetry = 5 * time.Minute
 	// silentRetry is the same for a KDC that said nothing of use.
 	silentRetry = 5 * time.Second
 	// maxExchanges bounds how many tickets are fetched at the same time, so that a thousand services that fall due

@@ -368,6 +368,9 @@ func (s *sqlInstance) Authenticate(user, password string) bool {
 	return s.lab.accounts.sql.is(user, password)
 }
 
+// Admit implements sqlengine.Instance.
+func (s *sqlInstance) Admit(account string) bool { return account == s.lab.accounts.sql.user }
+
 // Snapshot implements sqlengine.Instance.
 func (s *sqlInstance) Snapshot() sqlengine.Snapshot {
 	var out sqlengine.Snapshot

@@ -32,6 +32,8 @@ type attempt struct {
 	tracker  *dial.Tracker
 	progress *progress
 	secret   config.Secret
+	// waiting is true while a ticket is waited for: what is silent then is not SQL Server.
+	waiting atomic.Bool
 }
 
 func newAttempt(p *Prober) *attempt {
@@ -73,9 +75,12 @@ func perform[T any](ctx context.Context, a *attempt, ask func(*session) (T, erro
 	if a.prober.Abandoned() >= maxAbandoned {
 		return none, errHung
 	}
-	secret, err := a.prober.password()
-	if err != nil {
-		return none, fmt.Errorf("%w: %w", errPassword, err)
+	var secret config.Secret
+	if a.prober.password != nil {
+		var err error
+		if secret, err = a.prober.password(); err != nil {
+			return none, fmt.Errorf("%w: %w", errPassword, err)
+		}
 	}
 	a.secret = secret
 	defer a.tracker.Watch(ctx)()
@@ -114,7 +119,11 @@ func perform[T any](ctx context.Context, a *attempt, ask func(*session) (T, erro
 func converse[T any](ctx context.Context, a *attempt, secret config.Secret, ask func(*session) (T, error)) (T, error) {
 	var none T
 	cfg := a.prober.config
-	cfg.Password = secret.Reveal()
+	if a.prober.prove == nil {
+		cfg.Password = secret.Reveal()
+	} else {
+		cfg.ProtocolParameters = map[string]any{providerName: a.prober.prove(ctx, a)}
+	}
 	cfg.TLSConfig = cfg.TLSConfig.Clone() // the driver writes into it
 	cfg.TLSConfig.VerifyConnection = a.progress.certificate
 	a.prober.certificates.Hook(cfg.TLSConfig)

@@ -110,7 +110,8 @@ func (a *attempt) judge(ctx context.Context, err error) *Error {
 	switch {
 	case errors.Is(err, errHung):
 		e.Reason = dial.ProviderHung
-	case errors.Is(err, errPassword):
+	case errors.Is(err, errPassword), errors.As(err, new(*authError)), a.waiting.Load():
+		// Whatever kept us from proving who we are, a silent KDC too, says nothing about SQL Server.
 		e.Reason = dial.Auth
 	case errors.Is(err, errUnseen):
 		e.Reason, e.State = dial.Permission, StateRunning

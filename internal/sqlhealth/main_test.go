@@ -19,6 +19,7 @@ import (
 
 	"github.com/hypervigil/hypervigil/internal/config"
 	"github.com/hypervigil/hypervigil/internal/lab/sqlengine"
+	"github.com/hypervigil/hypervigil/internal/lab/sspi"
 	"github.com/hypervigil/hypervigil/internal/lab/tdsserver"
 )
 
@@ -37,6 +38,8 @@ type model struct {
 	// more changes what the model shows.
 	more func(*sqlengine.Snapshot)
 }
+
+func (m *model) Admit(account string) bool { return account == "hv-sql" }
 
 func (m *model) Authenticate(user, pw string) bool { return user == "hypervigil" && pw == password }
 
@@ -96,6 +99,7 @@ type server struct {
 	handler    handler
 	stage      func(context.Context, tdsserver.Stage) error
 	listener   net.Listener
+	integrated *sspi.Acceptor
 }
 
 // fixture is a running server and the certificate to trust.
@@ -126,7 +130,7 @@ func start(t testing.TB, s server) fixture {
 		s.encryption, cfg = tdsserver.NotSupported, nil
 	}
 	srv, err := tdsserver.New(tdsserver.Options{
-		Handler: s.handler, Logger: log.NewNopLogger(), Version: "16.0.4135.4", ServerName: "SQL01", Encryption: s.encryption, TLS: cfg, Stage: s.stage,
+		Handler: s.handler, Logger: log.NewNopLogger(), Version: "16.0.4135.4", ServerName: "SQL01", Encryption: s.encryption, TLS: cfg, Stage: s.stage, Integrated: s.integrated,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -160,6 +164,7 @@ func listen(t testing.TB) net.Listener {
 func (f fixture) prober(t testing.TB, encrypt config.Encryption, change ...func(*Options)) *Prober {
 	t.Helper()
 	o := Options{Logger: log.NewNopLogger(), Target: Target{
+		Scheme:  config.Basic,
 		Address: f.addr, Username: "hypervigil", Encrypt: encrypt, RootCAs: f.roots,
 		Password: func() (config.Secret, error) { return config.NewSecret(password), nil },
 	}}

@@ -36,6 +36,7 @@ type progress struct {
 const (
 	packetPrelogin  = 0x12
 	packetLogin     = 0x10
+	packetSSPI      = 0x11
 	packetReply     = 0x04
 	recordAppData   = 0x17
 	minHandshakeTLS = tls.VersionTLS12
@@ -64,6 +65,13 @@ func (p *progress) enter(phase dial.Phase) {
 	}
 	p.phase, p.since = phase, now
 	p.tracker.Enter(phase)
+}
+
+// proving begins the login, before its first byte: a ticket may have to be waited for.
+func (p *progress) proving() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.enter(dial.PhaseLogin)
 }
 
 // asking begins the query.
@@ -110,7 +118,14 @@ func (p *progress) certificate(s tls.ConnectionState) error {
 func (p *progress) writing(b []byte) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(b) == 0 || p.phase == dial.PhaseLogin || p.phase == dial.PhaseQuery {
+	if len(b) == 0 {
+		return nil
+	}
+	if !p.strict && (b[0] == packetLogin || b[0] == packetSSPI) {
+		p.lastErr = errClearText
+		return errClearText
+	}
+	if p.phase == dial.PhaseLogin || p.phase == dial.PhaseQuery {
 		return nil
 	}
 	if p.strict {
@@ -124,9 +139,6 @@ func (p *progress) writing(b []byte) error {
 		}
 	case recordAppData:
 		p.enter(dial.PhaseLogin)
-	case packetLogin:
-		p.lastErr = errClearText
-		return errClearText
 	}
 	return nil
 }

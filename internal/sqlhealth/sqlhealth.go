@@ -29,7 +29,6 @@ import (
 	"fmt"
 	"net"
 	"strconv"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -43,11 +42,17 @@ import (
 
 // Target is one instance and how to log in to it.
 type Target struct {
-	Address  string // host:port
-	Username string // a SQL Server login; DOMAIN\user would be NTLM, which is not offered
-	// Password is called for each login, so that a changed file counts at once.
+	Address string // host:port
+	// Scheme is how the login is proven; nothing is tried instead of it. config.Basic is a SQL Server login by name and
+	// password, config.NTLM and config.Kerberos are Windows accounts.
+	Scheme   config.Scheme
+	Username string
+	// Password is called for each login, so that a changed file counts at once; not for Kerberos.
 	Password func() (config.Secret, error)
-	Encrypt  config.Encryption
+	// Tickets has the tickets for Kerberos, and SPN is the instance's name there.
+	Tickets Tickets
+	SPN     string
+	Encrypt config.Encryption
 	// RootCAs are the authorities to trust; the system's where nil.
 	RootCAs *x509.CertPool
 	// ServerName is the name that the certificate must bear; the address's host where empty.
@@ -65,6 +70,7 @@ type Prober struct {
 	address   string
 	password  func() (config.Secret, error)
 	config    msdsn.Config // without a password
+	prove     prover       // nil for a SQL Server login
 	strict    bool
 	logger    log.Logger
 	abandoned atomic.Int64
@@ -94,11 +100,8 @@ func New(o Options) (*Prober, error) {
 	if err != nil || port == 0 {
 		return nil, fmt.Errorf("sql server address %q: want a port from 1 to 65535", t.Address)
 	}
-	if t.Username == "" || t.Password == nil {
-		return nil, fmt.Errorf("sql server %s: no user name or no password", t.Address)
-	}
-	if strings.Contains(t.Username, `\`) {
-		return nil, fmt.Errorf("sql server %s: user %q is a Windows account, want a SQL Server login", t.Address, t.Username)
+	if err := t.checkScheme(); err != nil {
+		return nil, fmt.Errorf("sql server %s: %w", t.Address, err)
 	}
 	name := t.ServerName
 	if name == "" {
@@ -134,10 +137,16 @@ func New(o Options) (*Prober, error) {
 	default:
 		return nil, fmt.Errorf("sql server %s: encrypt %q, want strict, mandatory or optional", t.Address, t.Encrypt)
 	}
+	if t.Scheme != config.Basic {
+		// The driver asks the authenticator of this name, and hands it the binding to the TLS connection.
+		cfg.User, cfg.EpaEnabled = "", true
+		cfg.Parameters[authenticatorParameter] = providerName
+	}
 	return &Prober{
 		address:  t.Address,
 		password: t.Password,
 		config:   cfg,
+		prove:    t.prover(),
 		strict:   t.Encrypt == config.Strict,
 		logger:   o.Logger,
 	}, nil

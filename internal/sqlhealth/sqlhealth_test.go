@@ -457,6 +457,7 @@ func TestNew(t *testing.T) {
 	t.Parallel()
 	good := func() Options {
 		return Options{Logger: log.NewNopLogger(), Target: Target{
+			Scheme:  config.Basic,
 			Address: "sql01:1433", Username: "u", Encrypt: config.Strict,
 			Password: func() (config.Secret, error) { return config.Secret{}, nil },
 		}}

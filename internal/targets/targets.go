@@ -1,55 +1,170 @@
 // Package targets makes clients of inventory entries: it joins what hypervigil.yml says about a machine or an instance
 // with the credential that a program uses there. It connects to nothing and reads no password; a password is asked for
-// at each use, so that a changed file counts at once.
+// at each use, so that a changed file counts at once. Tickets of Kerberos are the exception: they are fetched from the
+// first mention of a machine on, in the background.
 //
-//	options, err := targets.WinRM(cfg.Credentials[cl.Reader], cl.TLS, logger)
-//	options.Name, options.Addresses = node.Name, node.Addresses
+//	t := targets.New(cfg, logger)
+//	defer t.Close()
+//	reader, err := t.WinRM(cl.Reader, cl.TLS)
+//	options, err := reader.Options(targets.Machine{Name: node.Name, Addresses: node.Addresses, SPN: node.SPN})
 //	host, err := cluster.NewHost(options)
 package targets
 
 import (
 	"crypto/tls"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
 
 	"github.com/go-kit/log"
 
 	"github.com/hypervigil/hypervigil/internal/cluster"
 	"github.com/hypervigil/hypervigil/internal/config"
+	"github.com/hypervigil/hypervigil/internal/kerberos"
 	"github.com/hypervigil/hypervigil/internal/sqlhealth"
+	"github.com/hypervigil/hypervigil/internal/wsman"
 )
 
-// WinRM returns what the machines that are asked with one credential have in common; name and addresses are the
-// caller's to add. The error is about a certificate that cannot be read.
-func WinRM(cred *config.Credential, t config.TLS, l log.Logger) (cluster.Options, error) {
-	client, err := t.Client()
-	if err != nil {
-		return cluster.Options{}, err
-	}
-	if cred.Scheme == config.Certificate {
-		cert, err := cred.Certificate()
-		if err != nil {
-			return cluster.Options{}, err
-		}
-		client.Certificates = []tls.Certificate{cert}
-	}
-	return cluster.Options{
-		Scheme: cred.Scheme.String(), Username: cred.Username, TLS: client, Logger: l,
-		Password: func() (string, error) {
-			s, err := cred.Password()
-			return s.Reveal(), err
-		},
-	}, nil
+// Targets makes the clients of one configuration. What they share is in it: the tickets of each account that Kerberos
+// knows, and what names resolved to. Close it after the clients. It is safe for concurrent use.
+type Targets struct {
+	config *config.Config
+	logger log.Logger
+
+	mu      sync.Mutex
+	tickets map[string]*kerberos.Client // by credential
 }
 
-// SQL returns a prober of one instance of a cluster of c.
-func SQL(c *config.Config, cl *config.Cluster, s *config.SQLServer, l log.Logger) (*sqlhealth.Prober, error) {
-	t := cl.SQLServerTLS(s)
-	client, err := t.Client()
+// New returns the Targets of a configuration.
+func New(c *config.Config, l log.Logger) *Targets {
+	return &Targets{config: c, logger: l, tickets: map[string]*kerberos.Client{}}
+}
+
+// Close ends the keeping of tickets.
+func (t *Targets) Close() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var errs []error
+	for _, k := range t.tickets {
+		errs = append(errs, k.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// account returns the tickets of a credential; every client that uses it shares them.
+func (t *Targets) account(name string) (*kerberos.Client, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if k := t.tickets[name]; k != nil {
+		return k, nil
+	}
+	cred := t.config.Credentials[name]
+	o := kerberos.Options{Username: cred.Username, ConfigFile: t.config.Kerberos.ConfigFile, Logger: log.With(t.logger, "credential", name)}
+	if cred.KeytabFile != "" {
+		o.Keytab = cred.Keytab
+	} else {
+		o.Password = revealed(cred)
+	}
+	k, err := kerberos.New(o)
+	if err != nil {
+		return nil, fmt.Errorf("credential %q: %w", name, err)
+	}
+	t.tickets[name] = k
+	return k, nil
+}
+
+// revealed reads a credential's password.
+func revealed(cred *config.Credential) func() (string, error) {
+	return func() (string, error) {
+		s, err := cred.Password()
+		return s.Reveal(), err
+	}
+}
+
+// Account is what the machines that are asked with one credential have in common.
+type Account struct {
+	options cluster.Options
+	tickets *kerberos.Client // nil for schemes but kerberos
+}
+
+// WinRM returns what the machines of a cluster that are asked with one credential have in common. The error is about a
+// certificate, or the configuration of Kerberos, that cannot be read.
+func (t *Targets) WinRM(credential string, tlsConfig config.TLS) (Account, error) {
+	cred := t.config.Credentials[credential]
+	client, err := tlsConfig.Client()
+	if err != nil {
+		return Account{}, err
+	}
+	a := Account{options: cluster.Options{
+		Scheme: cred.Scheme.String(), Username: cred.Username, TLS: client, Logger: t.logger, Password: revealed(cred),
+	}}
+	switch cred.Scheme {
+	case config.Certificate:
+		cert, err := cred.Certificate()
+		if err != nil {
+			return Account{}, err
+		}
+		client.Certificates = []tls.Certificate{cert}
+	case config.Kerberos:
+		if a.tickets, err = t.account(credential); err != nil {
+			return Account{}, err
+		}
+		a.options.Tickets = a.tickets
+	case config.Basic, config.NTLM:
+	}
+	return a, nil
+}
+
+// Machine is one host or guest.
+type Machine struct {
+	Name      string
+	Addresses []string
+	SPN       string // its name in Kerberos; HTTP/ and its first address that is a name where empty
+}
+
+// Options returns what makes a client of a machine. From now on there is a ticket for it, where it is Kerberos that the
+// account is proven by: nobody waits for one in the middle of a fault.
+func (a Account) Options(m Machine) (cluster.Options, error) {
+	o := a.options
+	o.Name, o.Addresses, o.SPN = m.Name, m.Addresses, m.SPN
+	if a.tickets == nil {
+		return o, nil
+	}
+	if o.SPN == "" {
+		var err error
+		if o.SPN, err = wsman.ServiceName(m.Addresses); err != nil {
+			return cluster.Options{}, fmt.Errorf("%s: %w", m.Name, err)
+		}
+	}
+	return o, a.tickets.Keep(o.SPN)
+}
+
+// SQL returns a prober of one instance of a cluster.
+func (t *Targets) SQL(cl *config.Cluster, s *config.SQLServer) (*sqlhealth.Prober, error) {
+	settings := cl.SQLServerTLS(s)
+	client, err := settings.Client()
 	if err != nil {
 		return nil, err
 	}
-	cred := c.Credentials[s.Credential]
-	return sqlhealth.New(sqlhealth.Options{Logger: l, Target: sqlhealth.Target{
-		Address: s.Address, Username: cred.Username, Password: (&password{credential: cred}).get, Encrypt: s.Encrypt,
-		RootCAs: client.RootCAs, ServerName: t.ServerName,
-	}})
+	cred := t.config.Credentials[s.Credential]
+	target := sqlhealth.Target{
+		Address: s.Address, Scheme: cred.Scheme, Username: cred.Username, Password: (&password{credential: cred}).get, Encrypt: s.Encrypt,
+		RootCAs: client.RootCAs, ServerName: settings.ServerName,
+	}
+	if cred.Scheme == config.Kerberos {
+		k, err := t.account(s.Credential)
+		if err != nil {
+			return nil, err
+		}
+		target.Tickets, target.SPN, target.Password = k, s.SPN, nil
+		if target.SPN == "" {
+			// The port is part of the name (learn.microsoft.com, "Register a service principal name for Kerberos connections").
+			target.SPN = "MSSQLSvc/" + strings.ToLower(s.Address)
+		}
+		if err := k.Keep(target.SPN); err != nil {
+			return nil, err
+		}
+	}
+	return sqlhealth.New(sqlhealth.Options{Logger: t.logger, Target: target})
 }

@@ -22,8 +22,8 @@ const (
 	maxBlank = 64 << 10 // the body of an answer to an empty request
 )
 
-// negotiate is the HTTP scheme under which NTLM and Kerberos go (RFC 4559). WinRM's service has it on by default
-// (learn.microsoft.com, "Installation and configuration for Windows Remote Management", the service's default settings).
+// negotiate is the HTTP scheme under which NTLM and Kerberos go (RFC 4559). WinRM's service has it on by default,
+// and Basic off (MS-WSMV 2.2.4.34).
 const negotiate = "Negotiate"
 
 // Tickets proves who we are by Kerberos.
@@ -35,8 +35,7 @@ type Tickets interface {
 }
 
 // ServiceName is the name that Kerberos knows a machine by: HTTP/host of its first address that is a name. Windows
-// registers HOST/ for every computer, which stands for HTTP/ too (learn.microsoft.com, "Service principal names", built-in
-// names that map to HOST).
+// registers HOST/ for every computer, which stands for HTTP/ too (learn.microsoft.com, "SPN-Mappings attribute").
 func ServiceName(addresses []string) (string, error) {
 	for _, a := range addresses {
 		host := strings.TrimPrefix(a, "https://")

@@ -39,6 +39,7 @@ type Options struct {
 // Site is the clients of one configuration.
 type Site struct {
 	config        *config.Config
+	targets       *targets.Targets
 	alertmanagers *alertmanager.Client
 	clusters      map[string]*place
 	closers       []func() error
@@ -72,7 +73,7 @@ func New(o Options) (*Site, error) {
 	if o.Config == nil || o.Logger == nil {
 		return nil, errors.New("site: Config and Logger are needed")
 	}
-	s := &Site{config: o.Config, clusters: map[string]*place{}}
+	s := &Site{config: o.Config, targets: targets.New(o.Config, o.Logger), clusters: map[string]*place{}}
 	if err := s.open(o); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -86,7 +87,7 @@ func (s *Site) open(o Options) (err error) {
 	}
 	s.closers = append(s.closers, func() error { s.alertmanagers.Close(); return nil })
 	for _, cl := range o.Config.Clusters {
-		p, err := s.openCluster(cl, o.Logger)
+		p, err := s.openCluster(cl)
 		if err != nil {
 			return fmt.Errorf("cluster %s: %w", cl.Name, err)
 		}
@@ -95,16 +96,16 @@ func (s *Site) open(o Options) (err error) {
 	return nil
 }
 
-func (s *Site) openCluster(cl *config.Cluster, l log.Logger) (*place, error) {
-	reader, err := targets.WinRM(s.config.Credentials[cl.Reader], cl.TLS, l)
+func (s *Site) openCluster(cl *config.Cluster) (*place, error) {
+	reader, err := s.targets.WinRM(cl.Reader, cl.TLS)
 	if err != nil {
 		return nil, err
 	}
-	operator, err := targets.WinRM(s.config.Credentials[cl.Operator], cl.TLS, l)
+	operator, err := s.targets.WinRM(cl.Operator, cl.TLS)
 	if err != nil {
 		return nil, err
 	}
-	guestOperator, err := targets.WinRM(s.config.Credentials[cl.GuestOperator], cl.TLS, l)
+	guestOperator, err := s.targets.WinRM(cl.GuestOperator, cl.TLS)
 	if err != nil {
 		return nil, err
 	}
@@ -132,7 +133,7 @@ func (s *Site) openCluster(cl *config.Cluster, l log.Logger) (*place, error) {
 			}
 		}
 		for _, q := range vm.SQLServers {
-			if m.servers[q.Instance], err = targets.SQL(s.config, cl, q, l); err != nil {
+			if m.servers[q.Instance], err = s.targets.SQL(cl, q); err != nil {
 				return nil, fmt.Errorf("SQL Server %s/%s: %w", vm.Name, q.Instance, err)
 			}
 		}
@@ -141,8 +142,11 @@ func (s *Site) openCluster(cl *config.Cluster, l log.Logger) (*place, error) {
 	return p, nil
 }
 
-func (s *Site) openHost(o cluster.Options, n *config.Node) (*cluster.Host, error) {
-	o.Name, o.Addresses = n.Name, n.Addresses
+func (s *Site) openHost(a targets.Account, n *config.Node) (*cluster.Host, error) {
+	o, err := a.Options(targets.Machine{Name: n.Name, Addresses: n.Addresses, SPN: n.SPN})
+	if err != nil {
+		return nil, err
+	}
 	h, err := cluster.NewHost(o)
 	if err == nil {
 		s.closers = append(s.closers, h.Close)
@@ -150,8 +154,11 @@ func (s *Site) openHost(o cluster.Options, n *config.Node) (*cluster.Host, error
 	return h, err
 }
 
-func (s *Site) openGuest(o cluster.Options, vm *config.VirtualMachine) (*cluster.Guest, error) {
-	o.Name, o.Addresses = vm.Name, []string{vm.Guest.Address}
+func (s *Site) openGuest(a targets.Account, vm *config.VirtualMachine) (*cluster.Guest, error) {
+	o, err := a.Options(targets.Machine{Name: vm.Name, Addresses: []string{vm.Guest.Address}, SPN: vm.Guest.SPN})
+	if err != nil {
+		return nil, err
+	}
 	g, err := cluster.NewGuest(o)
 	if err == nil {
 		s.closers = append(s.closers, g.Close)
@@ -165,7 +172,7 @@ func (s *Site) Close() error {
 	for _, c := range s.closers {
 		errs = append(errs, c())
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, s.targets.Close())...)
 }
 
 // find returns a virtual machine and its cluster; ok is false for one that is not in the inventory.

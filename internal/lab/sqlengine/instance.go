@@ -9,6 +9,8 @@ type Instance interface {
 	Snapshot() Snapshot
 	// Authenticate reports whether the SQL login exists and this is its password.
 	Authenticate(user, password string) bool
+	// Admit reports whether there is a login for a Windows account, named in small letters and without its domain.
+	Admit(account string) bool
 }
 
 // Snapshot is one consistent view of an instance.

@@ -63,7 +63,11 @@ func (e *Engine) Login(ctx context.Context, l tdsserver.Login) *tdsserver.Error 
 		<-ctx.Done()
 		return nil
 	}
-	if !e.instance.Authenticate(l.User, l.Password) {
+	admitted := l.Windows && e.instance.Admit(l.User)
+	if !l.Windows {
+		admitted = e.instance.Authenticate(l.User, l.Password)
+	}
+	if !admitted {
 		return raise(18456, 14, "Login failed for user '%s'.", l.User)
 	}
 	if l.Database != "" && s.usable(l.Database) != nil {

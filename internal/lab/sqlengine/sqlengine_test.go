@@ -22,6 +22,8 @@ func TestMain(m *testing.M) {
 // model is an instance at rest.
 type model struct{ phase atomic.Int32 }
 
+func (m *model) Admit(account string) bool { return account == "monitor" }
+
 func (m *model) Authenticate(user, password string) bool {
 	return user == "hypervigil" && password == "correct horse"
 }

@@ -25,7 +25,8 @@ import (
 // Bindings says what becomes of channel bindings.
 type Bindings int
 
-// The settings, WinRM's CbtHardeningLevel and SQL Server's Extended Protection (learn.microsoft.com).
+// The settings: WinRM's CbtHardeningLevel (MS-WSMV 2.2.4.34; Relaxed by default), and SQL Server's Extended Protection
+// (learn.microsoft.com, "Connect to the Database Engine with Extended Protection").
 const (
 	// Supplied checks a binding that is there: WinRM's Relaxed, SQL Server's Allowed.
 	Supplied Bindings = iota

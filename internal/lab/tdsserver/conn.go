@@ -24,6 +24,7 @@ type conn struct {
 	encrypted  bool // throughout
 	packetSize int
 	session    *Session
+	unique     []byte // what a Windows account's proof can be bound to
 }
 
 // clear is the connection without TLS.
@@ -68,7 +69,11 @@ func (s *Server) serveConn(ctx context.Context, nc net.Conn, spid uint16) error 
 		defer close(messages)
 		ended <- c.read(ctx, messages)
 	})
-	if refused := c.login(loginCtx, l); refused != nil {
+	refused := c.integrate(loginCtx, &l, messages)
+	if refused == nil {
+		refused = c.login(loginCtx, l)
+	}
+	if refused != nil {
 		if err := c.refuse(refused); err != nil {
 			return err
 		}
@@ -199,7 +204,7 @@ func (c *conn) strictTLS(ctx context.Context) error {
 	if got := t.ConnectionState().NegotiatedProtocol; got != protocol {
 		return fmt.Errorf("strict TLS: application protocol %q, want %q", got, protocol)
 	}
-	c.rw, c.strict, c.encrypted = t, true, true
+	c.rw, c.strict, c.encrypted, c.unique = t, true, true, unique(t)
 	return nil
 }
 
@@ -218,7 +223,7 @@ func (c *conn) innerTLS(ctx context.Context) error {
 		return fmt.Errorf("TLS inside TDS: %w", err)
 	}
 	wrapped.wrapped = false
-	c.rw = t
+	c.rw, c.unique = t, unique(t)
 	return nil
 }
 
@@ -256,8 +261,8 @@ func (c *conn) prelogin(payload []byte) (encryptionOption, error) {
 func (c *conn) login(ctx context.Context, l Login) *Error {
 	_, federated := l.features[featureFedAuth]
 	switch {
-	case l.integrated:
-		return &Error{Number: 18452, State: 1, Class: 14, Message: "Login failed. The login is from an untrusted domain and cannot be used with Integrated authentication."}
+	case l.integrated && !l.Windows:
+		return untrusted()
 	case l.newPassword, federated:
 		return &Error{Number: 18456, State: 1, Class: 14, Message: "Login failed for user '" + l.User + "'."}
 	}

@@ -10,19 +10,23 @@ import (
 
 // Login is what a client says of itself in LOGIN7 (MS-TDS 2.2.6.4). Printed, it shows no password.
 type Login struct {
-	TDSVersion  uint32
-	PacketSize  int // as asked for; 0 leaves it to the server
-	HostName    string
-	User        string
-	Password    string
-	AppName     string
-	ServerName  string // the server as the client calls it
-	Library     string
-	Language    string
-	Database    string // empty: the login's default
-	ReadOnly    bool   // ApplicationIntent=ReadOnly
-	RemoteAddr  net.Addr
+	TDSVersion uint32
+	PacketSize int // as asked for; 0 leaves it to the server
+	HostName   string
+	User       string
+	Password   string
+	AppName    string
+	ServerName string // the server as the client calls it
+	Library    string
+	Language   string
+	Database   string // empty: the login's default
+	ReadOnly   bool   // ApplicationIntent=ReadOnly
+	RemoteAddr net.Addr
+	// Windows says that User is a Windows account that has proven itself; there is no password.
+	Windows bool
+
 	integrated  bool
+	sspi        []byte
 	newPassword bool
 	features    map[byte][]byte
 }
@@ -105,6 +109,11 @@ func parseLogin(b []byte) (Login, error) {
 		return Login{}, err
 	}
 	l.newPassword = len(change) > 0
+	if l.integrated {
+		if l.sspi, err = loginSSPI(b); err != nil {
+			return Login{}, err
+		}
+	}
 	if b[27]&0x10 != 0 {
 		if l.features, err = parseFeatures(b); err != nil {
 			return Login{}, err
@@ -126,6 +135,19 @@ func loginField(b []byte, at int, name string) ([]byte, error) {
 		return nil, fmt.Errorf("login: %s lies outside the message", name)
 	}
 	return b[offset : offset+2*units], nil
+}
+
+// loginSSPI is the first token of an integrated login: its length in bytes stands in 16 bits, or where those are all ones
+// in the 32 bits further on (MS-TDS 2.2.6.4, cbSSPI and cbSSPILong).
+func loginSSPI(b []byte) ([]byte, error) {
+	offset, size := int64(binary.LittleEndian.Uint16(b[78:])), int64(binary.LittleEndian.Uint16(b[80:]))
+	if long := int64(binary.LittleEndian.Uint32(b[90:])); size == 0xFFFF && long > 0 {
+		size = long
+	}
+	if offset < loginHeader || offset+size > int64(len(b)) {
+		return nil, errors.New("login: SSPI token lies outside the message")
+	}
+	return b[offset : offset+size], nil
 }
 
 // revealPassword undoes the scrambling of MS-TDS 2.2.6.4: nibbles swapped, then exclusive or with 0xA5.

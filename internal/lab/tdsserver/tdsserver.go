@@ -4,16 +4,17 @@
 //	srv, err := tdsserver.New(tdsserver.Options{Handler: h, Logger: logger, Version: "16.0.4135.4", TLS: cfg})
 //	err = srv.Serve(ctx, listener)
 //
-// It understands PRELOGIN with every encryption setting; LOGIN7 with SQL Server authentication; SQL batches; remote
+// It understands PRELOGIN with every encryption setting; LOGIN7 with SQL Server authentication and, where there is an
+// Options.Integrated, with NTLM and Kerberos, bound to the connection by tls-unique up to TLS 1.2; SQL batches; remote
 // procedure calls by name and by number, of which it resolves sp_executesql, sp_prepare, sp_execute, sp_prepexec and
 // sp_unprepare itself; the transaction manager's begin, commit, rollback and save; attention, answered by two
 // messages as SQL Server does; reset of a connection; the negotiation of the packet size.
 //
 // What it refuses, each as SQL Server would refuse what it does not have:
 //
-//   - TDS before 7.3, packet types it does not know (bulk load, SSPI, federated tokens), messages that are malformed
+//   - TDS before 7.3, packet types it does not know (bulk load, federated tokens), messages that are malformed
 //     or larger than Options.MaxMessage, more connections than Options.MaxConnections: closed.
-//   - integrated authentication: error 18452. Federated authentication and a change of the password at login: 18456.
+//   - integrated authentication that does not succeed: error 18452. Federated authentication and a change of the password at login: 18456.
 //   - cursor procedures: error 2812. More than one call in a message: 4002, then closed.
 //   - parameters of a type it does not read (table-valued, XML, CLR): error 8009. Output parameters other than the
 //     handle of the prepare family: 8162.
@@ -33,6 +34,8 @@ import (
 
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
+
+	"github.com/hypervigil/hypervigil/internal/lab/sspi"
 )
 
 // Handler decides what the server says. Its methods are called from a goroutine of each connection.
@@ -100,6 +103,8 @@ type Options struct {
 	Encryption Encryption
 	// TLS holds the certificate; nil with NotSupported. ALPN is set by the server.
 	TLS *tls.Config
+	// Integrated judges logins of Windows accounts; nil refuses them.
+	Integrated *sspi.Acceptor
 	// Stage, if given, is called at each stage of a beginning connection. It may block until ctx ends; an error
 	// drops the connection.
 	Stage func(ctx context.Context, s Stage) error

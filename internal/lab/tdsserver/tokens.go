@@ -16,6 +16,7 @@ const (
 	tokenFeatureExtAck = 0xAE
 	tokenRow           = 0xD1
 	tokenEnvChange     = 0xE3
+	tokenSSPI          = 0xED
 	tokenDone          = 0xFD
 	tokenDoneProc      = 0xFE
 	tokenDoneInProc    = 0xFF
