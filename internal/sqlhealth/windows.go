@@ -157,7 +157,7 @@ func (w *windowsLogin) Free() { w.handshake = nil }
 type ticketLogin struct {
 	binding
 	attempt *attempt
-	ctx     context.Context //nolint:containedctx // the driver's interface passes none, and this is one attempt's
+	ctx     context.Context // of the one attempt: the driver's interface passes none
 	tickets Tickets
 	spn     string
 }

@@ -151,10 +151,14 @@ func TestEachWayOfNotGettingInIsTold(t *testing.T) {
 			t.Parallel()
 			p := start(t, server{integrated: c.integrated}).prober(t, config.Mandatory, c.as)
 			const deadline = 2 * time.Second // enough for a KDC on a busy machine
-			began := time.Now()
-			a := p.Availability(within(t, deadline))
-			if took := time.Since(began); took > deadline+100*time.Millisecond {
-				t.Errorf("it took %s", took)
+			ctx := within(t, deadline)
+			over := ended(ctx)
+			a := p.Availability(ctx)
+			if at := time.Now(); ctx.Err() != nil {
+				// Twice the promised: this is one try, on a machine that may be busy.
+				if late := at.Sub(<-over); late > 2*lateness {
+					t.Errorf("it took %s longer than it may", late)
+				}
 			}
 			if a.Up || a.Reason != dial.Auth || a.Phase != dial.PhaseLogin || a.ErrorNumber != c.number {
 				t.Fatalf("Availability = %+v, want no more than that the proof was refused", a)

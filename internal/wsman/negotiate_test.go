@@ -367,7 +367,7 @@ func checkText(t *testing.T, err error, says ...string) {
 	if strings.Contains(err.Error(), accountPass) {
 		t.Errorf("the error shows the secret: %v", err)
 	}
-	if e, ok := err.(*Error); !ok || e.Unknown() { //nolint:errorlint // the client's own error, not a wrapped one
+	if e, ok := err.(*Error); !ok || e.Unknown() {
 		t.Errorf("%v leaves open whether anything was done", err)
 	}
 }

@@ -13,7 +13,8 @@ import (
 	"time"
 	"unicode/utf16"
 
-	"golang.org/x/crypto/md4" //nolint:staticcheck // NTLM is made of it.
+	//lint:ignore SA1019 NTLM is made of it.
+	"golang.org/x/crypto/md4"
 
 	"github.com/hypervigil/hypervigil/internal/channel"
 )
