@@ -15,6 +15,7 @@ const metricsHead = `# Metrics
 
 What is exported, and nothing else: GO_TEST writes this page from the programs.
 
+* Unit "0 or 1" is a yes or no, or the one state of a set that is present.
 * A state set has a series for each state, 1 for the present one.
 * What could not be seen is absent, which is neither good nor bad: SUCCESS says that it could not be seen, REASON why.
 * Every series of a target carries the labels that the inventory gives it; Prometheus adds JOB and INSTANCE.
@@ -44,12 +45,31 @@ func metricsPage(t *testing.T) string {
 	b.WriteString(inCode.Replace(metricsHead))
 	written := 0
 	for _, s := range metricSections {
-		fmt.Fprintf(&b, "\n## %s\n\n%s\n\n| metric | type | labels | meaning |\n|---|---|---|---|\n", s.title, s.about)
-		for _, m := range all {
-			if m.Source == s.source {
-				fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", m.Name, m.Type, labelsOf(m), strings.ReplaceAll(m.Help, "|", `\|`))
-				written++
+		fmt.Fprintf(&b, "\n## %s\n\n%s\n", s.title, s.about)
+		here, of := originsOf(t, s.source)
+		from := ""
+		if len(here) > 0 {
+			b.WriteString("\n| collector | source | permission |\n|---|---|---|\n")
+			for _, o := range here {
+				fmt.Fprintf(&b, "| %s | %s | %s |\n", o.collectors, o.source, o.permission)
 			}
+			from = " collector |"
+		}
+		fmt.Fprintf(&b, "\n| metric | type | unit | labels |%s meaning |\n|---|---|---|---|%s---|\n", from, strings.Repeat("---|", min(1, len(here))))
+		for _, m := range all {
+			if m.Source != s.source {
+				continue
+			}
+			collector := ""
+			if len(here) > 0 {
+				o, ok := of[m.Name]
+				if !ok {
+					t.Errorf("%s is made in no file of exporter/%s that has an origin", m.Name, s.source)
+				}
+				collector = " " + o.collectors + " |"
+			}
+			fmt.Fprintf(&b, "| `%s` | %s | %s | %s |%s %s |\n", m.Name, m.Type, unitOf(m), labelsOf(m), collector, strings.ReplaceAll(m.Help, "|", `\|`))
+			written++
 		}
 	}
 	if written != len(all) {

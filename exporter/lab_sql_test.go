@@ -66,6 +66,41 @@ func TestDatabasesOfTheLab(t *testing.T) {
 	}
 }
 
+// TestAvailabilityGroupsOfTheLab asks both replicas of a group, and the primary again when the secondary is dead.
+func TestAvailabilityGroupsOfTheLab(t *testing.T) {
+	t.Parallel()
+	spec := model.Default(still(nil))
+	spec.AvailabilityGroups = []model.AvailabilityGroup{{Name: "AG1", Replicas: []string{"SQL01/MSSQLSERVER", "SQL03/REPORTING"}}}
+	s := serveSpec(t, spec, lab.ConfigOptions{})
+	const module = "mssql_databases"
+	all, _ := s.scrape(t, module, "hv-lab/SQL01/MSSQLSERVER", 30)
+	wantSeries(t, all,
+		`probe_success{} 1`,
+		`mssql_ag_replica_role{ag="AG1",is_local="true",replica="SQL01",state="primary"} 1`,
+		`mssql_ag_replica_connected{ag="AG1",is_local="false",replica="SQL03\\REPORTING",state="connected"} 1`,
+		`mssql_ag_database_failover_ready{ag="AG1",database="sales",replica="SQL03\\REPORTING"} 1`,
+		`mssql_ag_failure_condition_level{ag="AG1"} 3`,
+		`mssql_wsfc_member_state{member="SQL03",state="online",type="node"} 1`,
+		`mssql_wsfc_quorum_state{state="normal"} 1`,
+	)
+	if len(all["mssql_fci_owner"]) != 0 {
+		t.Error("an owner is told of what is no failover cluster instance")
+	}
+	secondary, _ := s.scrape(t, module, "hv-lab/SQL03/REPORTING", 30)
+	if got := secondary["mssql_ag_replica_role"]; len(got) == 0 || strings.Contains(strings.Join(got, " "), `replica="SQL01"`) {
+		t.Errorf("a secondary sees %q, want itself alone", got)
+	}
+	if _, err := s.lab.Inject(model.Request{Fault: model.ServiceCrash, VM: "SQL03", Instance: "REPORTING"}); err != nil {
+		t.Fatal(err)
+	}
+	all, _ = s.scrape(t, module, "hv-lab/SQL01/MSSQLSERVER", 30)
+	wantSeries(t, all,
+		`mssql_ag_replica_connected{ag="AG1",is_local="false",replica="SQL03\\REPORTING",state="disconnected"} 1`,
+		`mssql_ag_database_failover_ready{ag="AG1",database="sales",replica="SQL03\\REPORTING"} 0`,
+		`mssql_wsfc_member_state{member="SQL03",state="offline",type="node"} 1`,
+	)
+}
+
 // TestDiagnosticsOfTheLab streams sp_server_diagnostics of an instance of the lab: well, with a component in error
 // before the stream begins, killed, and started again.
 func TestDiagnosticsOfTheLab(t *testing.T) {

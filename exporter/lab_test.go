@@ -68,7 +68,13 @@ const unhurried = `exporter:
 // serve starts a lab and an exporter of it, and at the end of the test looks for secrets in all that was written.
 func serve(t *testing.T, p model.Profile, o lab.ConfigOptions) *site {
 	t.Helper()
-	l, err := lab.Start(lab.Options{Spec: model.Default(p), Dir: t.TempDir(), Logger: log.NewNopLogger()})
+	return serveSpec(t, model.Default(p), o)
+}
+
+// serveSpec is serve for another cluster than the lab's own.
+func serveSpec(t *testing.T, spec model.Spec, o lab.ConfigOptions) *site {
+	t.Helper()
+	l, err := lab.Start(lab.Options{Spec: spec, Dir: t.TempDir(), Logger: log.NewNopLogger()})
 	if err != nil {
 		t.Fatal(err)
 	}

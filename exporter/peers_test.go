@@ -20,6 +20,10 @@ func (p *peer) SharedVolumes(context.Context) ([]cluster.SharedVolume, error) {
 	return []cluster.SharedVolume{{Name: `C:\ClusterStorage\Volume1`}}, nil
 }
 
+func (p *peer) Partitions(context.Context) ([]cluster.Partition, error) {
+	return []cluster.Partition{{Path: `C:\ClusterStorage\Volume1`, Size: 2 << 30, Free: 1 << 30}}, nil
+}
+
 func (p *peer) Witness(context.Context) (cluster.Resource, error) {
 	return cluster.Resource{Name: "File Share Witness", Type: "File Share Witness", State: cluster.ResourceOnline}, nil
 }

@@ -11,6 +11,7 @@
 --                   stalls, replicas of availability groups ("System dynamic management views").
 --                   Without it the receiver does not know what a hanging instance had open, and leaves it to a person (G36).
 --   VIEW SERVER STATE on every version
+--                   the nodes of a failover cluster instance ("sys.dm_os_cluster_nodes"), and
 --                   the stream of sp_server_diagnostics ("sp_server_diagnostics"); it is not documented to be content
 --                   with VIEW SERVER PERFORMANCE STATE.
 --   VIEW ANY DEFINITION

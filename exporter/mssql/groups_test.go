@@ -35,6 +35,7 @@ func TestAvailabilityGroups(t *testing.T) {
 	members := sqlhealth.MemberReport{Enabled: true, QuorumState: n(1), Members: []sqlhealth.Member{
 		{Name: "SQL01", State: 1, Votes: n(1)}, {Name: "SQL02", Votes: n(0)}, {Name: "Cloud Witness", Type: 3, State: 1},
 	}}
+	fci := sqlhealth.MemberReport{Nodes: []sqlhealth.ClusterNode{{Name: "SQL01", Owner: true}, {Name: "SQL02", State: 1}, {Name: "SQL03", State: -1}, {Name: "SQL04", State: 7}}}
 	denied := []*sqlhealth.Failure{failure("read the replicas", dial.Permission)}
 	for _, tt := range []struct {
 		name, collector string
@@ -46,6 +47,7 @@ func TestAvailabilityGroups(t *testing.T) {
 		{"groups_denied", "availability_groups", reports{groups: sqlhealth.GroupReport{Enabled: true, Groups: groups}, failures: denied}, dial.Permission},
 		{"groups_hung", "availability_groups", reports{failures: []*sqlhealth.Failure{failure("log in", dial.LoginTimeout)}}, dial.LoginTimeout},
 		{"members", "cluster_members", reports{members: members}, dial.Answered},
+		{"members_fci", "cluster_members", reports{members: fci}, dial.Answered},
 		{"members_not_enabled", "cluster_members", reports{}, dial.Answered},
 		{"members_denied", "cluster_members", reports{members: sqlhealth.MemberReport{Enabled: true}, failures: denied}, dial.Permission},
 		{"members_hung", "cluster_members", reports{failures: []*sqlhealth.Failure{failure("read the quorum", dial.QueryTimeout)}}, dial.QueryTimeout},

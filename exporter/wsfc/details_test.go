@@ -31,7 +31,10 @@ func detailed() *fake {
 			},
 		},
 		volumes: []cluster.SharedVolume{
-			{Name: `C:\ClusterStorage\Volume1`}, {Name: `C:\ClusterStorage\Volume2`, Fault: cluster.VolumeFaultRedirected}, {Name: `C:\ClusterStorage\Volume3`, Fault: 3},
+			{Name: `C:\ClusterStorage\Volume1`, VolumeName: `\\?\Volume{6F0D3A2E-0000-4000-8000-000000000001}\`}, {Name: `C:\ClusterStorage\Volume2`, Fault: cluster.VolumeFaultRedirected}, {Name: `C:\ClusterStorage\Volume3`, Fault: 3},
+		},
+		partitions: []cluster.Partition{
+			{Path: "P1", VolumeGUID: "6f0d3a2e-0000-4000-8000-000000000001", Size: 2 << 40, Free: 1 << 40}, {Path: "Q:", Size: 1 << 30}, {Path: "R:"}, {Size: 1},
 		},
 		witness: &cluster.Resource{Name: "Cloud Witness", Type: "Cloud Witness", State: cluster.ResourceFailed},
 		ownership: ownership{
@@ -50,6 +53,11 @@ func TestGoldenDetails(t *testing.T) {
 	t.Parallel()
 	alone := detailed()
 	alone.witness = nil
+	blind := detailed()
+	blind.partitionsErr = &probe.Error{Why: dial.Permission, Err: errors.New("denied")}
+	if r := run(t, prober(blind, well("HV2"), well("HV3")), "volumes", time.Second); probe.Reason(r.Err) != dial.Permission || len(r.Metrics) != 18 {
+		t.Errorf("partitions that cannot be read: %v, %d metrics, want the faults' 18", r.Err, len(r.Metrics))
+	}
 	for name, tc := range map[string]struct {
 		collector string
 		node      *fake

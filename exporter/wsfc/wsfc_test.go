@@ -33,8 +33,10 @@ type fake struct {
 	asked  atomic.Int32 // for its view
 
 	networking
-	volumes []cluster.SharedVolume
-	witness *cluster.Resource
+	volumes       []cluster.SharedVolume
+	partitions    []cluster.Partition
+	partitionsErr error
+	witness       *cluster.Resource
 	ownership
 }
 
@@ -77,6 +79,13 @@ func (f *fake) NetworkInterfaces(ctx context.Context) ([]cluster.NetworkInterfac
 
 func (f *fake) SharedVolumes(ctx context.Context) ([]cluster.SharedVolume, error) {
 	return answers(ctx, f, f.volumes)
+}
+
+func (f *fake) Partitions(ctx context.Context) ([]cluster.Partition, error) {
+	if f.partitionsErr != nil {
+		return nil, f.partitionsErr
+	}
+	return answers(ctx, f, f.partitions)
 }
 
 func (f *fake) Witness(ctx context.Context) (cluster.Resource, error) {

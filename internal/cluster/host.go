@@ -232,6 +232,17 @@ func (h *Host) SharedVolumes(ctx context.Context) ([]SharedVolume, error) {
 		})
 }
 
+// Partitions reads MSCluster_DiskPartition, whose sizes are in units of 2^20 bytes (microsoft/wmi, MSCluster_DiskPartition:
+// uint32, in MB).
+func (h *Host) Partitions(ctx context.Context) ([]Partition, error) {
+	return all(ctx, &h.machine, nsCluster, "SELECT Path, VolumeLabel, VolumeGuid, TotalSize, FreeSpace FROM MSCluster_DiskPartition",
+		func(f *fields) Partition {
+			return Partition{
+				f.text("Path"), f.text("VolumeLabel"), guid(f.text("VolumeGuid")), uint64(f.mustUint32("TotalSize")) * megabyte, uint64(f.mustUint32("FreeSpace")) * megabyte,
+			}
+		})
+}
+
 // VirtualMachines reads every virtual machine of the host, in any state, wherever its group is owned: during a
 // migration two hosts have it.
 func (h *Host) VirtualMachines(ctx context.Context) ([]VirtualMachine, error) {

@@ -313,6 +313,16 @@ func TestOwnersNetworksAndVolumes(t *testing.T) {
 	if d := cmp.Diff([]SharedVolume{{"Volume1", `\\?\Volume{1}\`, VolumeFaultRedirected}}, volumes); err != nil || d != "" {
 		t.Errorf("SharedVolumes, %v (-want +got):\n%s", err, d)
 	}
+	p.set(nsCluster, "MSCluster_DiskPartition", row("MSCluster_DiskPartition", "Path", "Path", "P1", "VolumeLabel", "Data",
+		"VolumeGuid", "{6F0D3A2E-0000-4000-8000-000000000001}", "TotalSize", uint32(2048), "FreeSpace", uint32(1)))
+	partitions, err := h.Partitions(t.Context())
+	if d := cmp.Diff([]Partition{{"P1", "Data", "6F0D3A2E-0000-4000-8000-000000000001", 2 << 30, 1 << 20}}, partitions); err != nil || d != "" {
+		t.Errorf("Partitions, %v (-want +got):\n%s", err, d)
+	}
+	p.set(nsCluster, "MSCluster_DiskPartition", row("MSCluster_DiskPartition", "Path", "Path", "P1", "TotalSize", uint32(1)))
+	if _, err := h.Partitions(t.Context()); err == nil {
+		t.Error("a partition that does not say what is free was taken")
+	}
 }
 
 func TestIdentifyAndOperatingSystem(t *testing.T) {

@@ -64,6 +64,15 @@ const (
 	VolumeFaultMaintenance VolumeFault = 4
 )
 
+// Partition is MSCluster_DiskPartition: a partition of one of the cluster's disks. Sizes are in bytes.
+type Partition struct {
+	Path       string `json:"path"`
+	Label      string `json:"label,omitempty"`
+	VolumeGUID string `json:"volume_guid,omitempty"` // without braces
+	Size       uint64 `json:"size"`
+	Free       uint64 `json:"free"`
+}
+
 // SharedVolume is MSCluster_ClusterSharedVolume.
 type SharedVolume struct {
 	Name       string      `json:"name"`

@@ -56,7 +56,7 @@ func (m *Mask) Secret(s string) {
 
 // everyones are names that say nothing about a site.
 func everyones(name string) bool {
-	return slices.Contains([]string{"mssqlserver", "sqlserveragent", "localhost", "127.0.0.1", "::1", "cluster group", "available storage"}, strings.ToLower(name))
+	return slices.Contains([]string{"mssqlserver", "sqlserveragent", "hypervigil", "localhost", "127.0.0.1", "::1", "cluster group", "available storage"}, strings.ToLower(name))
 }
 
 // shapes are what names look like that nobody told of.

@@ -56,6 +56,8 @@ func nodeReads() []Assertion {
 			func(ctx context.Context, h *cluster.Host) ([]cluster.SharedVolume, error) {
 				return h.SharedVolumes(ctx)
 			}, many),
+		reading("partitions", "MSCluster_DiskPartition; UNVERIFIED that the VolumeGuid of a shared volume's partition is the one in its VolumeName", bindings,
+			func(ctx context.Context, h *cluster.Host) ([]cluster.Partition, error) { return h.Partitions(ctx) }, many),
 		reading("possible_owners", "MSCluster_ResourceToPossibleOwner", bindings,
 			func(ctx context.Context, h *cluster.Host) (map[string][]string, error) { return h.PossibleOwners(ctx) },
 			func(m map[string][]string) int { return len(m) }),

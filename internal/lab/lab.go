@@ -389,6 +389,7 @@ func (s *sqlInstance) Snapshot() sqlengine.Snapshot {
 			Edition: "Enterprise Edition (64-bit)", StartTime: server.Started, Now: m.Now(), Databases: list,
 			Files: files(list, up), Backups: backups(list, m.Now()), Counters: counters(list, up), Waits: waits(up), Schedulers: schedulers(), MaxWorkers: 512,
 			Diagnostics: diagnostics(server.Failing), Requests: requests(server), Transactions: transactions(server),
+			Hadr: alwaysOn(m, s.vm+"/"+s.instance),
 		}
 	})
 	return out

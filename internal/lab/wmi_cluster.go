@@ -30,6 +30,7 @@ func clusterTables(node string) map[string]table {
 		"mscluster_network":                      networkObjects,
 		"mscluster_networkinterface":             interfaceObjects,
 		"mscluster_clustersharedvolume":          func(m *model.Model) []wsmanserver.Instance { return volumeObjects(m, node) },
+		"mscluster_diskpartition":                partitionObjects,
 		"mscluster_clustertoquorumresource":      quorumResource,
 		"mscluster_resourcetopossibleowner":      possibleOwners,
 		"mscluster_resourcegrouptopreferrednode": preferredNodes,
@@ -183,6 +184,12 @@ func volumeObjects(m *model.Model, node string) []wsmanserver.Instance {
 	}
 	return []wsmanserver.Instance{instance("MSCluster_ClusterSharedVolume", byName, "Name", `C:\ClusterStorage\Volume1`, "Caption", volumeName, "Description", "",
 		"VolumeName", `\\?\Volume{6f0d3a2e-0000-4000-8000-000000000001}\`, "VolumeOffset", uint64(0), "FaultState", uint32(m.VolumeAt(node)), "BackupState", backup)}
+}
+
+// partitionObjects are the shared volume's one partition of 2 TiB, a quarter of it free.
+func partitionObjects(*model.Model) []wsmanserver.Instance {
+	return []wsmanserver.Instance{instance("MSCluster_DiskPartition", []string{"Path"}, "Path", `C:\ClusterStorage\Volume1`, "VolumeLabel", "CSV1",
+		"VolumeGuid", "6f0d3a2e-0000-4000-8000-000000000001", "FileSystem", "CSVFS", "TotalSize", uint32(2<<20), "FreeSpace", uint32(1<<19))}
 }
 
 // quorumResource points from the cluster to its witness.

@@ -61,6 +61,16 @@ func TestGroupReport(t *testing.T) {
 		want, wantIn []string
 	}{
 		{"everything granted", group, whole(), members, nil, nil},
+		{
+			"a failover cluster instance", func(s *sqlengine.Snapshot) {
+				s.ClusterNodes = []sqlengine.ClusterNode{{Name: "SQL01", Owner: true}, {Name: "SQL02", State: -1}}
+			}, GroupReport{}, MemberReport{Nodes: []ClusterNode{{"SQL01", 0, true}, {"SQL02", -1, false}}}, nil, nil,
+		},
+		{
+			"a failover cluster instance, and nothing granted", func(s *sqlengine.Snapshot) {
+				s.ClusterNodes, s.Lacks = []sqlengine.ClusterNode{{Name: "SQL01"}}, sqlengine.ServerState
+			}, GroupReport{}, MemberReport{}, nil, []string{"read the instance's nodes: permission"},
+		},
 		{"not enabled", func(*sqlengine.Snapshot) {}, GroupReport{}, MemberReport{}, nil, nil},
 		{"not enabled, and nothing granted", func(s *sqlengine.Snapshot) { s.Lacks = sqlengine.ServerState }, GroupReport{}, MemberReport{}, nil, nil},
 		{

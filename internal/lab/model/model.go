@@ -75,6 +75,16 @@ type Spec struct {
 	// ProtectedNetwork makes the cluster live-migrate a VM whose network board failed (on by default since Windows
 	// Server 2012 R2; off here, as in 2010, unless switched on).
 	ProtectedNetwork bool
+	// AvailabilityGroups are of instances of different machines; none by default: what an availability group does by
+	// itself is not simulated, only what its replicas say of it.
+	AvailabilityGroups []AvailabilityGroup
+}
+
+// AvailabilityGroup is an Always On availability group. Replicas are instances ("SQL03/REPORTING"), the first one the
+// primary; a primary that is down has no successor.
+type AvailabilityGroup struct {
+	Name     string
+	Replicas []string
 }
 
 // VMSpec is one virtual machine. Group is the cluster group's name; Instances the SQL Servers inside.

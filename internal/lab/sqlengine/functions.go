@@ -171,7 +171,12 @@ func (env *environment) property(name string) any {
 			return int64(1)
 		}
 		return int64(0)
-	case "isclustered", "isintegratedsecurityonly", "isfulltextinstalled", "islocaldb":
+	case "isclustered":
+		if env.ClusterNodes != nil {
+			return int64(1)
+		}
+		return int64(0)
+	case "isintegratedsecurityonly", "isfulltextinstalled", "islocaldb":
 		return int64(0)
 	case "issingleuser":
 		if env.Phase == SingleUser {

@@ -61,6 +61,13 @@ type Member struct {
 	Type, State, Votes int64
 }
 
+// ClusterNode is a row of sys.dm_os_cluster_nodes.
+type ClusterNode struct {
+	Name  string
+	State int64
+	Owner bool
+}
+
 // hadrViews are the views of Always On. Where it is not enabled they have no rows.
 func hadrViews() map[string]system {
 	plain := func(rows func(*environment) view) system { return system{rows: rows} }
@@ -75,6 +82,7 @@ func hadrViews() map[string]system {
 		"sys.dm_hadr_database_replica_cluster_states":  state((*environment).databaseReplicaClusterStates),
 		"sys.dm_hadr_cluster":                          state((*environment).cluster),
 		"sys.dm_hadr_cluster_members":                  state((*environment).clusterMembers),
+		"sys.dm_os_cluster_nodes":                      state((*environment).clusterNodes),
 	}
 }
 
@@ -182,6 +190,15 @@ func (env *environment) clusterMembers() view {
 		for _, m := range env.Hadr.Members {
 			v.rows = append(v.rows, []any{m.Name, m.Type, m.State, m.Votes})
 		}
+	}
+	return v
+}
+
+func (env *environment) clusterNodes() view {
+	v := view{columns: columns("NodeName:n status:i status_description:n is_current_owner:f")}
+	words := map[int64]string{-1: "unknown", 0: "up", 1: "down", 2: "paused", 3: "joining"}
+	for _, n := range env.ClusterNodes {
+		v.rows = append(v.rows, []any{n.Name, n.State, words[n.State], n.Owner})
 	}
 	return v
 }

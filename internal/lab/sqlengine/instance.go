@@ -47,6 +47,8 @@ type Snapshot struct {
 
 	// Hadr is nil where Always On is not enabled.
 	Hadr *Hadr
+	// ClusterNodes are those of a failover cluster instance; nil for any other.
+	ClusterNodes []ClusterNode
 
 	// Lacks are the permissions that the login was not given.
 	Lacks Grant
