@@ -201,6 +201,11 @@ func (st *stepper) useApproval(i *Incident, plan string) string {
 	if a == nil || !a.Used.IsZero() || a.Plan != plan {
 		return ""
 	}
+	if !st.now.Before(a.Expires) {
+		// What it was needed for has passed meanwhile, and so has its time: the rung begins without it.
+		a.Void, a.Why = "approval_expired", "its time was over at "+a.Expires.UTC().Format(time.RFC3339)
+		return ""
+	}
 	a.Used = st.now
 	i.Offers++
 	return a.By
