@@ -127,7 +127,7 @@ func (j *judge) fault(i *incident.Incident, s *snapshot, p *config.Policy, by *a
 	w := j.w
 	switch i.Fault {
 	case evidence.Service:
-		first, before := j.dead[i.ID]
+		first, before := j.shown[i.ID]
 		switch {
 		case !s.dead():
 			w.breaks(trueOutage, "%s: the service is %q, the login says %q", i.ID, s.state, s.login)
@@ -143,8 +143,11 @@ func (j *judge) fault(i *incident.Incident, s *snapshot, p *config.Policy, by *a
 		if open := began(s.open, i.Alert.StartsAt); open > p.Limits.MaxUndo && by == nil {
 			w.breaks(undone, "%s: a transaction was open for %s when the alert began", i.ID, open)
 		}
-		if d := w.now.Sub(s.hungSince); s.hungSince.IsZero() || d < max(p.HealthCheckTimeout, leastHang) {
-			w.breaks(trueOutage, "%s: hangs since %s, the login says %q", i.ID, s.hungSince, s.login)
+		// By its reads, as with a dead service: what served for a second between two of them was never seen to serve, and G9
+		// tries a login once more right before the process is ended.
+		first, before := j.shown[i.ID]
+		if s.hungSince.IsZero() || !before || s.asked.Sub(first) < max(p.HealthCheckTimeout, leastHang) {
+			w.breaks(trueOutage, "%s: hangs since %s, was seen to since %s, the login says %q", i.ID, s.hungSince, first, s.login)
 		}
 		if !s.loginKnown || !s.guestKnown {
 			w.breaks(notBlind, "%s: login known %t, guest known %t", i.ID, s.loginKnown, s.guestKnown)

@@ -108,6 +108,14 @@ func (s *snapshot) dead() bool {
 	return s.login == dial.Refused && (s.state == cluster.ServiceStopped || s.pid == 0)
 }
 
+// shows reports whether the fault of a class was there: a hang, or else a dead service.
+func (s *snapshot) shows(f evidence.Fault) bool {
+	if f == evidence.Hang {
+		return !s.hungSince.IsZero()
+	}
+	return s.dead()
+}
+
 // snapshot takes down the truth for a read that was asked for at a moment.
 func (w *world) snapshot(e incident.Look, asked time.Time) *snapshot {
 	vm := w.config.Cluster(e.Ask.VM.Cluster).VirtualMachine(e.Ask.VM.Name)
@@ -210,13 +218,13 @@ type judge struct {
 	offers    []offer              // that the ledger showed, oldest first
 	approvals []approval
 	work      map[string]evidence.Work // what each instance last said, by VM and instance
-	dead      map[string]time.Time     // of each incident: the first of the newest reads in a row that showed a dead service
+	shown     map[string]time.Time     // of each incident: the first of the newest reads in a row that showed its fault
 }
 
 func newJudge(w *world) judge {
 	return judge{
 		w: w, byPerson: map[*model.Service]time.Time{}, history: map[string][]guard.Ownership{}, pauses: map[string]guard.Pause{}, latches: map[string]string{},
-		keys: map[string]bool{}, flying: map[evidence.VM]int{}, checked: map[string]*snapshot{}, hand: map[string]int{}, dead: map[string]time.Time{}, work: map[string]evidence.Work{},
+		keys: map[string]bool{}, flying: map[evidence.VM]int{}, checked: map[string]*snapshot{}, hand: map[string]int{}, shown: map[string]time.Time{}, work: map[string]evidence.Work{},
 	}
 }
 
@@ -351,12 +359,12 @@ func (j *judge) looked(e incident.Looked, old *incident.State, s *step) {
 		return
 	}
 	if snap.purpose != incident.Revalidate {
-		first, before := j.dead[i.ID]
+		first, before := j.shown[i.ID]
 		switch {
-		case !snap.dead():
-			delete(j.dead, i.ID)
+		case !snap.shows(i.Fault):
+			delete(j.shown, i.ID)
 		case !before || first.After(snap.asked):
-			j.dead[i.ID] = snap.asked
+			j.shown[i.ID] = snap.asked
 		}
 	}
 	switch snap.purpose {
