@@ -231,6 +231,8 @@ func (d *driver) perform(effects []incident.Effect) {
 				crashPoint("claimed")
 			}
 			d.work.Go(func() { d.look(effect) })
+		case incident.Rehearse:
+			d.work.Go(func() { d.rehearse(effect) })
 		case incident.Sample:
 			d.work.Go(func() { d.sample(effect.Cluster) })
 		case incident.Prove:
@@ -263,6 +265,21 @@ func (d *driver) look(e incident.Look) {
 	round := d.site.Read(ctx, e.Ask)
 	both.Wait()
 	d.send(incident.Looked{At: incident.At(time.Now()), Incident: e.Incident, AskID: e.AskID, Round: round, Lab: lab})
+}
+
+// rehearse reads what a decision would rest on, instance by instance, at the same time.
+func (d *driver) rehearse(e incident.Rehearse) {
+	rounds := make([]evidence.Round, len(e.Asks))
+	var all sync.WaitGroup
+	for n, ask := range e.Asks {
+		all.Go(func() {
+			ctx, cancel := context.WithTimeout(d.ctx, ask.Timeout+labMargin)
+			defer cancel()
+			rounds[n] = d.site.Read(ctx, ask)
+		})
+	}
+	all.Wait()
+	d.send(incident.Rehearsed{At: incident.At(time.Now()), VM: e.VM, Rounds: rounds})
 }
 
 func (d *driver) isLab(ctx context.Context, name string) evidence.Reading[bool] {

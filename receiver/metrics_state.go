@@ -5,14 +5,17 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/hypervigil/hypervigil/receiver/evidence"
 	"github.com/hypervigil/hypervigil/receiver/incident"
+	"github.com/hypervigil/hypervigil/receiver/remedy"
 )
 
 // stateCollector shows what the newest state says, when it is asked.
 type stateCollector struct {
 	state func() *incident.State // nil before there is one
 
-	open, ready, latched, brake, watchdog, silent *prometheus.Desc
+	open, ready, latched, brake, watchdog, silent    *prometheus.Desc
+	rescueReady, rescueRefused, rescueTakes, rescued *prometheus.Desc
 }
 
 var _ prometheus.Collector = (*stateCollector)(nil)
@@ -29,6 +32,13 @@ func newStateCollector(state func() *incident.State) *stateCollector {
 		brake:    desc("storm_brake_timestamp_seconds", "When the storm brake last saw a storm; 0 if never.", "cluster"),
 		watchdog: desc("receiver_watchdog_timestamp_seconds", "When Watchdog last came; 0 if never since the start."),
 		silent:   desc("receiver_dead_man_engaged", "1 while Watchdog stays away and every cluster is therefore only observed."),
+		rescueReady: desc("rescue_ready", "1 when, at the last rehearsal, nothing but the policy's mode stood in the way of the rung; of several instances and faults the worst.",
+			"cluster", "vm", "rung"),
+		rescueRefused: desc("rescue_refused", "1 for the first guard that stood in the rung's way at the last rehearsal, and its reason.",
+			"cluster", "vm", "rung", "guard", "reason"),
+		rescueTakes: desc("rescue_predicted_seconds", "From the accepted alert to the rung's end: the guards' waits, and the longest verified run of the last 24 h or else the most that it may take.",
+			"cluster", "vm", "rung"),
+		rescued: desc("rescue_timestamp_seconds", "When the virtual machine was last rehearsed; with an open incident it is not.", "cluster", "vm"),
 	}
 }
 
@@ -40,6 +50,10 @@ func (c *stateCollector) Describe(ch chan<- *prometheus.Desc) {
 	ch <- c.brake
 	ch <- c.watchdog
 	ch <- c.silent
+	ch <- c.rescueReady
+	ch <- c.rescueRefused
+	ch <- c.rescueTakes
+	ch <- c.rescued
 }
 
 // Collect reads the newest state.
@@ -55,6 +69,7 @@ func (c *stateCollector) Collect(ch chan<- prometheus.Metric) {
 		ready = len(s.Ready(time.Now())) == 0
 		for id, vm := range s.VMs.All() {
 			gauge(c.latched, number(vm.Latched != ""), id.Cluster, id.Name)
+			c.rescue(gauge, id, vm.Rescue)
 		}
 		for name, of := range s.Clusters {
 			gauge(c.brake, seconds(of.Brake), name)
@@ -66,6 +81,30 @@ func (c *stateCollector) Collect(ch chan<- prometheus.Metric) {
 	gauge(c.silent, number(silent))
 	for _, p := range incident.Phases() {
 		gauge(c.open, float64(counts[p]), string(p))
+	}
+}
+
+// rescue tells what the last rehearsal of a virtual machine found out; of several instances and faults the worst.
+func (c *stateCollector) rescue(gauge func(*prometheus.Desc, float64, ...string), id evidence.VM, r incident.Rescue) {
+	if r.At.IsZero() {
+		return
+	}
+	gauge(c.rescued, seconds(r.At), id.Cluster, id.Name)
+	worst, longest := map[remedy.Rung]incident.Rescuer{}, map[remedy.Rung]time.Duration{}
+	for _, rung := range r.Rungs {
+		if w, ok := worst[rung.Rung]; !ok || w.Ready && !rung.Ready {
+			worst[rung.Rung] = rung
+		}
+		longest[rung.Rung] = max(longest[rung.Rung], rung.Predicted)
+	}
+	for rung, w := range worst {
+		gauge(c.rescueReady, number(w.Ready), id.Cluster, id.Name, string(rung))
+		if !w.Ready {
+			gauge(c.rescueRefused, 1, id.Cluster, id.Name, string(rung), w.Decisive.Guard, w.Decisive.Reason)
+		}
+		if longest[rung] > 0 {
+			gauge(c.rescueTakes, longest[rung].Seconds(), id.Cluster, id.Name, string(rung))
+		}
 	}
 }
 

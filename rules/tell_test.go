@@ -16,7 +16,7 @@ var telling = []string{
 	"SQLServerUnreachable", "HypervigilCollectorBlind", "HypervigilCredentialRefused",
 	"HypervigilCertificateRefused", "HypervigilCertificateExpires", "HypervigilClusterBlind", "HypervigilTargetsMissing", "HypervigilProbesLost",
 	"HypervigilExporterDown",
-	"HypervigilReceiverDown", "HypervigilReceiverNotReady", "HypervigilConfigReloadFailed", "HypervigilNotificationsMissing",
+	"HypervigilReceiverDown", "HypervigilReceiverNotReady", "HypervigilRescueNotReady", "HypervigilConfigReloadFailed", "HypervigilNotificationsMissing",
 	"HypervigilNotificationsRefused", "HypervigilLedgerNotWritten", "HypervigilIncidentEscalated", "HypervigilIncidentProposed",
 	"HypervigilVMLatched", "HypervigilStormBrake", "Watchdog",
 }
@@ -277,6 +277,14 @@ func tellScenarios(timing Timing) []scenario {
 			tells("HypervigilReceiverNotReady", "warning", "The receiver "+receiverAt+" is not ready: it observes and does nothing.",
 				"Ready means that the hold-off is over, every cluster was sampled three times, and the names of each virtual machine were proven to mean one machine. GET /-/ready says what is missing.",
 				fault+10*minute, mended(11*minute), "instance", receiverAt)),
+
+		said("a machine that is well could not be rescued", 11*minute, minute,
+			own{`hypervigil_rescue_refused{cluster="hv-cl1",vm="SQL01",rung="restart_service",guard="G17",reason="controls"}`: between(fault, mended(11*minute), 1, 0)},
+			tells("HypervigilRescueNotReady", "warning", "SQL01 (hv-cl1) is well and could not be rescued: G17 stands in the way of restart_service (controls).",
+				"For ten minutes the rehearsal of restart_service has found what would keep the receiver from helping if SQL01 fell ill now. hypervigilctl explain hv-cl1/SQL01 says what it is and what lifts it.",
+				fault+10*minute, mended(11*minute), "cluster", "hv-cl1", "vm", "SQL01", "rung", "restart_service", "guard", "G17", "reason", "controls")),
+		said("a machine is cooling down after it was rescued", 11*minute, minute,
+			own{`hypervigil_rescue_refused{cluster="hv-cl1",vm="SQL01",rung="restart_service",guard="G14",reason="cool_down"}`: between(fault, mended(11*minute), 1, 0)}),
 
 		said("the receiver refuses its configuration", 6*minute, minute,
 			own{"hypervigil_receiver_config_last_reload_successful{}": between(fault, mended(6*minute), 0, 1)},

@@ -138,14 +138,14 @@ func addReceiver(ctx context.Context, app *kingpin.Application, commands map[str
 		return a.show(ctx, stdout, *id, asJSON, writeIncident)
 	}
 
-	explain := withJSON(at(app.Command("explain", "Say why the receiver did what it did about one incident, or why it did nothing: each guard's verdict, and what would change it.")))
-	which := explain.Arg("id", "The incident.").Required().String()
+	explain := withJSON(at(app.Command("explain", "Say why the receiver did what it did about one incident, or why it did nothing: each guard's verdict, and what would change it. Of a virtual machine that is well: whether it could be rescued.")))
+	which := explain.Arg("id", "The incident, or a virtual machine as CLUSTER/VM or VM.").Required().String()
 	commands[explain.FullCommand()] = func() error {
 		a, err := client()
 		if err != nil {
 			return err
 		}
-		return a.show(ctx, stdout, *which, asJSON, writeExplanation)
+		return a.explain(ctx, stdout, *which, asJSON)
 	}
 
 	ack := at(app.Command("ack", "Acknowledge an incident whose action did not succeed: the virtual machine's latch opens."))

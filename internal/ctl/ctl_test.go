@@ -57,6 +57,16 @@ func receiver() (http.Handler, error) {
 	vm := evidence.VM{Cluster: "hv-cl1", Name: "SQL01"}
 	state := incident.New(&config.Config{Clusters: []*config.Cluster{{Name: "hv-cl1", VirtualMachines: []*config.VirtualMachine{{Name: "SQL01"}}}}}, opened)
 	state.Clusters["hv-cl1"] = incident.Cluster{}
+	state.VMs = state.VMs.With(vm, incident.VM{Rescue: incident.Rescue{At: opened, Rungs: []incident.Rescuer{
+		{Fault: evidence.Service, Instance: "MSSQLSERVER", Rung: remedy.RestartService, Mode: config.Act, Ready: true, Predicted: 6 * time.Second},
+		{
+			Fault: evidence.Guest, Instance: evidence.NoInstance, Rung: remedy.ResetVM, Mode: config.Propose, Predicted: 90 * time.Second, Bound: true,
+			Verdicts: []guard.Verdict{
+				{Guard: "G13", Name: "hold-off", Outcome: guard.Pass},
+				{Guard: "G17", Name: "storm brake", Outcome: guard.Hold, Reason: "controls", Detail: "receiver.controls lists 1 address", Unblock: "add controls"},
+			},
+		},
+	}}})
 	state.Incidents = state.Incidents.With(incident.Incident{
 		ID: "healed-1", Subject: evidence.Subject{VM: vm, Instance: "MSSQLSERVER", Fault: evidence.Service},
 		Phase: incident.Healed, HealedBy: incident.ByHypervigil, Policy: "careful",

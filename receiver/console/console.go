@@ -74,6 +74,7 @@ func New(o Options) (http.Handler, error) {
 	mux.HandleFunc("GET /api/v1/incidents/{id}", c.incident)
 	mux.HandleFunc("POST /api/v1/incidents/{id}/ack", c.ack)
 	mux.HandleFunc("POST /api/v1/incidents/{id}/approve", c.approve)
+	mux.HandleFunc("GET /api/v1/rescues", c.rescues)
 	mux.HandleFunc("GET /api/v1/pauses", c.pauses)
 	mux.HandleFunc("POST /api/v1/pauses", c.pause)
 	mux.HandleFunc("DELETE /api/v1/pauses/{id}", c.resume)

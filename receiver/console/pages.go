@@ -38,11 +38,12 @@ type overviewPage struct {
 	Missing   []string
 	Pauses    []guard.Pause
 	Incidents []incident.Incident
+	Rescues   []rescue
 }
 
 func (c *console) overview(w http.ResponseWriter, _ *http.Request) {
 	s, now := c.State(), time.Now()
-	p := overviewPage{Now: now, Missing: s.Ready(now), Incidents: newestFirst(s)}
+	p := overviewPage{Now: now, Missing: s.Ready(now), Incidents: newestFirst(s), Rescues: rescuesOf(s)}
 	for _, pause := range s.Pauses {
 		p.Pauses = append(p.Pauses, pause)
 	}

@@ -44,21 +44,30 @@ func (st *stepper) purpose(i *Incident) Purpose {
 	return Confirm
 }
 
+// confirmParts are what every decision rests on.
+func confirmParts() []evidence.Part {
+	return []evidence.Part{
+		evidence.PartAlert, evidence.PartLogin, evidence.PartService, evidence.PartDependents, evidence.PartProcess,
+		evidence.PartEvents, evidence.PartGuest, evidence.PartHost, evidence.PartViews, evidence.PartSweep,
+	}
+}
+
+// ask is a question about an incident's subject that asks for nothing yet.
+func (st *stepper) ask(i *Incident) evidence.Ask {
+	return evidence.Ask{
+		VM: i.VM, Instance: st.witness(i), AlertLabels: i.Alert.Labels, VMID: st.s.VMs.of(i.VM).Proof.Binding.VMID,
+		Owner: st.owner(i), Timeout: verifyTimeout, EventsSince: i.Alert.StartsAt.Add(-10 * time.Minute),
+	}
+}
+
 // look asks for one round of evidence.
 func (st *stepper) look(i *Incident, p Purpose) {
 	st.s.Asks++
 	i.Asked, i.AskID = p, st.s.Asks
-	ask := evidence.Ask{
-		VM: i.VM, Instance: st.witness(i), AlertLabels: i.Alert.Labels, VMID: st.s.VMs.of(i.VM).Proof.Binding.VMID,
-		Timeout: verifyTimeout, EventsSince: i.Alert.StartsAt.Add(-10 * time.Minute),
-	}
-	ask.Owner = st.owner(i)
+	ask := st.ask(i)
 	switch p {
 	case Confirm:
-		ask.Parts = []evidence.Part{
-			evidence.PartAlert, evidence.PartLogin, evidence.PartService, evidence.PartDependents, evidence.PartProcess,
-			evidence.PartEvents, evidence.PartGuest, evidence.PartHost, evidence.PartViews, evidence.PartSweep,
-		}
+		ask.Parts = confirmParts()
 		if rung, ok := i.rung(); ok && rung.Kills(i.Fault) {
 			ask.Parts = append(ask.Parts, evidence.PartDumps)
 			if rung.Kind() != config.OnService {
@@ -166,11 +175,7 @@ func (st *stepper) looked(e Looked) {
 	i.Asked = ""
 	round := e.Round
 	if vm, ok := st.s.inventory(i.VM); ok {
-		round.Views = maps.Clone(round.Views)
-		for node, v := range round.Views {
-			v.Value = trim(v.Value, vm.GroupName())
-			round.Views[node] = v
-		}
+		round = trimmed(round, vm.GroupName())
 	}
 	if purpose == Revalidate {
 		st.revalidated(i, round, e.Lab)

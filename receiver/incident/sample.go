@@ -140,6 +140,7 @@ func (st *stepper) due() {
 		}
 		st.setVM(id, vm, false) // one that needs no proof after all loses its place among the proofs
 	}
+	st.rehearse()
 }
 
 // fallenDue lists working copies of the open incidents for which something is to be read now, oldest first.
@@ -214,24 +215,28 @@ func (s State) proofDue(vm VM) time.Time {
 	return vm.ProvedAt.Add(proveAgain)
 }
 
-// scheduled gives a virtual machine its places among the proofs and the background looks: none while one is being made, and
-// no proof while something is still to come of an incident of its own.
+// scheduled gives a virtual machine its places among the proofs, the background looks and the rehearsals: none while one is
+// being made, and no proof and no rehearsal while something is still to come of an incident of its own.
 func (s State) scheduled(id evidence.VM) State {
 	vm := s.VMs.of(id)
-	var proof, sense time.Time
+	var proof, sense, rehearsal time.Time
 	if _, ok := s.inventory(id); ok {
-		if !vm.Proving && !s.busy(id) {
-			proof = s.proofDue(vm)
+		if busy := s.busy(id); !busy {
+			if !vm.Proving {
+				proof = s.proofDue(vm)
+			}
+			rehearsal = s.rehearsalDue(id, vm)
 		}
 		if !vm.Sensing {
 			sense = s.senseDue(vm)
 		}
 	}
-	if proof.Equal(vm.proof) && sense.Equal(vm.sense) {
+	if proof.Equal(vm.proof) && sense.Equal(vm.sense) && rehearsal.Equal(vm.rehearsal) {
 		return s
 	}
 	s.proofs, s.senses = replaced(s.proofs, id, vm.proof, proof), replaced(s.senses, id, vm.sense, sense)
-	vm.proof, vm.sense = proof, sense
+	s.rehearsals = replaced(s.rehearsals, id, vm.rehearsal, rehearsal)
+	vm.proof, vm.sense, vm.rehearsal = proof, sense, rehearsal
 	s.VMs.byID = s.VMs.byID.put(machine(id), &vm)
 	return s
 }
@@ -266,6 +271,9 @@ func (s State) next() time.Time {
 		consider(p.at)
 	}
 	if v, ok := s.senses.first(); ok {
+		consider(v.at)
+	}
+	if v, ok := s.rehearsals.first(); ok {
 		consider(v.at)
 	}
 	return first

@@ -28,9 +28,9 @@ type State struct {
 	// Asks numbers the reads, so that an answer that comes late is known for what it is.
 	Asks uint64
 	wake time.Time // the newest Wake asked for
-	// proofs are the virtual machines whose binding is to be proven again, senses those that a background look is due of, in
-	// the order of when.
-	proofs, senses tree[visit, none]
+	// proofs are the virtual machines whose binding is to be proven again, senses those that a background look is due of, and
+	// rehearsals those that are to be rehearsed, in the order of when.
+	proofs, senses, rehearsals tree[visit, none]
 	// inventoried are the virtual machines of Config, and groups those of each cluster group. Both are made with a
 	// configuration and never changed.
 	inventoried map[evidence.VM]*config.VirtualMachine

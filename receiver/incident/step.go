@@ -39,6 +39,8 @@ func Step(s State, e Event) (State, []Effect) {
 		st.acknowledged(e)
 	case Approved:
 		st.approved(e)
+	case Rehearsed:
+		st.rehearsed(e)
 	case PauseSet:
 		st.paused(e)
 	case Reloaded:
@@ -286,6 +288,16 @@ func (st *stepper) owners(i *Incident) []guard.Ownership {
 		return nil
 	}
 	return st.s.Clusters[i.Cluster].Owners[vm.GroupName()]
+}
+
+// trimmed is a round whose views speak of one group.
+func trimmed(r evidence.Round, group string) evidence.Round {
+	r.Views = maps.Clone(r.Views)
+	for node, v := range r.Views {
+		v.Value = trim(v.Value, group)
+		r.Views[node] = v
+	}
+	return r
 }
 
 // trim keeps of a view what concerns one group: a large cluster's views would fill the ledger.

@@ -21,8 +21,10 @@ type VM struct {
 	SensedAt time.Time       `json:"-"` // when it was last asked
 	Past     []guard.Past    `json:"past"`
 	Latched  string          `json:"latched,omitempty"`
-	// proof and sense are its places in State.proofs and State.senses; zero: it has none.
-	proof, sense time.Time
+	// Rescue is what the newest rehearsal found out: whether a rung could be begun if its fault were there now.
+	Rescue Rescue `json:"-"`
+	// proof, sense and rehearsal are its places in State.proofs, State.senses and State.rehearsals; zero: it has none.
+	proof, sense, rehearsal time.Time
 }
 
 // VMs are the virtual machines that are or were inventoried. It is a value as Incidents is.
@@ -71,9 +73,9 @@ func (s VMs) All() iter.Seq2[evidence.VM, VM] {
 // With is the set with what is known of a virtual machine, new or in place of what was.
 func (s VMs) With(id evidence.VM, vm VM) VMs {
 	old, existed := s.byID.get(machine(id))
-	vm.proof, vm.sense = time.Time{}, time.Time{}
+	vm.proof, vm.sense, vm.rehearsal = time.Time{}, time.Time{}, time.Time{}
 	if existed {
-		vm.proof, vm.sense = old.proof, old.sense // its places are State.scheduled's to change
+		vm.proof, vm.sense, vm.rehearsal = old.proof, old.sense, old.rehearsal // its places are State.scheduled's to change
 	}
 	s.byID = s.byID.put(machine(id), &vm)
 	switch was := existed && len(old.Past) > 0; {

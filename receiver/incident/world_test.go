@@ -259,6 +259,14 @@ func (w *world) carryOut(effects []incident.Effect) {
 					Lab: evidence.Reading[bool]{Value: w.lab, At: w.now},
 				}
 			})
+		case incident.Rehearse:
+			w.later(20*time.Millisecond, func() incident.Event {
+				answer := incident.Rehearsed{At: incident.At(w.now), VM: e.VM}
+				for _, ask := range e.Asks {
+					answer.Rounds = append(answer.Rounds, w.round(ask))
+				}
+				return answer
+			})
 		case incident.Sample:
 			w.later(15*time.Millisecond, func() incident.Event {
 				return incident.Sampled{

@@ -1,0 +1,60 @@
+package guard
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/hypervigil/hypervigil/internal/config"
+)
+
+// ofTheFault are the guards that speak of one fault, one alert or one person's decision: while all is well there is
+// nothing for them to look at. What they would have to read is asked by readings.
+func ofTheFault() []string {
+	return []string{"G5", "G6", "G7", "G8", "G10", "G12", "G22", "G23", "G31", "G32", "G34"}
+}
+
+// Rehearse asks, while all is well, what would stand in the way of a rung if the virtual machine fell ill now: every
+// guard that does not speak of the fault itself, and whether everything that the others read can be read. Nothing is
+// ever sent on its word.
+func Rehearse(in Input) []Verdict {
+	verdicts := []Verdict{in.readings()}
+	for _, g := range All() {
+		if !slices.Contains(ofTheFault(), g.ID) {
+			verdicts = append(verdicts, g.ask(in))
+		}
+	}
+	return verdicts
+}
+
+// readings says whether what the guards would read of a fault is readable now, by the accounts that would read it.
+func (in Input) readings() Verdict {
+	v := in.readable()
+	v.Guard, v.Name = "readings", "readings"
+	return v
+}
+
+func (in Input) readable() Verdict {
+	round, ok := in.last()
+	if !ok {
+		return hold("no_evidence", in.soon(), "no evidence has been read yet")
+	}
+	var missing []string
+	need := func(what string, known bool, failure string) {
+		if !known {
+			missing = append(missing, what+" ("+failure+")")
+		}
+	}
+	need("Alertmanager", round.Alert.Known(), string(round.Alert.Failure))
+	need("the virtual machine on its host", round.Host.Known(), string(round.Host.Failure))
+	if in.Rung.Kind() == config.OnService {
+		need("the guest", round.Guest.Known(), string(round.Guest.Failure))
+		need("the service "+in.Service, round.Service.Known(), string(round.Service.Failure))
+		need("its process", round.Process.Known(), string(round.Process.Failure))
+		need("its dependents", round.Dependents.Known(), string(round.Dependents.Failure))
+	}
+	if len(missing) > 0 {
+		return hold(ReasonUnreadable, in.soon(), "cannot be read now: %s", strings.Join(missing, ", ")).
+			unblocked("mend the name, port, certificate, account or right that the failure names")
+	}
+	return pass("everything that the guards would look at can be read")
+}
