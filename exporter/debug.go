@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"sync"
+	"time"
 
 	"github.com/go-kit/log/level"
 	"github.com/prometheus/client_golang/prometheus"
@@ -37,11 +38,19 @@ func (d *debugLog) String() string {
 	return d.buf.String()
 }
 
-// writeDebug answers ?debug=true: the probe's log, its metrics, and the configuration it ran under. The configuration
+// writeDebug answers ?debug=true: what came of each collector, the probe's log, its metrics, and the configuration it ran under. The configuration
 // holds references to secrets only, and secrets never reach a log.
-func (e *Exporter) writeDebug(w http.ResponseWriter, f *flight, gather prometheus.Gatherer) {
+func (e *Exporter) writeDebug(w http.ResponseWriter, f *flight, outcomes []outcome, gather prometheus.Gatherer) {
 	var out bytes.Buffer
-	fmt.Fprintf(&out, "# probe of %s by the module %s, deadline %s\n\n# log\n%s\n# metrics\n", f.target.name, f.module.Name, f.deadline.Sub(f.start), f.log.String())
+	fmt.Fprintf(&out, "# probe of %s by the module %s, deadline %s\n\n# result\n", f.target.name, f.module.Name, f.deadline.Sub(f.start))
+	for _, o := range outcomes {
+		said := "ok"
+		if o.result.Err != nil {
+			said = string(o.reason)
+		}
+		fmt.Fprintf(&out, "%s: %s, %s\n", o.name, said, o.duration.Round(time.Microsecond))
+	}
+	fmt.Fprintf(&out, "\n# log\n%s\n# metrics\n", f.log.String())
 	families, err := gather.Gather()
 	if err == nil {
 		enc := expfmt.NewEncoder(&out, expfmt.NewFormat(expfmt.TypeTextPlain))

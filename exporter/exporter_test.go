@@ -725,6 +725,7 @@ func TestDebugShowsLogMetricsAndConfiguration(t *testing.T) {
 	body := got.Body.String()
 	for _, want := range []string{
 		"# probe of hv-cl1/SQL01/MSSQLSERVER by the module mssql_availability, deadline 900ms",
+		"\n# result\navailability: tcp_refused, ",
 		`msg="login attempted" up=false reason=tcp_refused err="connection refused"`,
 		`msg="collector ended"`,
 		"mssql_up{" + sql01 + "} 0",

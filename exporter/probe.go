@@ -57,7 +57,7 @@ func (e *Exporter) serveProbe(w http.ResponseWriter, r *http.Request) {
 	outcomes, took := f.wait(ctx)
 	gather := e.gatherer(f, outcomes, took)
 	if debug {
-		e.writeDebug(w, f, gather)
+		e.writeDebug(w, f, outcomes, gather)
 		return
 	}
 	promhttp.HandlerFor(gather, promhttp.HandlerOpts{}).ServeHTTP(w, r)
