@@ -116,6 +116,9 @@ func processObjects(v *model.VM) []wsmanserver.Instance {
 			list = append(list, processObject(s.PID, s.Image, s.Created))
 		}
 	}
+	if v.At.Servicing {
+		list = append(list, processObject(9880, "TiWorker.exe", v.Booted))
+	}
 	if !v.At.Dump.IsZero() {
 		list = append(list, processObject(9876, "SqlDumper.exe", v.At.Dump))
 	}

@@ -1,6 +1,10 @@
 package evidence
 
-import "time"
+import (
+	"time"
+
+	"github.com/hypervigil/hypervigil/internal/cluster"
+)
 
 // Vitals are what the background sampler reads of one virtual machine whether it is sick or not: what can no longer be
 // asked once it is, and what only shows over time.
@@ -8,6 +12,8 @@ type Vitals struct {
 	VM VM `json:"target"`
 	// Work is what each instance of SQL Server is in the middle of.
 	Work map[string]Reading[Work] `json:"work"`
+	// Orderly is what the guest says of a shutdown, a restart or an update of its own.
+	Orderly Reading[cluster.Orderly] `json:"orderly"`
 }
 
 // Work is what a restart of an instance would break off, and what its recovery would have to undo.

@@ -148,6 +148,7 @@ func All() []Guard {
 		{"G7", "still active", active},
 		{"G8", "second opinion", opinion},
 		{"G31", "deliberate stop", deliberate},
+		{"G32", "orderly transition", transition},
 		{"G10", "already moved", moved},
 		{"G11", "one controller", oneController},
 		{"G12", "cluster first", clusterFirst},

@@ -9,6 +9,9 @@ import (
 // senseTimeout bounds one background look at a virtual machine. Performance counters may take seconds.
 const senseTimeout = 8 * time.Second
 
+// senseEvents is how far back the guest's log is read for a shutdown: as long as one may take, and more (G32).
+const senseEvents = 45 * time.Minute
+
 // Sense asks for a background look at one virtual machine; Sensed answers it.
 type Sense struct{ Ask evidence.Ask }
 
@@ -31,7 +34,7 @@ func (st *stepper) sense() {
 		}
 		vm.Sensing = true
 		st.setVM(id, vm, false)
-		ask := evidence.Ask{VM: id, VMID: vm.Proof.Binding.VMID, Timeout: senseTimeout}
+		ask := evidence.Ask{VM: id, VMID: vm.Proof.Binding.VMID, Timeout: senseTimeout, EventsSince: st.now.Add(-senseEvents)}
 		if o := st.s.Clusters[id.Cluster].Owners[inventoried.GroupName()]; len(o) > 0 {
 			ask.Owner = o[len(o)-1].Node
 		}
@@ -58,7 +61,10 @@ func (st *stepper) sensed(e Sensed) {
 	inventoried, ok := st.s.inventory(e.Vitals.VM)
 	if ok {
 		old := vm.Vitals
-		vm.Vitals = evidence.Vitals{VM: e.Vitals.VM, Work: map[string]evidence.Reading[evidence.Work]{}}
+		vm.Vitals = evidence.Vitals{VM: e.Vitals.VM, Work: map[string]evidence.Reading[evidence.Work]{}, Orderly: old.Orderly}
+		if e.Vitals.Orderly.Known() {
+			vm.Vitals.Orderly = e.Vitals.Orderly
+		}
 		for _, q := range inventoried.SQLServers {
 			if r := e.Vitals.Work[q.Instance]; r.Known() {
 				vm.Vitals.Work[q.Instance] = r

@@ -556,7 +556,10 @@ func (w *world) vitals(id evidence.VM) evidence.Vitals {
 			work.Value.Oldest = w.now.Sub(m.open)
 		}
 	}
-	return evidence.Vitals{VM: id, Work: map[string]evidence.Reading[evidence.Work]{"MSSQLSERVER": work}}
+	return evidence.Vitals{
+		VM: id, Work: map[string]evidence.Reading[evidence.Work]{"MSSQLSERVER": work},
+		Orderly: reading(w, cluster.Orderly{}, w.blind[m.name]),
+	}
 }
 
 func (w *world) proof(id evidence.VM) evidence.Proof {

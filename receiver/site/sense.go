@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 
+	"github.com/hypervigil/hypervigil/internal/cluster"
 	"github.com/hypervigil/hypervigil/internal/sqlhealth"
 	"github.com/hypervigil/hypervigil/receiver/evidence"
 )
@@ -30,6 +31,11 @@ func (s *Site) Sense(ctx context.Context, a evidence.Ask) evidence.Vitals {
 			v.Work[q.Instance] = r
 		})
 	}
+	work.Go(func() {
+		v.Orderly = inGuest(ctx, m.reader, func(g *cluster.Guest, ctx context.Context) (cluster.Orderly, error) {
+			return g.Orderly(ctx, a.EventsSince)
+		})
+	})
 	work.Wait()
 	return v
 }

@@ -86,3 +86,31 @@ func TestReadOfWhatIsUnderWay(t *testing.T) {
 		t.Errorf("activity = %+v while a job names another machine of the host, want none", r.Activity)
 	}
 }
+
+// TestSenseReadsWhetherTheGuestGoes asks the lab, over the wire, for all that G32 looks at.
+func TestSenseReadsWhetherTheGuestGoes(t *testing.T) {
+	t.Parallel()
+	l, s := labSite(t, nil)
+	ask := evidence.Ask{VM: evidence.VM{Cluster: "hv-lab", Name: "SQL01"}, Owner: "HV1", Timeout: 5 * time.Second, EventsSince: time.Now().Add(-time.Hour)}
+	quiet := s.Sense(t.Context(), ask).Orderly
+	if o := quiet.Value; !quiet.Known() || len(o.Events)+len(o.Servicing) > 0 || o.PendingReboot || o.LastBoot.IsZero() {
+		t.Errorf("orderly = %+v, want known, and nothing but the last boot", quiet)
+	}
+	for _, how := range []string{"servicing", "pending-reboot"} { // the second stays in the log
+		in, err := l.Inject(model.Request{Fault: model.VMAtWork, VM: "SQL01", Component: how})
+		if err != nil {
+			t.Fatal(err)
+		}
+		o := s.Sense(t.Context(), ask).Orderly.Value
+		if slices.Equal(o.Servicing, []string{"TiWorker.exe"}) != (how == "servicing") || o.PendingReboot != (how == "pending-reboot") {
+			t.Errorf("%s: orderly = %+v", how, o)
+		}
+		l.Heal(in.ID)
+	}
+	inject(t, l, model.GuestRestart, "SQL01")
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	if o := s.Sense(ctx, ask).Orderly; o.Known() {
+		t.Errorf("orderly of a guest that boots = %+v, want none", o)
+	}
+}

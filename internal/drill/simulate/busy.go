@@ -21,6 +21,9 @@ const (
 	busyMigration = "migration" // of the VM's storage
 	busyReplica   = "replica"   // resynchronises
 	busyVolume    = "volume"    // the shared volume is being backed up
+	busyUpdate    = "update"    // an update is being installed in the guest
+	busyPending   = "pending"   // an update waits for a restart of the guest
+	busyRestart   = "restart"   // the guest is restarted from inside, and is silent for For
 )
 
 // busy begins and, after a while, ends it.
@@ -52,6 +55,14 @@ func (w *world) busy(o Op) {
 		at.Migration, ends = true, func() { at.Migration = false }
 	case busyReplica:
 		at.Replica, ends = 10, func() { at.Replica = 3 }
+	case busyUpdate:
+		at.Servicing, ends = true, func() { at.Servicing = false }
+	case busyPending:
+		at.Pending, ends = true, func() { at.Pending = false }
+	case busyRestart:
+		if v.Guest == model.GuestRunning {
+			w.model.Restart(v)
+		}
 	case busyVolume:
 		w.model.VolumeBackup, ends = true, func() { w.model.VolumeBackup = false }
 	}
@@ -100,10 +111,32 @@ func (j *judge) heardOfWork(e incident.Sensed) {
 			j.work[e.Vitals.VM.Name+"/"+instance] = r.Value
 		}
 	}
+	if o := e.Vitals.Orderly; o.Known() {
+		j.orderly[e.Vitals.VM.Name] = o.Value
+	}
 }
 
 // The cap of a dump, written down a second time.
 const longestDump = 15 * time.Minute
+
+// endsVM judges a rung that ends a whole virtual machine: who else lives in it (G34), what is being done to it (G35), and
+// whether its guest is on an orderly way (G32).
+func (j *judge) endsVM(i *incident.Incident, s *snapshot, by *approval) {
+	w := j.w
+	v := w.model.VM(i.VM.Name)
+	for _, q := range v.Servers {
+		if q.Instance != i.Instance && w.refusal(v.Name, q.Instance) == dial.Answered && by == nil {
+			w.breaks(siblingsLive, "%s: %s serves", i.ID, q.Instance)
+		}
+	}
+	if a := s.work; a.Operation != 0 || a.Job || a.Migration || a.Replica == 10 || w.model.VolumeBackup {
+		w.breaks(notCutShort, "%s: %+v, the volume's backup %t", i.ID, a, w.model.VolumeBackup)
+	}
+	o := j.orderly[v.Name]
+	if by == nil && (v.Heartbeat == cluster.HeartbeatOK || len(o.Events)+len(o.Servicing) > 0 || o.PendingReboot) {
+		w.breaks(orderlyWay, "%s: heartbeat %d, the guest last said %+v", i.ID, v.Heartbeat, o)
+	}
+}
 
 // cutShort judges a rung that ends a SQL Server by what is under way.
 func (j *judge) cutShort(i *incident.Incident, s *snapshot) {

@@ -60,6 +60,9 @@ func (j *judge) decided(i *incident.Incident, s *snapshot, rung remedy.Rung, by 
 	}
 	j.limits(i, p, rung, by)
 	j.fault(i, s, p, by)
+	if spec, ok := remedy.SpecOf(rung); ok && spec.Destructive {
+		j.endsVM(i, s, by)
+	}
 	j.place(i, s, rung)
 }
 

@@ -53,6 +53,8 @@ const (
 	heardOf       Invariant = "no rung begins while Watchdog stays away (G29)"
 	asApproved    Invariant = "no rung that is left to a person begins without an approval of exactly that, in its time and once (G23)"
 	deliberate    Invariant = "a deliberate stop is left alone (G31)"
+	orderlyWay    Invariant = "no guest is ended that shuts down, restarts or updates itself (G32)"
+	siblingsLive  Invariant = "no healthy instance is taken down with its sick neighbour (G34)"
 	notCutShort   Invariant = "no backup, restore, dump or work of Hyper-V is cut short (G35)"
 	undone        Invariant = "no SQL Server is ended whose recovery would have to undo too much (G36)"
 	rightMachine  Invariant = "nothing is decided on a wrongly bound VM (G33)"
@@ -217,14 +219,16 @@ type judge struct {
 	hand      map[string]int       // moves by a person
 	offers    []offer              // that the ledger showed, oldest first
 	approvals []approval
-	work      map[string]evidence.Work // what each instance last said, by VM and instance
-	shown     map[string]time.Time     // of each incident: the first of the newest reads in a row that showed its fault
+	work      map[string]evidence.Work   // what each instance last said, by VM and instance
+	orderly   map[string]cluster.Orderly // what each guest last said of its own going
+	shown     map[string]time.Time       // of each incident: the first of the newest reads in a row that showed its fault
 }
 
 func newJudge(w *world) judge {
 	return judge{
 		w: w, byPerson: map[*model.Service]time.Time{}, history: map[string][]guard.Ownership{}, pauses: map[string]guard.Pause{}, latches: map[string]string{},
 		keys: map[string]bool{}, flying: map[evidence.VM]int{}, checked: map[string]*snapshot{}, hand: map[string]int{}, shown: map[string]time.Time{}, work: map[string]evidence.Work{},
+		orderly: map[string]cluster.Orderly{},
 	}
 }
 
@@ -254,6 +258,7 @@ func (j *judge) crashed() {
 	clear(j.flying) // nobody waits for an answer any more
 	clear(j.checked)
 	clear(j.work)
+	clear(j.orderly)
 	j.samples = 0
 }
 

@@ -486,7 +486,7 @@ func (g *generator) mute(vm string) {
 // busy has somebody at work when SQL Server hangs, for long enough that the sampler notices.
 func (g *generator) busy(vm string) {
 	q := g.instance(vm)
-	what := one(g, busyBackup, busyBackup, busyRestore, busyDump, busyDump, busyHealth, busyMerge, busyJob, busyMigration, busyReplica, busyVolume)
+	what := one(g, busyBackup, busyBackup, busyRestore, busyDump, busyDump, busyHealth, busyMerge, busyJob, busyMigration, busyReplica, busyVolume, busyUpdate, busyPending, busyRestart)
 	g.add(Op{Kind: opBusy, VM: vm, Instance: q, What: what, For: g.span(20*time.Second, 20*time.Minute)})
 	g.at += g.span(0, 40*time.Second)
 	g.add(Op{Kind: opFault, What: one(g, model.SQLHang, model.SQLHang, model.SQLHang, model.GuestHang, model.ServiceCrash), VM: vm, Instance: q})

@@ -1,7 +1,11 @@
 package simulate
 
 import (
+	"time"
+
+	"github.com/hypervigil/hypervigil/internal/cluster"
 	"github.com/hypervigil/hypervigil/internal/dial"
+	"github.com/hypervigil/hypervigil/internal/lab/model"
 	"github.com/hypervigil/hypervigil/receiver/evidence"
 )
 
@@ -24,5 +28,20 @@ func (w *world) vitals(a evidence.Ask) evidence.Vitals {
 		}
 		v.Work[q.Instance] = r
 	}
+	v.Orderly = known(orderly(w.leads(a.VM.Name), a.EventsSince), w.now, w.deaf(a.VM.Name))
 	return v
+}
+
+// orderly is what a guest says of a shutdown, a restart or an update of its own.
+func orderly(v *model.VM, since time.Time) cluster.Orderly {
+	o := cluster.Orderly{LastBoot: v.Booted, PendingReboot: v.At.Pending}
+	if v.At.Servicing {
+		o.Servicing = []string{"TiWorker.exe"}
+	}
+	for _, e := range v.Events {
+		if (e.ID == 1074 || e.ID == 6006 || e.ID == 17147) && !e.At.Before(since) && !e.At.Before(v.Booted) {
+			o.Events = append(o.Events, cluster.Event{Log: e.Log, ID: e.ID, Source: e.Source, At: e.At})
+		}
+	}
+	return o
 }

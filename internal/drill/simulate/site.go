@@ -287,7 +287,7 @@ func events(v *model.VM, name string, since time.Time) []cluster.Event {
 	}
 	var list []cluster.Event
 	for n := len(v.Events) - 1; n >= 0 && len(list) < 16; n-- {
-		if e := v.Events[n]; !e.At.Before(since) && e.Strings[0] == s.Display {
+		if e := v.Events[n]; !e.At.Before(since) && len(e.Strings) > 0 && e.Strings[0] == s.Display {
 			list = append(list, cluster.Event{Log: "System", ID: e.ID, Source: e.Source, At: e.At, Strings: e.Strings})
 		}
 	}

@@ -25,6 +25,7 @@ const (
 	SQLError824      = "sql-error-824"     // SQL Server writes error 824, severity 24, into the guest's Application log, once
 	SQLTransaction   = "sql-transaction"   // a transaction has been writing for ten minutes and stays open, until SQL Server is started again
 	SQLBackup        = "sql-backup"        // a backup of a database is under way, until it is healed or SQL Server is started again
+	GuestRestart     = "guest-restart"     // an orderly restart from inside, which the guest's logs tell of
 	VMAtWork         = "vm-at-work"        // somebody is at work on the virtual machine, or writes a dump inside: Component says how
 	SQLInternal      = "sql-internal"      // a component of sp_server_diagnostics goes into error, until the service is started again
 )
@@ -35,7 +36,7 @@ func Components() []string { return []string{"system", "resource", "query_proces
 
 // AtWorks lists what VMAtWork's Component may be. The first is meant where a request names none.
 func AtWorks() []string {
-	return []string{"merge", "job", "migration", "replica", "volume-backup", "dump", "health"}
+	return []string{"merge", "job", "migration", "replica", "volume-backup", "dump", "health", "servicing", "pending-reboot"}
 }
 
 // atWork begins one of AtWorks and returns what ends it.
@@ -58,6 +59,11 @@ func (m *Model) atWork(v *VM, how string) (func(), error) {
 		v.At.Dump = m.now
 	case "health":
 		v.At.Health = critical
+	case "servicing":
+		v.At.Servicing = true
+	case "pending-reboot":
+		v.At.Pending = true
+		m.record(&v.Events, Event{Log: "System", ID: 21, Source: "Microsoft-Windows-WindowsUpdateClient"})
 	default:
 		return nil, fmt.Errorf("component %q is no work; use %s", how, strings.Join(AtWorks(), ", "))
 	}
@@ -155,7 +161,7 @@ func (m *Model) inject(r *Request) (func(), error) {
 		}
 		m.powerOff(n)
 		return func() { m.powerOn(n) }, nil
-	case ServiceCrash, ServiceStop, SQLHang, GuestCrash, GuestHang, SQLError824, SQLTransaction, SQLBackup, VMAtWork, SQLInternal:
+	case ServiceCrash, ServiceStop, SQLHang, GuestCrash, GuestHang, SQLError824, SQLTransaction, SQLBackup, VMAtWork, GuestRestart, SQLInternal:
 	default:
 		return nil, fmt.Errorf("fault %q is not known; use %s", r.Fault, strings.Join(append(FaultNames(), ConditionNames()...), ", "))
 	}
@@ -172,6 +178,10 @@ func (m *Model) inject(r *Request) (func(), error) {
 	}
 	if v.Guest != GuestRunning || v.State != cluster.VMRunning {
 		return nil, fmt.Errorf("the guest of %s does not run", v.Name)
+	}
+	if r.Fault == GuestRestart {
+		m.Restart(v)
+		return func() {}, nil
 	}
 	if r.Fault == GuestCrash || r.Fault == GuestHang {
 		state := GuestCrashed

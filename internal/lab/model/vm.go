@@ -70,6 +70,8 @@ type AtWork struct {
 	Job       bool      // a job of Hyper-V names it
 	Migration bool      // its storage migrates
 	Replica   uint16    // ReplicationState; 0: it has no replica
+	Servicing bool      // an update is being installed in the guest
+	Pending   bool      // an update waits for a restart of the guest
 	Dump      time.Time // since when SqlDumper.exe runs in the guest; zero: it does not
 }
 
@@ -325,6 +327,19 @@ func (m *Model) halt(v *VM, to GuestState) {
 			m.serve(s.Server, false)
 		}
 	}
+}
+
+// Restart is an orderly restart from inside: the guest says so in its logs, and boots.
+func (m *Model) Restart(v *VM) {
+	m.record(&v.Events, Event{Log: "System", ID: 1074, Source: "User32", Strings: []string{"C:\\Windows\\system32\\shutdown.exe", v.Name}})
+	for _, s := range v.Servers {
+		if s.Up {
+			m.record(&v.Events, Event{Log: "Application", ID: 17147, Source: s.service.Name})
+		}
+	}
+	m.record(&v.Events, Event{Log: "System", ID: 6006, Source: "EventLog"})
+	v.At.Pending = false
+	m.boot(v)
 }
 
 // boot starts a VM's operating system; its automatic services follow, dependents after what they depend on.
