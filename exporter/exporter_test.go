@@ -49,6 +49,7 @@ type world struct {
 	certificate time.Time
 	// abandoned is how many logins to each instance hang in the driver.
 	abandoned atomic.Int32
+	stale     atomic.Int64 // names answered from memory
 }
 
 var (
@@ -107,6 +108,7 @@ func (w *world) open(c *config.Config, _ log.Logger) (*sources, error) {
 		hosts: map[[2]string]host{}, guests: map[[2]string]guest.Source{}, instances: map[[3]string]mssql.Source{},
 		reach: func(context.Context, string) (time.Duration, error) { return time.Millisecond, nil },
 		close: func() error { w.closed.Add(1); return nil },
+		stale: func() []string { return make([]string, w.stale.Load()) },
 	}
 	for _, cl := range c.Clusters {
 		for _, n := range cl.Nodes {
@@ -428,6 +430,10 @@ func TestStuckDriver(t *testing.T) {
 		t.Error("/metrics has logins that hang before there are any")
 	}
 	w.abandoned.Store(2)
+	w.stale.Store(3)
+	if body := get(e, http.MethodGet, "/metrics").Body.String(); !strings.Contains(body, "hypervigil_exporter_stale_names 3\n") {
+		t.Error("/metrics lacks three names that are answered from memory")
+	}
 	e.flights.hang(hungKey{"hv-cl1/SQL01/MSSQLSERVER", "availability"}, 1)
 	if body := get(e, http.MethodGet, "/metrics").Body.String(); !strings.Contains(body, series+" 3\n") {
 		t.Error("/metrics lacks two logins that hang, and a collector")
@@ -786,6 +792,7 @@ func TestOwnMetricsExistBeforeTheyCount(t *testing.T) {
 		`hypervigil_exporter_http_requests_total{code="200",handler="/probe"} 0`,
 		"hypervigil_exporter_probes_shared_total 0",
 		"hypervigil_exporter_abandoned_queries_total 0",
+		"hypervigil_exporter_stale_names 0",
 		"hypervigil_exporter_gather_errors_total 0",
 	} {
 		if !strings.Contains(body, want) {

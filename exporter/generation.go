@@ -32,6 +32,8 @@ type sources struct {
 	urls map[[2]string]application.Getter
 	// reach connects to an address as a client would.
 	reach reach.Dialer
+	// stale lists the names that are answered from memory; nil where nothing is remembered.
+	stale func() []string
 	// close ends every connection.
 	close func() error
 }

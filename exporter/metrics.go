@@ -30,8 +30,9 @@ const (
 	resultFailure = "failure"
 )
 
-// newMetrics registers the exporter's own metrics; abandoned counts what hangs, by target.
-func newMetrics(r prometheus.Registerer, abandoned func() map[string]int) (*metrics, error) {
+// newMetrics registers the exporter's own metrics; abandoned counts what hangs, by target, and stale the names that are
+// answered from memory.
+func newMetrics(r prometheus.Registerer, abandoned func() map[string]int, stale func() float64) (*metrics, error) {
 	m := &metrics{
 		reloadOK: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: program + "_config_last_reload_successful",
@@ -73,6 +74,10 @@ func newMetrics(r prometheus.Registerer, abandoned func() map[string]int) (*metr
 	}
 	for _, c := range []prometheus.Collector{
 		m.reloadOK, m.reloadTime, m.inflight, m.probes, m.duration, m.requests, m.shared, m.abandonedTotal, m.gatherErrors,
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: program + "_stale_names",
+			Help: "Names of targets that the name server does not resolve now, and which are reached by the addresses that it gave last.",
+		}, stale),
 		abandonedCollector(abandoned), version.NewCollector(program),
 	} {
 		if err := r.Register(c); err != nil {
@@ -116,6 +121,17 @@ func (m *metrics) probed(f *flight) {
 	f.mu.Unlock()
 	m.probes.WithLabelValues(f.module.Name, result).Inc()
 	m.duration.WithLabelValues(f.module.Name).Observe(took.Seconds())
+}
+
+// staleNames counts the names of the present configuration that are answered from memory.
+func (e *Exporter) staleNames() float64 {
+	e.mu.Lock()
+	g := e.present
+	e.mu.Unlock()
+	if g == nil || g.sources.stale == nil {
+		return 0
+	}
+	return float64(len(g.sources.stale()))
 }
 
 // abandoned counts what hangs, by target: the collectors, and the logins to SQL Server whose collectors have given

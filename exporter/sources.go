@@ -23,7 +23,7 @@ func openSources(c *config.Config, l log.Logger) (*sources, error) {
 		hosts: map[[2]string]host{}, guests: map[[2]string]guest.Source{}, instances: map[[3]string]mssql.Source{},
 		urls: map[[2]string]application.Getter{}, reach: reach.TCP,
 	}}
-	o.sources.close = o.close
+	o.sources.close, o.sources.stale = o.close, o.targets.StaleNames
 	for _, cl := range c.Clusters {
 		if err := o.cluster(c, cl); err != nil {
 			return nil, errors.Join(fmt.Errorf("cluster %s: %w", cl.Name, err), o.close())

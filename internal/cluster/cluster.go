@@ -51,6 +51,8 @@ type Options struct {
 	// TLS holds the authorities, the name to expect where it is not the address's own, and for scheme certificate
 	// the client's certificate. nil trusts the system's authorities.
 	TLS *tls.Config
+	// Names remembers what the addresses' names resolved to; nil remembers nothing.
+	Names *dial.Names
 	// Logger is told of every request at level debug. It may be nil.
 	Logger log.Logger
 }
@@ -65,7 +67,7 @@ type machine struct {
 func newMachine(o Options) (machine, error) {
 	c, err := wsman.New(wsman.Options{
 		Addresses: o.Addresses, Scheme: wsman.Scheme(o.Scheme), Username: o.Username, Password: o.Password,
-		Tickets: o.Tickets, SPN: o.SPN, TLS: o.TLS, Logger: o.Logger,
+		Tickets: o.Tickets, SPN: o.SPN, Names: o.Names, TLS: o.TLS, Logger: o.Logger,
 	})
 	if err != nil {
 		return machine{}, err

@@ -62,6 +62,7 @@ type contextDialer interface {
 type Tracker struct {
 	resolver resolver
 	dialer   contextDialer
+	names    *Names // nil where nothing is remembered
 
 	mu      sync.Mutex
 	phase   Phase
@@ -236,7 +237,13 @@ func (t *Tracker) resolve(ctx context.Context, network, host string) ([]netip.Ad
 	case "tcp6":
 		ipNetwork = "ip6"
 	}
-	addrs, err := t.resolver.LookupNetIP(ctx, ipNetwork, host)
+	ask := t.resolver.LookupNetIP
+	if t.names != nil {
+		ask = func(ctx context.Context, network, host string) ([]netip.Addr, error) {
+			return t.names.lookup(ctx, t.resolver, network, host)
+		}
+	}
+	addrs, err := ask(ctx, ipNetwork, host)
 	if err != nil {
 		return nil, err
 	}

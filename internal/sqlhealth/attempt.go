@@ -37,7 +37,7 @@ type attempt struct {
 }
 
 func newAttempt(p *Prober) *attempt {
-	t := dial.NewTracker()
+	t := p.names.NewTracker()
 	return &attempt{prober: p, began: time.Now(), tracker: t, progress: &progress{tracker: t, strict: p.strict}}
 }
 

@@ -55,6 +55,8 @@ type Target struct {
 	Encrypt config.Encryption
 	// RootCAs are the authorities to trust; the system's where nil.
 	RootCAs *x509.CertPool
+	// Names remembers what the address's name resolved to; nil remembers nothing.
+	Names *dial.Names
 	// ServerName is the name that the certificate must bear; the address's host where empty.
 	ServerName string
 }
@@ -70,7 +72,8 @@ type Prober struct {
 	address   string
 	password  func() (config.Secret, error)
 	config    msdsn.Config // without a password
-	prove     prover       // nil for a SQL Server login
+	names     *dial.Names
+	prove     prover // nil for a SQL Server login
 	strict    bool
 	logger    log.Logger
 	abandoned atomic.Int64
@@ -146,6 +149,7 @@ func New(o Options) (*Prober, error) {
 		address:  t.Address,
 		password: t.Password,
 		config:   cfg,
+		names:    t.Names,
 		prove:    t.prover(),
 		strict:   t.Encrypt == config.Strict,
 		logger:   o.Logger,
@@ -253,7 +257,7 @@ func (p *Prober) Databases(ctx context.Context) ([]Database, error) {
 
 // Connect asks only whether the port accepts a connection, and closes it again.
 func (p *Prober) Connect(ctx context.Context) dial.Reason {
-	t := dial.NewTracker()
+	t := p.names.NewTracker()
 	stop := t.Watch(ctx)
 	defer stop()
 	c, err := t.DialContext(ctx, "tcp", p.address)

@@ -21,6 +21,7 @@ import (
 
 	"github.com/hypervigil/hypervigil/internal/cluster"
 	"github.com/hypervigil/hypervigil/internal/config"
+	"github.com/hypervigil/hypervigil/internal/dial"
 	"github.com/hypervigil/hypervigil/internal/kerberos"
 	"github.com/hypervigil/hypervigil/internal/sqlhealth"
 	"github.com/hypervigil/hypervigil/internal/wsman"
@@ -31,6 +32,7 @@ import (
 type Targets struct {
 	config *config.Config
 	logger log.Logger
+	names  *dial.Names
 
 	mu      sync.Mutex
 	tickets map[string]*kerberos.Client // by credential
@@ -38,8 +40,11 @@ type Targets struct {
 
 // New returns the Targets of a configuration.
 func New(c *config.Config, l log.Logger) *Targets {
-	return &Targets{config: c, logger: l, tickets: map[string]*kerberos.Client{}}
+	return &Targets{config: c, logger: l, names: dial.NewNames(l), tickets: map[string]*kerberos.Client{}}
 }
+
+// StaleNames lists the hosts whose name server fails, and which are reached by the addresses that it gave last.
+func (t *Targets) StaleNames() []string { return t.names.Stale() }
 
 // Close ends the keeping of tickets.
 func (t *Targets) Close() error {
@@ -97,7 +102,7 @@ func (t *Targets) WinRM(credential string, tlsConfig config.TLS) (Account, error
 		return Account{}, err
 	}
 	a := Account{options: cluster.Options{
-		Scheme: cred.Scheme.String(), Username: cred.Username, TLS: client, Logger: t.logger, Password: revealed(cred),
+		Scheme: cred.Scheme.String(), Username: cred.Username, TLS: client, Logger: t.logger, Names: t.names, Password: revealed(cred),
 	}}
 	switch cred.Scheme {
 	case config.Certificate:
@@ -150,7 +155,7 @@ func (t *Targets) SQL(cl *config.Cluster, s *config.SQLServer) (*sqlhealth.Probe
 	cred := t.config.Credentials[s.Credential]
 	target := sqlhealth.Target{
 		Address: s.Address, Scheme: cred.Scheme, Username: cred.Username, Password: (&password{credential: cred}).get, Encrypt: s.Encrypt,
-		RootCAs: client.RootCAs, ServerName: settings.ServerName,
+		RootCAs: client.RootCAs, ServerName: settings.ServerName, Names: t.names,
 	}
 	if cred.Scheme == config.Kerberos {
 		k, err := t.account(s.Credential)

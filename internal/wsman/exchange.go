@@ -131,7 +131,7 @@ func (c *Client) answered(e *endpoint) {
 // remaining time, this one included.
 func (c *Client) askAt(ctx context.Context, e *endpoint, q *question, left int) (*message, *Error) {
 	if conn := e.pool.take(q.idempotent); conn != nil {
-		a := &attempt{client: c, endpoint: e, question: q, tracker: dial.NewTracker()}
+		a := &attempt{client: c, endpoint: e, question: q, tracker: c.names.NewTracker()}
 		m, err := a.over(ctx, conn)
 		switch {
 		case err == nil, ctx.Err() != nil:
@@ -143,7 +143,7 @@ func (c *Client) askAt(ctx context.Context, e *endpoint, q *question, left int) 
 		}
 		// The peer had closed the kept connection, and not a byte of an answer came.
 	}
-	a := &attempt{client: c, endpoint: e, question: q, tracker: dial.NewTracker()}
+	a := &attempt{client: c, endpoint: e, question: q, tracker: c.names.NewTracker()}
 	return a.fresh(ctx, left)
 }
 

@@ -58,6 +58,8 @@ type Options struct {
 	// TLS holds the authorities to trust (RootCAs), the name to expect (ServerName, the address's host where empty)
 	// and, for Certificate, the client's certificate. nil trusts the system's authorities.
 	TLS *tls.Config
+	// Names remembers what the addresses' names resolved to; nil remembers nothing.
+	Names *dial.Names
 	// MaxBody bounds an answer in bytes, headers included; DefaultMaxBody where 0.
 	MaxBody int64
 	// Logger is told at level debug what each call did. It may be nil.
@@ -68,6 +70,7 @@ type Options struct {
 type Client struct {
 	endpoints []*endpoint
 	auth      Authenticator
+	names     *dial.Names
 	maxBody   int64
 	logger    log.Logger
 	// certificates are those that the machine showed.
@@ -100,7 +103,7 @@ func New(o Options) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Client{auth: auth, maxBody: o.MaxBody, logger: o.Logger, releasing: make(chan struct{}, 4)}
+	c := &Client{auth: auth, names: o.Names, maxBody: o.MaxBody, logger: o.Logger, releasing: make(chan struct{}, 4)}
 	if c.maxBody == 0 {
 		c.maxBody = DefaultMaxBody
 	}
