@@ -20,14 +20,8 @@ type Activity struct {
 	Backups []string `json:"backups,omitempty"`
 }
 
-// The states of a job that has not ended (DMTF CIM_ConcreteJob.JobState, of which Msvm_ConcreteJob is one: 2 New, 3
-// Starting, 4 Running, 5 Suspended, 6 Shutting Down, 7 Completed, 8 Terminated, 9 Killed, 10 Exception).
-const (
-	jobStateNew          = 2
-	jobStateShuttingDown = 6
-)
-
-func jobRuns(state uint16) bool { return state >= jobStateNew && state <= jobStateShuttingDown }
+// jobRuns reports whether a job has not ended.
+func jobRuns(s JobState) bool { return s >= JobNew && s <= JobShuttingDown }
 
 // volumeBackupInProgress is MSCluster_ClusterSharedVolume.BackupState of a volume that is being backed up
 // (CLUSTER_SHARED_VOLUME_BACKUP_STATE, clusapi.h).
@@ -43,7 +37,7 @@ func (h *Host) Activity(ctx context.Context, vmID string) (Activity, error) {
 		into(&moves, func(ctx context.Context) ([]string, error) { return h.migrations(ctx, vmID) }),
 		func(ctx context.Context) error {
 			_, err := all(ctx, &h.machine, nsHyperV, "SELECT InstanceID, JobState FROM Msvm_ConcreteJob", func(f *fields) struct{} {
-				if id := f.mustText("InstanceID"); jobRuns(must(f, f.object.Uint16, "JobState")) {
+				if id := f.mustText("InstanceID"); jobRuns(JobState(must(f, f.object.Uint16, "JobState"))) {
 					running[strings.ToUpper(id)] = true
 				}
 				return struct{}{}
@@ -87,7 +81,7 @@ func names(key, vmID string) bool {
 // "Msvm_MigrationJob class", VirtualSystemName).
 func (h *Host) migrations(ctx context.Context, vmID string) ([]string, error) {
 	rows, err := all(ctx, &h.machine, nsHyperV, "SELECT InstanceID, JobState, VirtualSystemName FROM Msvm_MigrationJob", func(f *fields) string {
-		if jobRuns(must(f, f.object.Uint16, "JobState")) && names(f.text("VirtualSystemName"), vmID) {
+		if jobRuns(JobState(must(f, f.object.Uint16, "JobState"))) && names(f.text("VirtualSystemName"), vmID) {
 			return "Msvm_MigrationJob"
 		}
 		return ""

@@ -84,9 +84,14 @@ func (g *Guest) TerminateProcess(ctx context.Context, pid uint32, created, notAf
 
 // invoke calls a method of one instance in root/cimv2.
 func (m *machine) invoke(ctx context.Context, notAfter time.Time, op, class string, key wsman.Selector, method string, args ...wsman.Argument) (Outcome, error) {
-	r, err := m.client.Invoke(ctx, wsman.Call{
+	return m.call(ctx, op, wsman.Call{
 		Namespace: nsWindows, Class: class, Keys: []wsman.Selector{key}, Method: method, Arguments: args, NotAfter: notAfter,
 	})
+}
+
+// call calls a method, once.
+func (m *machine) call(ctx context.Context, op string, c wsman.Call) (Outcome, error) {
+	r, err := m.client.Invoke(ctx, c)
 	if err != nil {
 		var o Outcome
 		var e *wsman.Error
@@ -98,5 +103,10 @@ func (m *machine) invoke(ctx context.Context, notAfter time.Time, op, class stri
 	if !r.HasReturnValue {
 		return Outcome{Sent: true, Unknown: true}, fmt.Errorf("%s: the answer has no return value", op)
 	}
-	return Outcome{Sent: true, Answered: true, Code: r.ReturnValue, LeftAt: r.LeftAt}, nil
+	o := Outcome{Sent: true, Answered: true, Code: r.ReturnValue, LeftAt: r.LeftAt}
+	// A reference that cannot be read costs the job's word on why it failed; whether it succeeded shows elsewhere.
+	if job, ok, err := r.Output.Reference("Job"); ok && err == nil {
+		o.Job, _ = job.Selector("InstanceID")
+	}
+	return o, nil
 }

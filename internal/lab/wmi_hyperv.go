@@ -33,11 +33,14 @@ func hypervTables(node string) map[string]table {
 			return []wsmanserver.Instance{instance("Msvm_VirtualSystemManagementService", []string{"CreationClassName", "Name"},
 				"Name", "vmms", "CreationClassName", "Msvm_VirtualSystemManagementService", "SystemName", node, "Started", true, "Status", "OK")}
 		},
+		"msvm_shutdowncomponent": own(shutdownComponent),
+		"msvm_concretejob": func(m *model.Model) []wsmanserver.Instance {
+			return append(jobs(m, node), foreignJobs(m, node)...)
+		},
 		"msvm_externalethernetport":             func(m *model.Model) []wsmanserver.Instance { return externalPorts(m, node) },
 		"msvm_syntheticethernetportsettingdata": own(adapter),
 		"msvm_memorysettingdata":                own(memorySetting),
 		"msvm_replicationrelationship":          func(m *model.Model) []wsmanserver.Instance { return replicas(m, node) },
-		"msvm_concretejob":                      func(m *model.Model) []wsmanserver.Instance { return foreignJobs(m, node) },
 		"msvm_affectedjobelement":               func(m *model.Model) []wsmanserver.Instance { return affected(m, node) },
 		"msvm_migrationjob":                     func(m *model.Model) []wsmanserver.Instance { return migrations(m, node) },
 	}
@@ -111,28 +114,85 @@ func memorySetting(_ *model.Model, v *model.VM) wsmanserver.Instance {
 		"Reservation", v.Memory>>20, "Limit", v.Memory>>20, "DynamicMemoryEnabled", false, "SwapFilesInUse", false)
 }
 
-// hypervMethods are what may be done to a virtual machine of one node: by its id, where it runs.
+// shutdownComponent is the shutdown integration service of a virtual machine that runs (learn.microsoft.com,
+// Msvm_ShutdownComponent).
+func shutdownComponent(_ *model.Model, v *model.VM) wsmanserver.Instance {
+	return instance("Msvm_ShutdownComponent", []string{"CreationClassName", "DeviceID", "SystemCreationClassName", "SystemName"},
+		"CreationClassName", "Msvm_ShutdownComponent", "DeviceID", shutdownID(v), "SystemCreationClassName", "Msvm_ComputerSystem", "SystemName", v.ID,
+		"ElementName", "Herunterfahren", "Caption", "Herunterfahren", "EnabledState", uint16(2), "OperationalStatus", []uint16{2}, "Status", "OK")
+}
+
+func shutdownID(v *model.VM) string {
+	return fmt.Sprintf(`Microsoft:%s\%08X-BE49-4C79-8EE3-%012X`, v.ID, sum(v.Name), sum(v.ID))
+}
+
+// jobs are what a node's Hyper-V was told to do and has not forgotten.
+func jobs(m *model.Model, node string) []wsmanserver.Instance {
+	var list []wsmanserver.Instance
+	for _, j := range m.Jobs {
+		if j.Node != node {
+			continue
+		}
+		status, description := "Job is running", any(nil)
+		switch j.State {
+		case cluster.JobCompleted:
+			status = "Job is completed"
+		case cluster.JobException:
+			status, description = "Job is in exception", "Fehler beim Vorgang."
+		case cluster.JobNew, cluster.JobStarting, cluster.JobRunning, cluster.JobSuspended, cluster.JobShuttingDown, cluster.JobTerminated, cluster.JobKilled:
+		}
+		list = append(list, instance("Msvm_ConcreteJob", []string{"InstanceID"}, "InstanceID", j.ID, "JobState", uint16(j.State), "ErrorCode", j.ErrorCode,
+			"ErrorDescription", description, "JobStatus", status, "StartTime", j.Started, "Cancellable", false, "Caption", "Auftrag", "Name", "Msvm_ConcreteJob"))
+	}
+	return list
+}
+
+// hypervMethods are what may be done to a virtual machine of one node: by its id, where it is owned.
 func hypervMethods(node string) map[string]map[string]method {
 	const stateReset = 11
-	return map[string]map[string]method{"msvm_computersystem": {
-		"requeststatechange": func(m *model.Model, keys wsmanserver.Selectors, params wsmanserver.Parameters) (wsmanserver.Output, error) {
-			id, _ := keys.Value("Name")
-			want, _, err := params.Uint("RequestedState", 16)
-			if err != nil {
-				return wsmanserver.Output{}, err
-			}
+	// on finds the virtual machine of this node, counts the method, and answers with what do says.
+	on := func(key, name string, do func(*model.Model, *model.VM, wsmanserver.Parameters) (uint32, *model.Job, error)) method {
+		return func(m *model.Model, keys wsmanserver.Selectors, params wsmanserver.Parameters) (wsmanserver.Output, error) {
+			id, _ := keys.Value(key)
 			for _, v := range m.VMs {
 				if !strings.EqualFold(v.ID, id) || v.Owner != node {
 					continue
 				}
-				m.Received(v, "Msvm_ComputerSystem.RequestStateChange", "")
-				if want != stateReset || v.State != cluster.VMRunning {
-					return wsmanserver.Output{ReturnValue: uint32(32775)}, nil // invalid state for this operation
+				m.Received(v, name, "")
+				code, job, err := do(m, v, params)
+				out := wsmanserver.Output{ReturnValue: code}
+				if job != nil {
+					out.Properties = append(out.Properties, wsmanserver.Property{Name: "Job", Value: wsmanserver.Reference{
+						Class: "Msvm_ConcreteJob", Keys: wsmanserver.Selectors{{Name: "InstanceID", Value: job.ID}},
+					}})
 				}
-				m.Reset(v)
-				return wsmanserver.Output{ReturnValue: uint32(0)}, nil
+				return out, err
 			}
 			return wsmanserver.Output{}, wsmanserver.ErrUnknownInstance
+		}
+	}
+	return map[string]map[string]method{
+		"msvm_computersystem": {
+			"requeststatechange": on("Name", "Msvm_ComputerSystem.RequestStateChange", func(m *model.Model, v *model.VM, params wsmanserver.Parameters) (uint32, *model.Job, error) {
+				want, _, err := params.Uint("RequestedState", 16)
+				if err != nil {
+					return 0, nil, err
+				}
+				if want != stateReset {
+					return 32775, nil, nil // invalid state for this operation: nothing else is implemented
+				}
+				code, job := m.Reset(v)
+				return code, job, nil
+			}),
+			"injectnonmaskableinterrupt": on("Name", "Msvm_ComputerSystem.InjectNonMaskableInterrupt", func(m *model.Model, v *model.VM, _ wsmanserver.Parameters) (uint32, *model.Job, error) {
+				code, job := m.InjectNMI(v)
+				return code, job, nil
+			}),
 		},
-	}}
+		"msvm_shutdowncomponent": {
+			"initiatereboot": on("SystemName", "Msvm_ShutdownComponent.InitiateReboot", func(m *model.Model, v *model.VM, _ wsmanserver.Parameters) (uint32, *model.Job, error) {
+				return m.Reboot(v), nil, nil
+			}),
+		},
+	}
 }

@@ -29,14 +29,22 @@ func foreignJobs(m *model.Model, node string) []wsmanserver.Instance {
 	})
 }
 
-// affected joins those jobs with the virtual machines that they name.
+// affected joins jobs, those of our commands too, with the virtual machines that they name.
 func affected(m *model.Model, node string) []wsmanserver.Instance {
-	return those(m, node, func(v *model.VM) bool { return v.At.Job }, func(v *model.VM) wsmanserver.Instance {
-		return instance("Msvm_AffectedJobElement", []string{"AffectedElement", "AffectingElement"},
-			"AffectedElement", wsmanserver.Reference{Class: "Msvm_ComputerSystem", Keys: wsmanserver.Selectors{{Name: "CreationClassName", Value: "Msvm_ComputerSystem"}, {Name: "Name", Value: v.ID}}},
-			"AffectingElement", wsmanserver.Reference{Class: "Msvm_ConcreteJob", Keys: wsmanserver.Selectors{{Name: "InstanceID", Value: foreignJobID(v)}}},
-			"ElementEffects", []uint16{1})
-	})
+	list := those(m, node, func(v *model.VM) bool { return v.At.Job }, func(v *model.VM) wsmanserver.Instance { return affects(foreignJobID(v), v) })
+	for _, j := range m.Jobs {
+		if j.Node == node {
+			list = append(list, affects(j.ID, m.VM(j.VM)))
+		}
+	}
+	return list
+}
+
+func affects(job string, v *model.VM) wsmanserver.Instance {
+	return instance("Msvm_AffectedJobElement", []string{"AffectedElement", "AffectingElement"},
+		"AffectedElement", wsmanserver.Reference{Class: "Msvm_ComputerSystem", Keys: wsmanserver.Selectors{{Name: "CreationClassName", Value: "Msvm_ComputerSystem"}, {Name: "Name", Value: v.ID}}},
+		"AffectingElement", wsmanserver.Reference{Class: "Msvm_ConcreteJob", Keys: wsmanserver.Selectors{{Name: "InstanceID", Value: job}}},
+		"ElementEffects", []uint16{1})
 }
 
 // migrations are those of storage that are under way (learn.microsoft.com, "Msvm_MigrationJob class").

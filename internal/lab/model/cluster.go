@@ -160,12 +160,6 @@ func (m *Model) place(v *VM, d time.Duration) {
 	})
 }
 
-// Reset is RequestStateChange(Reset): the resource stays online, the guest boots.
-func (m *Model) Reset(v *VM) {
-	v.Counts.VMResets = append(v.Counts.VMResets, Count{m.now, "reset", ""})
-	m.boot(v)
-}
-
 // TakeOffline is TakeOffline and TakeOfflineParams. Without an explicit context the virtual machine's own OfflineAction
 // decides, which is to save it. Either way the group's persistent state is offline then: the cluster would not start it.
 func (m *Model) TakeOffline(v *VM, how cluster.VMContext) {

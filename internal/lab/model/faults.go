@@ -27,6 +27,10 @@ const (
 	SQLBackup        = "sql-backup"        // a backup of a database is under way, until it is healed or SQL Server is started again
 	GuestRestart     = "guest-restart"     // an orderly restart from inside, which the guest's logs tell of
 	VMAtWork         = "vm-at-work"        // somebody is at work on the virtual machine, or writes a dump inside: Component says how
+	JobsFail         = "jobs-fail"         // what Hyper-V is told to do to the virtual machine fails, as long as this lasts
+	JobsHang         = "jobs-hang"         // it never comes to its end
+	JobsLate         = "jobs-late"         // it is done, long after it was told
+	NoAutoReboot     = "no-auto-reboot"    // the guest stays stopped after a dump
 	SQLInternal      = "sql-internal"      // a component of sp_server_diagnostics goes into error, until the service is started again
 )
 
@@ -72,7 +76,7 @@ func (m *Model) atWork(v *VM, how string) (func(), error) {
 
 // ConditionNames lists the faults that take no login away: what only the cluster, the logs and SQL Server itself say.
 func ConditionNames() []string {
-	return []string{WitnessLost, VolumeRedirected, SQLError824, SQLTransaction, SQLBackup, VMAtWork, SQLInternal}
+	return []string{WitnessLost, VolumeRedirected, SQLError824, SQLTransaction, SQLBackup, VMAtWork, SQLInternal, JobsFail, JobsHang, JobsLate, NoAutoReboot}
 }
 
 // FaultNames lists the faults that hurt SQL Server.
@@ -161,7 +165,7 @@ func (m *Model) inject(r *Request) (func(), error) {
 		}
 		m.powerOff(n)
 		return func() { m.powerOn(n) }, nil
-	case ServiceCrash, ServiceStop, SQLHang, GuestCrash, GuestHang, SQLError824, SQLTransaction, SQLBackup, VMAtWork, GuestRestart, SQLInternal:
+	case ServiceCrash, ServiceStop, SQLHang, GuestCrash, GuestHang, SQLError824, SQLTransaction, SQLBackup, VMAtWork, GuestRestart, SQLInternal, JobsFail, JobsHang, JobsLate, NoAutoReboot:
 	default:
 		return nil, fmt.Errorf("fault %q is not known; use %s", r.Fault, strings.Join(append(FaultNames(), ConditionNames()...), ", "))
 	}
@@ -173,8 +177,15 @@ func (m *Model) inject(r *Request) (func(), error) {
 		}
 		return nil, fmt.Errorf("vm %q is not in the lab; use %s", r.VM, strings.Join(names, ", "))
 	}
-	if r.Fault == VMAtWork {
+	switch r.Fault {
+	case VMAtWork:
 		return m.atWork(v, r.Component)
+	case JobsFail, JobsHang, JobsLate:
+		v.Fate = map[string]JobFate{JobsFail: JobFails, JobsHang: JobHangs, JobsLate: JobLate}[r.Fault]
+		return func() { v.Fate = JobSucceeds }, nil
+	case NoAutoReboot:
+		v.StaysDown = true
+		return func() { v.StaysDown = false }, nil
 	}
 	if v.Guest != GuestRunning || v.State != cluster.VMRunning {
 		return nil, fmt.Errorf("the guest of %s does not run", v.Name)

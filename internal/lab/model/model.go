@@ -27,6 +27,7 @@ type Profile struct {
 	ServiceStart       time.Duration
 	ServiceStop        time.Duration
 	NodeBoot           time.Duration
+	Dump               time.Duration // of a guest's kernel, after an interrupt that stops it
 }
 
 // Quick is for tests and the demo.
@@ -34,6 +35,7 @@ func Quick() Profile {
 	return Profile{
 		Name: "quick", HeartbeatDelay: time.Second, HeartbeatThreshold: 3, Resiliency: 15 * time.Second, Failover: 3 * time.Second,
 		Boot: 5 * time.Second, ServiceStart: 2 * time.Second, ServiceStop: time.Second, NodeBoot: 10 * time.Second,
+		Dump: 4 * time.Second,
 	}
 }
 
@@ -44,6 +46,7 @@ func Paper() Profile {
 	return Profile{
 		Name: "paper", HeartbeatDelay: time.Second, HeartbeatThreshold: 5, Resiliency: 0, Failover: 15 * time.Second,
 		Boot: 30 * time.Second, ServiceStart: 10 * time.Second, ServiceStop: 5 * time.Second, NodeBoot: 120 * time.Second,
+		Dump: 60 * time.Second,
 	}
 }
 
@@ -124,6 +127,8 @@ type Model struct {
 	faults       []*fault
 	nfault       int
 	records      uint32 // numbers of events given out
+	Jobs         []*Job // of Hyper-V, oldest first; those that ended are kept for a while
+	njob         int
 }
 
 // Node is a Hyper-V host.

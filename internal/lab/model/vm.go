@@ -46,6 +46,10 @@ type VM struct {
 	Events   []Event
 	Servers  []*Server
 	Counts   Counts
+	// Fate is what becomes of what Hyper-V is told to do to it; StaysDown makes its guest stay as it is after a dump
+	// (CrashControl's AutoReboot is off).
+	Fate      JobFate
+	StaysDown bool
 
 	Memory    uint64   // bytes
 	Possible  []string // owners; nil: every node
