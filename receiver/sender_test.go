@@ -20,6 +20,9 @@ func TestNothingElseCanSendACommand(t *testing.T) {
 		"StartService":     {"receiver/site/command.go"},
 		"StopService":      {"receiver/site/command.go"},
 		"TerminateProcess": {"receiver/site/command.go"},
+		"ResetVM":          {"receiver/site/command.go"},
+		"InjectNMI":        {"receiver/site/command.go"},
+		"RebootGuest":      {"receiver/site/command.go"},
 		"Invoke":           {"internal/cluster/command.go", "internal/cluster/group.go"},
 		"Do":               {"receiver/driver.go", "receiver/world.go"},
 	}

@@ -328,13 +328,13 @@ func TestParseRefuses(t *testing.T) {
       limits: {cool_down: -1m, moves_per_6h: -1, actions_per_24h: many}
 `, []string{
 			`f.yml:18: receiver.policies.p.mode: "full" is not allowed; use observe, propose or act`,
-			`f.yml:19: receiver.policies.p.rungs.reboot: "reboot" is not a rung; use restart_service, reset_vm, live_migrate or start_group`,
+			`f.yml:19: receiver.policies.p.rungs.reboot: "reboot" is not a rung; use restart_service, shutdown_restart, nmi_restart, reset_vm, live_migrate or start_group`,
 			`f.yml:19: receiver.policies.p.rungs.reset_vm: "on" is not allowed; use observe, propose or act`,
 			`f.yml:21: receiver.policies.p.ladders.flood: "flood" is not a fault class; use host, storage, network, guest, resource, hang, internal, service or database`,
 			`f.yml:22: receiver.policies.p.ladders.service[1]: "restart_service" stands in the ladder twice`,
-			`f.yml:22: receiver.policies.p.ladders.service[2]: "reboot" is not a rung; use restart_service, reset_vm, live_migrate or start_group`,
-			`f.yml:23: receiver.policies.p.ladders.guest[0]: "live_migrate" is not allowed for the fault class guest: a live migration takes a sick guest along as it is; use reset_vm`,
-			`f.yml:24: receiver.policies.p.ladders.host[0]: "reset_vm" is not allowed for the fault class host; use start_group`,
+			`f.yml:22: receiver.policies.p.ladders.service[2]: "reboot" is not a rung; use restart_service, shutdown_restart, nmi_restart, reset_vm, live_migrate or start_group`,
+			`f.yml:23: receiver.policies.p.ladders.guest[0]: "live_migrate" is not allowed for the fault class guest: a live migration takes a sick guest along as it is; use nmi_restart or reset_vm`,
+			`f.yml:24: receiver.policies.p.ladders.host[0]: "reset_vm" is not allowed for the fault class host: a virtual machine cannot be restarted on a node that is gone; use start_group`,
 			`f.yml:25: receiver.policies.p.ladders.storage[0]: "reset_vm" is not allowed; for the fault class storage this release only tells, so its ladder stays empty`,
 			"f.yml:26: receiver.policies.p.clean_stop.heal_after: -1s is not allowed; use 0s or more",
 			"f.yml:27: receiver.policies.p.health_check_timeout: 0s is not allowed; use more than 0s",
@@ -506,4 +506,19 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestEveryRefusedRungSaysWhy(t *testing.T) {
+	t.Parallel()
+	for _, r := range KnownRungs() {
+		for _, fault := range FaultClasses() {
+			if slices.Contains(r.Faults, fault) || len(rungsFor(fault)) == 0 {
+				continue
+			}
+			_, err := Parse("f.yml", []byte(minimal+"receiver:\n  webhook: {token_file: /t}\n  alertmanagers: [http://127.0.0.1:9093]\n  policies: {p: {ladders: {"+fault+": ["+r.Name+"]}}}\n"))
+			if err == nil || !strings.Contains(err.Error(), r.unfit(fault)) {
+				t.Errorf("%s for %s: %v, want it refused with the reason", r.Name, fault, err)
+			}
+		}
+	}
 }

@@ -119,11 +119,9 @@ func (v *validator) ladder(path, fault string, ladder []string) {
 			v.check(at, "%s is not a rung; use %s", quote(rung), oneOf(Rungs()))
 		case len(allowed) == 0:
 			v.check(at, "%s is not allowed; for the fault class %s this release only tells, so its ladder stays empty", quote(rung), fault)
-		case rung == RungLiveMigrate && !slices.Contains(allowed, rung):
-			v.check(at, "%s is not allowed for the fault class %s: a live migration takes a sick guest along as it is; use %s",
-				quote(rung), fault, oneOf(allowed))
 		case !slices.Contains(allowed, rung):
-			v.check(at, "%s is not allowed for the fault class %s; use %s", quote(rung), fault, oneOf(allowed))
+			r, _ := RungNamed(rung)
+			v.check(at, "%s is not allowed for the fault class %s: %s; use %s", quote(rung), fault, r.unfit(fault), oneOf(allowed))
 		case slices.Contains(ladder[:i], rung):
 			v.check(at, "%s stands in the ladder twice", quote(rung))
 		}

@@ -4,10 +4,12 @@ import "slices"
 
 // The rungs that this release knows, as ladders and Policy.Rungs name them.
 const (
-	RungRestartService = "restart_service"
-	RungResetVM        = "reset_vm"
-	RungLiveMigrate    = "live_migrate"
-	RungStartGroup     = "start_group"
+	RungRestartService  = "restart_service"
+	RungShutdownRestart = "shutdown_restart"
+	RungNMIRestart      = "nmi_restart"
+	RungResetVM         = "reset_vm"
+	RungLiveMigrate     = "live_migrate"
+	RungStartGroup      = "start_group"
 )
 
 // RungKind is what a rung acts on, and so which evidence it needs (guard G24): a restart of the virtual machine needs
@@ -34,10 +36,37 @@ type Rung struct {
 	Named bool
 }
 
+// unfit says why a ladder of this fault class may not have the rung, for whoever wrote one.
+func (r Rung) unfit(fault string) string {
+	switch {
+	case r.Kind == OnNode && fault == "host":
+		return "the cluster itself takes the virtual machine away from a node that is gone"
+	case r.Kind == OnNode && r.Name == RungLiveMigrate:
+		return "a live migration takes a sick guest along as it is"
+	case r.Kind == OnNode:
+		return "a move needs evidence that the node is sick, and here the guest is"
+	case r.Kind == OnService:
+		return "what is wrong is outside SQL Server, whose service would be restarted in vain"
+	case r.Name == RungStartGroup:
+		return "the group is online, and there is nothing to start"
+	case fault == "host":
+		return "a virtual machine cannot be restarted on a node that is gone"
+	case fault == "network", fault == "resource":
+		return "the guest is well, and its restart mends nothing outside it"
+	case fault == "guest":
+		return "a guest that does not answer cannot shut itself down"
+	case fault == "internal":
+		return "SQL Server answers, and is restarted by its service or with its guest in good order"
+	}
+	return "the guest answers, and a dump of its kernel shows nothing of SQL Server"
+}
+
 // KnownRungs lists every rung. This is the one place that keeps their names.
 func KnownRungs() []Rung {
 	return []Rung{
 		{Name: RungRestartService, Kind: OnService, Faults: []string{"service", "hang", "internal"}},
+		{Name: RungShutdownRestart, Kind: OnVM, Faults: []string{"service", "hang", "internal"}},
+		{Name: RungNMIRestart, Kind: OnVM, Faults: []string{"hang", "guest"}},
 		{Name: RungResetVM, Kind: OnVM, Faults: []string{"service", "hang", "guest"}},
 		{Name: RungLiveMigrate, Kind: OnNode, Faults: []string{"resource", "network"}, Named: true},
 		{Name: RungStartGroup, Kind: OnVM, Faults: []string{"host"}},

@@ -25,6 +25,7 @@ const (
 	PartDumps      Part = "dumps"
 	PartSiblings   Part = "siblings"
 	PartPlacement  Part = "placement" // before a move alone: it is not a small read
+	PartJob        Part = "job"
 )
 
 // Ask says what to read about one virtual machine, all of it in parallel and within Timeout.
@@ -47,9 +48,11 @@ type Ask struct {
 	// AsOperator marks the read right before a command: the guest (with Via, that node) is asked as the account and on the connection that
 	// the command will use, so that the connection is warm and a password that no longer works shows before.
 	AsOperator bool `json:"as_operator,omitempty"`
-	// Via is the node that a command is about to be sent to, with AsOperator: what is read of it is read as the account and
-	// on the connection that the command will use. Empty where the command goes to the guest.
+	// Via is the node that a command was or, with AsOperator, is about to be sent to: what is read of it right before is read
+	// as the account and on the connection that the command will use. Empty where the command goes to the guest.
 	Via string `json:"via,omitempty"`
+	// Job is the job of Hyper-V that PartJob asks Via for; empty: it is not asked.
+	Job string `json:"job,omitempty"`
 	// AlertLabels identify the incident's alert in Alertmanager.
 	AlertLabels map[string]string `json:"alert_labels,omitempty"`
 }

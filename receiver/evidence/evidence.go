@@ -146,7 +146,8 @@ type Round struct {
 	Dumps    Reading[[]cluster.Process] `json:"dumps,omitzero"`
 	Siblings map[string]Reading[Login]  `json:"siblings,omitempty"`
 	// Placement is where the group may run.
-	Placement Reading[Placement] `json:"placement,omitzero"`
+	Placement Reading[Placement]   `json:"placement,omitzero"`
+	Job       Reading[cluster.Job] `json:"job,omitzero"` // what a command has begun on a host
 }
 
 // KnownViews lists the views that were answered, in the order of their nodes' names: map order must decide nothing.

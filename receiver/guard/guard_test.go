@@ -152,7 +152,7 @@ func TestVerdicts(t *testing.T) {
 		{"nobody knows when Watchdog came", func(in *guard.Input) { in.Heard = time.Time{} }, "G29", guard.Refuse, "never_heard"},
 		{"the cluster is not the lab", func(in *guard.Input) { in.Lab = false }, "G22", guard.Refuse, "mode_act_lab_only"},
 		{"weaker limits outside the lab", func(in *guard.Input) { in.Lab, in.Weaker = false, []string{"hold"} }, "G22", guard.Refuse, "weaker_limits"},
-		{"a rung that this release does not send", func(in *guard.Input) { in.Rung = remedy.ResetVM }, "G22", guard.Propose, "rung_proposed"},
+		{"a rung that this release does not send", func(in *guard.Input) { in.Rung = remedy.StartGroup }, "G22", guard.Propose, "rung_proposed"},
 		{"the instance is a failover cluster's", func(in *guard.Input) {
 			in.Proof.Baseline = map[string]evidence.Baseline{"MSSQLSERVER": {Clustered: true}}
 		}, "G11", guard.Refuse, "failover_cluster_instance"},

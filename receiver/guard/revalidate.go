@@ -73,6 +73,9 @@ func rechecks() map[remedy.Method]recheck {
 		remedy.StartService:     {Input.standing, Input.startable},
 		remedy.StopService:      {Input.standing, Input.stoppable},
 		remedy.TerminateProcess: {Input.standing, Input.terminable},
+		remedy.ResetSystem:      {Input.standing, Input.restartable},
+		remedy.InjectNMI:        {Input.standing, Input.restartable},
+		remedy.RebootGuest:      {Input.standing, Input.restartable},
 	}
 }
 

@@ -1,6 +1,7 @@
 package incident
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -138,6 +139,11 @@ func (st *stepper) revalidated(i *Incident, round evidence.Round, lab evidence.R
 	case guard.Refuse, guard.Propose:
 		st.refusal(i, v)
 		st.tell(i, "not sent", v.Detail)
+		if (v.Reason == "heartbeat" || v.Reason == "restarted") && !i.underway() {
+			// The case is another one than the plan was made for.
+			st.abandon(i, v.Detail)
+			return
+		}
 		if v.Reason == "not_stopped" || v.Reason == "login" || v.Reason == "gone" {
 			// Somebody started it meanwhile, the hang is over, or the process has ended by itself: the work is done, by
 			// whomever. What follows brings back what was stopped for it.
@@ -232,7 +238,7 @@ func (st *stepper) await(i *Incident, round evidence.Round) {
 		}
 		i.Summary = "SQL Server is starting or recovering; nothing may follow. " + e.Detail
 	case waited > a.within():
-		st.fail(i, a, remedy.GuestBound, fmt.Sprintf("no effect within %s: %s", a.within(), e.Detail))
+		st.fail(i, a, cmp.Or(e.Cause, remedy.GuestBound), fmt.Sprintf("no effect within %s: %s", a.within(), e.Detail))
 	}
 }
 
@@ -280,7 +286,7 @@ func (st *stepper) reconcile(i *Incident, round evidence.Round) {
 	i.Next = st.now.Add(reconcileEvery)
 	e := a.effect(round)
 	switch {
-	case e.Done || e.Recovering:
+	case e.Done || e.Recovering || e.Shown:
 		a.State = Observed
 		st.tell(i, "observed", "its effect shows: "+e.Detail)
 		st.emit(Put{Key: actionKey(i, a), Value: *a})
@@ -291,7 +297,7 @@ func (st *stepper) reconcile(i *Incident, round evidence.Round) {
 			st.fail(i, a, remedy.Transient, "what became of it did not show for "+reconcileBound.String()+": "+e.Detail)
 		}
 	default:
-		if a.Agreed++; a.Agreed >= reconcileReads {
+		if a.Agreed++; a.Agreed >= reconcileReads && st.now.Sub(a.Issued) >= a.settle() {
 			st.fail(i, a, remedy.Transient, fmt.Sprintf("it was issued, its answer was lost, and %d reads show no effect: %s", a.Agreed, e.Detail))
 		}
 	}
@@ -326,6 +332,12 @@ func (a *Action) effect(r evidence.Round) remedy.Effect {
 func (a *Action) within() time.Duration {
 	s, _ := a.Command.Method.Spec()
 	return s.Within
+}
+
+// settle is how long an action of which nothing shows may still come to its effect.
+func (a *Action) settle() time.Duration {
+	s, _ := a.Command.Method.Spec()
+	return s.Settle
 }
 
 // words name a command in an incident's story.

@@ -101,6 +101,10 @@ func (st *stepper) look(i *Incident, p Purpose) {
 	case Await, Reconcile:
 		ask.Timeout = confirmTimeout
 		if a := i.waitedFor(); a != nil {
+			ask.Via, ask.PID = a.Command.Node, a.Command.PID
+			if a.Result != nil {
+				ask.Job = a.Result.Job
+			}
 			if s, ok := a.Command.Method.Spec(); ok {
 				ask.Parts = s.After
 			}

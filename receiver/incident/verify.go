@@ -10,6 +10,7 @@ import (
 	"github.com/hypervigil/hypervigil/internal/dial"
 	"github.com/hypervigil/hypervigil/receiver/evidence"
 	"github.com/hypervigil/hypervigil/receiver/guard"
+	"github.com/hypervigil/hypervigil/receiver/remedy"
 )
 
 // logins is how many healthy rounds in a row make a proof (G26).
@@ -37,7 +38,7 @@ func (st *stepper) verify(i *Incident, round evidence.Round) {
 		case up:
 			st.enter(i, Verifying, "SQL Server logs in; not proven healthy yet: "+why)
 			st.unproven(i, why)
-		case starting(round):
+		case starting(round) || i.boots(round):
 			st.enter(i, Recovering, "SQL Server is starting or recovering; nothing may follow. "+why)
 			st.stall(i, "SQL Server has been starting or recovering for "+stallBound.String()+". "+why)
 		case i.begun():
@@ -113,6 +114,17 @@ func (st *stepper) stall(i *Incident, why string) {
 	if st.now.Sub(i.StalledSince) > stallBound {
 		st.giveUp(i, why)
 	}
+}
+
+// boots reports whether a round shows a guest that our command restarted and that may still be on its way: a service that
+// starts late is stopped until then, and a guest answers nothing at first.
+func (i *Incident) boots(r evidence.Round) bool {
+	restarted := slices.ContainsFunc(i.Actions, func(a Action) bool {
+		s, ok := a.Command.Method.Spec()
+		return ok && s.Boots && a.left()
+	})
+	vm := r.Host.Value
+	return restarted && r.Host.Known() && vm.State == cluster.VMRunning && vm.Uptime < remedy.VMTimeout
 }
 
 // starting reports whether a round shows a SQL Server that is on its way.

@@ -74,6 +74,11 @@ type machine struct {
 	backup    bool
 	open      time.Time // when the oldest open transaction began; zero: none is
 	databases map[string]string
+	started   time.Time        // the present run of the virtual machine
+	hung      bool             // the guest answers nothing
+	job       cluster.Job      // what Hyper-V was told last
+	fate      cluster.JobState // of the next job: completed where 0; JobRunning never ends
+	lateBoot  time.Duration    // how long a command to Hyper-V takes to come to its effect
 }
 
 // uuid is the product UUID that the guest shows; it must be one, for G33 compares machines and not texts.
@@ -107,7 +112,7 @@ clusters:
 		fmt.Fprintf(&b, "      - name: %s\n        group: %s\n        guest: {address: 127.0.1.%d}\n        policy: standard\n", name, group(name), i+1)
 		fmt.Fprintf(&b, "        sql_servers:\n          - {instance: MSSQLSERVER, address: \"127.0.1.%d:1433\", credential: c, encrypt: strict}\n", i+1)
 		w.vms[name] = &machine{
-			name: name, owner: w.nodes[i%3], persists: true, heartbeat: cluster.HeartbeatOK, created: w.now.Add(-time.Hour),
+			name: name, owner: w.nodes[i%3], persists: true, heartbeat: cluster.HeartbeatOK, created: w.now.Add(-time.Hour), started: w.now.Add(-2 * time.Hour),
 			service:   cluster.Service{Name: "MSSQLSERVER", State: cluster.ServiceRunning, StartMode: "Auto", ProcessID: uint32(1000 + i)},
 			agent:     cluster.Service{Name: "SQLSERVERAGENT", State: cluster.ServiceRunning, StartMode: "Auto", ProcessID: uint32(2000 + i)},
 			databases: map[string]string{"master": "ONLINE", "archive": "OFFLINE"},
@@ -330,7 +335,11 @@ func (w *world) send(e incident.Send) {
 		answer(remedy.Result{Sent: true, Unknown: true, Failure: string(dial.QueryTimeout)})
 		return
 	}
-	answer(remedy.Result{Sent: true, Answered: true, Code: code})
+	r := remedy.Result{Sent: true, Answered: true, Code: code}
+	if code == cluster.JobStarted {
+		r.Job = w.vms[e.Command.VM.Name].job.ID
+	}
+	answer(r)
 }
 
 // apply does what Windows would do.
@@ -357,8 +366,42 @@ func (w *world) apply(c remedy.Command) uint32 {
 		m.agent.State = cluster.ServiceStopped
 	case remedy.TerminateProcess:
 		w.kill(m.name)
+	case remedy.ResetSystem, remedy.InjectNMI, remedy.RebootGuest:
+		if c.VMID != "id-"+m.name || c.Node != m.owner {
+			w.t.Errorf("%s to %s on %s, want id-%s on %s", c.Method, c.VMID, c.Node, m.name, m.owner)
+		}
+		m.job = cluster.Job{ID: "job", State: cluster.JobRunning}
+		w.change(m.lateBoot+100*time.Millisecond, func() { w.restart(m) })
+		return cluster.JobStarted
 	}
 	return 0
+}
+
+// restart is what comes of a command to Hyper-V.
+func (w *world) restart(m *machine) {
+	switch m.fate {
+	case cluster.JobException:
+		m.job.State, m.job.ErrorCode = cluster.JobException, 32768
+		return
+	case cluster.JobRunning:
+		return
+	}
+	m.job.State = cluster.JobCompleted
+	m.started, m.hung, m.heartbeat, m.reason = w.now, true, cluster.HeartbeatNoContact, dial.TCPTimeout
+	m.service.State = cluster.ServiceStopped
+	w.change(20*time.Second, func() {
+		m.hung, m.heartbeat, m.service.State, m.reason = false, cluster.HeartbeatOK, cluster.ServiceStopped, dial.Refused
+	})
+	w.change(40*time.Second, func() { // a service that starts late
+		m.service.State, m.service.ExitCode, m.created, m.reason = cluster.ServiceRunning, 0, w.now, ""
+		w.alert(m.name, false)
+	})
+}
+
+// hangGuest makes a guest answer nothing.
+func (w *world) hangGuest(vm string) {
+	m := w.vms[vm]
+	m.hung, m.heartbeat, m.reason = true, cluster.HeartbeatLostCommunication, dial.TCPTimeout
 }
 
 // kill ends SQL Server's process as a crash does.
@@ -483,7 +526,7 @@ func (w *world) views() map[string]evidence.Reading[cluster.View] {
 func (w *world) round(a evidence.Ask) evidence.Round {
 	m := w.vms[a.VM.Name]
 	r := evidence.Round{Started: w.now.Add(-20 * time.Millisecond), Finished: w.now}
-	lost := w.blind[m.name] || w.down[m.owner]
+	lost := w.blind[m.name] || w.down[m.owner] || m.hung
 	for _, p := range a.Parts {
 		switch p {
 		case evidence.PartAlert:
@@ -508,7 +551,13 @@ func (w *world) round(a evidence.Ask) evidence.Round {
 		case evidence.PartGuest:
 			r.Guest = reading(w, cluster.GuestIdentity{ComputerName: m.name, ProductUUID: m.uuid()}, lost)
 		case evidence.PartHost:
-			r.Host = reading(w, cluster.VirtualMachine{ID: "id-" + m.name, State: cluster.VMRunning, HealthState: 5, Heartbeat: m.heartbeat}, w.down[m.owner])
+			r.Host = reading(w, cluster.VirtualMachine{
+				ID: "id-" + m.name, Host: m.owner, State: cluster.VMRunning, HealthState: 5, Heartbeat: m.heartbeat, Uptime: w.now.Sub(m.started),
+			}, w.down[m.owner])
+		case evidence.PartJob:
+			if a.Job != "" {
+				r.Job = reading(w, m.job, w.down[m.owner])
+			}
 		case evidence.PartViews:
 			r.Views = w.views()
 		case evidence.PartActivity:

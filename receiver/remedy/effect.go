@@ -17,15 +17,18 @@ type Call struct {
 	Result   *Result // nil where the receiver stopped before there was one
 }
 
-// Effect is what a round shows of a call's effect. None of the five means that the round shows no effect.
+// Effect is what a round shows of a call's effect. None of the six means that the round shows no effect.
 type Effect struct {
 	Done       bool
 	Failed     bool // it was carried out and did not come to its effect
 	Recovering bool // SQL Server starts or recovers: nothing may follow
 	Unreadable bool // neither
 	Pending    bool // something is under way: neither shown nor ruled out
-	Cause      Cause
-	Detail     string
+	Shown      bool // it was carried out, and what it set going has not come to its end
+	// Cause is why it failed; without Failed, what its failure will mean where nothing more comes of it (GuestBound where
+	// empty).
+	Cause  Cause
+	Detail string
 }
 
 // EffectOf reads the effect of one call from a round.

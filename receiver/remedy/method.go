@@ -25,11 +25,16 @@ type MethodSpec struct {
 	Target Target
 	// Within bounds the wait for its effect (G24).
 	Within time.Duration
+	// Settle is how long a call whose answer was lost may show no effect and still come to it; only then is it taken for
+	// one that was not carried out.
+	Settle time.Duration
 	// Ends says that it stops or ends something: it is not sent long after the command before it, for what that was planned
 	// for may be over. What only brings something back is never late.
 	Ends bool
 	// Revives says that its effect is what brings SQL Server back.
 	Revives bool
+	// Boots says that its effect is a boot of the guest, in which SQL Server takes its time to come back.
+	Boots bool
 	// Before lists what is read right before it (G9), beside the owner's word of the virtual machine and the nodes' views.
 	Before []evidence.Part
 	// After lists what its effect is read from.
@@ -41,7 +46,7 @@ type MethodSpec struct {
 
 // methods lists every method that is ever sent.
 func methods() []MethodSpec {
-	return []MethodSpec{startService(), stopService(), terminateProcess()}
+	return []MethodSpec{startService(), stopService(), terminateProcess(), resetSystem(), injectNMI(), rebootGuest()}
 }
 
 // Methods lists every method that is ever sent.

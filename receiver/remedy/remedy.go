@@ -19,10 +19,12 @@ type Rung string
 
 // The rungs.
 const (
-	RestartService Rung = config.RungRestartService
-	ResetVM        Rung = config.RungResetVM
-	LiveMigrate    Rung = config.RungLiveMigrate
-	StartGroup     Rung = config.RungStartGroup
+	RestartService  Rung = config.RungRestartService
+	ShutdownRestart Rung = config.RungShutdownRestart
+	NMIRestart      Rung = config.RungNMIRestart
+	ResetVM         Rung = config.RungResetVM
+	LiveMigrate     Rung = config.RungLiveMigrate
+	StartGroup      Rung = config.RungStartGroup
 )
 
 // Command is one method call on one target, complete: nothing is looked up while it is sent. It holds no secret.

@@ -91,7 +91,7 @@ func TestPlanIsRefusedWhereTheEvidenceIsNotComplete(t *testing.T) {
 		"a process without birth date": {remedy.RestartService, ageless},
 		"no instance":                  {remedy.RestartService, nameless},
 		"a class without a service":    {remedy.RestartService, caseOf(evidence.Host, nil)},
-		"a rung that is only proposed": {remedy.ResetVM, caseOf(evidence.Guest, nil)},
+		"a rung that is only proposed": {remedy.StartGroup, caseOf(evidence.Guest, nil)},
 		"a rung nobody knows":          {"format_disk", caseOf(evidence.Service, nil)},
 	}
 	for name, tt := range tests {

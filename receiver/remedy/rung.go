@@ -24,7 +24,7 @@ type Spec struct {
 
 // specs lists the rungs, in the order of config.KnownRungs.
 func specs() []Spec {
-	return []Spec{restartService(), resetVM(), liveMigrate(), startGroup()}
+	return []Spec{restartService(), shutdownRestart(), nmiRestart(), resetVM(), liveMigrate(), startGroup()}
 }
 
 // SpecOf finds a rung; ok is false for a name that is none.

@@ -74,6 +74,17 @@ func toGuest(ctx context.Context, g *cluster.Guest, c remedy.Command, notAfter t
 }
 
 // toNode calls a method of a node's Hyper-V, or of the cluster by that node.
-func toNode(_ context.Context, h *cluster.Host, c remedy.Command, _ time.Time) (cluster.Outcome, error) {
+func toNode(ctx context.Context, h *cluster.Host, c remedy.Command, notAfter time.Time) (cluster.Outcome, error) {
+	switch c.Method {
+	case remedy.ResetSystem:
+		return h.ResetVM(ctx, c.VMID, notAfter)
+	case remedy.InjectNMI:
+		return h.InjectNMI(ctx, c.VMID, notAfter)
+	case remedy.RebootGuest:
+		return h.RebootGuest(ctx, c.VMID, rebootReason, notAfter)
+	}
 	return cluster.Outcome{}, fmt.Errorf("method %q is not a node's; nothing was sent to %s", c.Method, h.Name())
 }
+
+// rebootReason is what the guest's event log shows of a reboot that was ordered here.
+const rebootReason = "hypervigil: SQL Server is not available"

@@ -80,6 +80,9 @@ func (q *question) all(ctx context.Context) {
 	if q.wants(evidence.PartSiblings) {
 		q.work.Go(func() { r.Siblings = q.siblings(ctx) })
 	}
+	if q.wants(evidence.PartJob) && q.ask.Job != "" {
+		q.work.Go(func() { r.Job = q.job(ctx) })
+	}
 	if q.wants(evidence.PartSweep) {
 		q.work.Go(func() { r.Sweep = q.sweep(ctx) })
 	}
@@ -188,6 +191,15 @@ func (q *question) host(ctx context.Context) evidence.Reading[cluster.VirtualMac
 		which = q.machine.config.HyperVName()
 	}
 	return reading(ctx, func(ctx context.Context) (cluster.VirtualMachine, error) { return h.VirtualMachine(ctx, which) })
+}
+
+// job reads what a command has begun on the node that it was sent to.
+func (q *question) job(ctx context.Context) evidence.Reading[cluster.Job] {
+	h, ok := q.node(q.ask.Via)
+	if !ok {
+		return unread[cluster.Job](time.Now().UTC(), dial.Other, fmt.Sprintf("node %s is not in the inventory", q.ask.Via))
+	}
+	return reading(ctx, func(ctx context.Context) (cluster.Job, error) { return h.Job(ctx, q.ask.Job) })
 }
 
 // views asks the nodes for their view of the virtual machine's group.

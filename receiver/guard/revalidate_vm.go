@@ -1,0 +1,40 @@
+package guard
+
+import (
+	"strings"
+	"time"
+
+	"github.com/hypervigil/hypervigil/internal/cluster"
+	"github.com/hypervigil/hypervigil/receiver/evidence"
+	"github.com/hypervigil/hypervigil/receiver/remedy"
+)
+
+// restartable: the owner itself shows the virtual machine of the plan, well and in a run that is old enough, nothing is
+// being done to it, and nothing of it answers meanwhile that the fault says is dead.
+func (in Input) restartable(round evidence.Round, cmd remedy.Command) Verdict {
+	vm := round.Host.Value
+	switch {
+	case !strings.EqualFold(vm.ID, cmd.VMID) || vm.Host != cmd.Node:
+		return refuse("other_vm", "virtual machine %s on %s was read again; the plan is for %s on %s", vm.ID, vm.Host, cmd.VMID, cmd.Node)
+	case round.Login.Known() && round.Login.Value.Up:
+		return refuse("login", "vetoed: SQL Server logs in again")
+	case !round.Login.Known():
+		return hold("unreadable", in.soon(), "SQL Server could not be tried again: %s", round.Login.Failure)
+	case in.Subject.Fault == evidence.Guest && vm.Heartbeat == cluster.HeartbeatOK:
+		return refuse("heartbeat", "vetoed: the guest's heartbeat is OK again")
+	case in.Subject.Fault == evidence.Guest && vm.Heartbeat == cluster.HeartbeatAbsent:
+		return hold("unreadable", in.soon(), "the owner tells no heartbeat of the running VM")
+	case vm.Uptime < remedy.LeastRun:
+		return refuse("restarted", "the VM runs for %s only: it was restarted meanwhile, or the owner does not tell", vm.Uptime.Round(time.Second))
+	case vm.HealthState != healthOK:
+		return hold("vm_health", in.soon(), "the VM's HealthState is %d now", vm.HealthState)
+	case busyVM(vm.OperationalStatus):
+		return hold("vm_busy", in.soon(), "Hyper-V is at work on the VM now (OperationalStatus %d)", vm.OperationalStatus)
+	}
+	return pass("owner %s, group online, VM running for %s, read %s before", cmd.Node, vm.Uptime.Round(time.Second), in.Now.Sub(Oldest(round)).Round(time.Millisecond))
+}
+
+// busyVM reports whether the second operational status names an operation (G35).
+func busyVM(status []uint16) bool {
+	return len(status) > 1 && status[1] >= firstOperation && status[1] <= lastOperation
+}
