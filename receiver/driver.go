@@ -61,6 +61,9 @@ type driver struct {
 	// ctx ends when the driver is told to stop: reads are broken off, and no command begins after it.
 	ctx    context.Context //nolint:containedctx // the lifetime of the goroutines that the driver owns
 	cancel context.CancelFunc
+
+	headTold uint64 // the newest head of the record of decisions that was logged, and when; the driver's goroutine's own
+	headAt   time.Time
 }
 
 func newDriver(site Site, commit Commit, state incident.State, logger log.Logger, m *metrics) *driver {
@@ -163,7 +166,20 @@ func (d *driver) handle(e incident.Event) {
 	}
 	d.state.Store(&next)
 	d.metrics.observe(old, effects, time.Now())
+	d.tellHead(&next)
 	d.perform(effects)
+}
+
+// headEvery is how often the head of the record of decisions is logged while it grows: a copy of the log elsewhere shows
+// whether its tail is missing.
+const headEvery = time.Minute
+
+func (d *driver) tellHead(s *incident.State) {
+	if s.Audit.Last() == d.headTold || time.Since(d.headAt) < headEvery {
+		return
+	}
+	d.headTold, d.headAt = s.Audit.Last(), time.Now()
+	level.Info(d.logger).Log("msg", "audit head", "sequence", s.Audit.Last(), "hash", s.Audit.Head())
 }
 
 // store commits the records of a step. While the ledger cannot be written nothing goes on: a decision that is not

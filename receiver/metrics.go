@@ -6,6 +6,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/hypervigil/hypervigil/receiver/evidence"
 	"github.com/hypervigil/hypervigil/receiver/guard"
 	"github.com/hypervigil/hypervigil/receiver/incident"
 	"github.com/hypervigil/hypervigil/receiver/remedy"
@@ -15,6 +16,8 @@ import (
 type metrics struct {
 	ledgerErrors prometheus.Counter
 	denied       prometheus.Counter
+	stages       *prometheus.HistogramVec
+	escalations  *prometheus.CounterVec
 	refused      *prometheus.CounterVec
 	incidents    *prometheus.CounterVec
 	commands     *prometheus.CounterVec
@@ -38,9 +41,11 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		denied: prometheus.NewCounter(prometheus.CounterOpts{
 			Namespace: ns, Name: "approvals_denied_total", Help: "Approvals that came without the proof of one of receiver.approvers.",
 		}),
-		refused:   counter("guard_refused_total", "Verdicts other than pass, counted once when they begin, by guard, outcome and reason.", "guard", "outcome", "reason"),
-		incidents: counter("incidents_closed_total", "Incidents that ended, by fault class, final state and who healed them.", "fault", "state", "healed_by"),
-		commands:  counter("commands_issued_total", "Commands handed over to be sent, by method and result.", "method", "result"),
+		stages:      newStages(),
+		escalations: counter("incidents_escalated_total", "Incidents that were left to a person because what was tried, or waited for, did not help.", "fault"),
+		refused:     counter("guard_refused_total", "Verdicts other than pass, counted once when they begin, by guard, outcome and reason.", "guard", "outcome", "reason"),
+		incidents:   counter("incidents_closed_total", "Incidents that ended, by fault class, final state and who healed them.", "fault", "state", "healed_by"),
+		commands:    counter("commands_issued_total", "Commands handed over to be sent, by rung, method and result.", "rung", "method", "result"),
 		readAge: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Namespace: ns, Name: "revalidation_window_seconds", Help: "Age of the oldest answer a command rested on when it was sent: the window in which the cluster could have moved.",
 			Buckets: []float64{.005, .01, .025, .05, .1, .2, .3, .4, .5}, NativeHistogramBucketFactor: 1.1,
@@ -62,10 +67,13 @@ func newMetrics(r prometheus.Registerer) *metrics {
 	}
 	for _, method := range remedy.Methods() {
 		for _, result := range []string{"answered", "unknown", "not_sent"} {
-			m.commands.WithLabelValues(string(method.Method), result)
+			m.commands.WithLabelValues(string(remedy.RestartService), string(method.Method), result)
 		}
 	}
-	r.MustRegister(m.ledgerErrors, m.denied, m.refused, m.incidents, m.commands, m.readAge, m.toCommand, m.heartbeat, newStateCollector(m.state.Load))
+	for _, f := range evidence.Faults() {
+		m.escalations.WithLabelValues(string(f))
+	}
+	r.MustRegister(m.ledgerErrors, m.denied, m.stages, m.escalations, m.refused, m.incidents, m.commands, m.readAge, m.toCommand, m.heartbeat, newStateCollector(m.state.Load))
 	return m
 }
 
@@ -78,6 +86,10 @@ func (m *metrics) observe(old *incident.State, effects []incident.Effect, now ti
 			continue
 		}
 		before, _ := old.Incidents.Get(i.ID)
+		m.observeStages(before, i)
+		if i.Phase == incident.Escalated && before.Phase != incident.Escalated {
+			m.escalations.WithLabelValues(string(i.Fault)).Inc()
+		}
 		if at := firstIssued(i); !at.IsZero() && firstIssued(before).IsZero() {
 			m.toCommand.Observe(at.Sub(i.OpenedAt).Seconds())
 		}
@@ -115,7 +127,7 @@ func (m *metrics) commanded(e incident.Send, r remedy.Result) {
 	case r.Answered:
 		result = "answered"
 	}
-	m.commands.WithLabelValues(string(e.Command.Method), result).Inc()
+	m.commands.WithLabelValues(string(e.Rung), string(e.Command.Method), result).Inc()
 	if r.Sent {
 		left := r.LeftAt
 		if left.IsZero() {

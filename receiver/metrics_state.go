@@ -5,7 +5,9 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/hypervigil/hypervigil/receiver/audit"
 	"github.com/hypervigil/hypervigil/receiver/evidence"
+	"github.com/hypervigil/hypervigil/receiver/guard"
 	"github.com/hypervigil/hypervigil/receiver/incident"
 	"github.com/hypervigil/hypervigil/receiver/remedy"
 )
@@ -14,7 +16,8 @@ import (
 type stateCollector struct {
 	state func() *incident.State // nil before there is one
 
-	open, ready, latched, brake, watchdog, silent    *prometheus.Desc
+	open, ready, latched, brake, braked, watchdog, silent, pauses,
+	auditLast, auditHead, auditBytes, closed, closedBytes,
 	rescueReady, rescueRefused, rescueTakes, rescued *prometheus.Desc
 }
 
@@ -25,11 +28,20 @@ func newStateCollector(state func() *incident.State) *stateCollector {
 		return prometheus.NewDesc("hypervigil_"+name, help, labels, nil)
 	}
 	return &stateCollector{
-		state:    state,
-		open:     desc("incidents_open", "Open incidents by state.", "state"),
-		ready:    desc("receiver_ready", "1 when hold-off is over, the clusters were sampled and every binding is proven."),
-		latched:  desc("vm_latched", "1 while a failed action on this virtual machine waits to be acknowledged.", "cluster", "vm"),
-		brake:    desc("storm_brake_timestamp_seconds", "When the storm brake last saw a storm; 0 if never.", "cluster"),
+		state:   state,
+		open:    desc("incidents_open", "Open incidents by state.", "state"),
+		ready:   desc("receiver_ready", "1 when hold-off is over, the clusters were sampled and every binding is proven."),
+		latched: desc("vm_latched", "1 while a failed action on this virtual machine waits to be acknowledged.", "cluster", "vm"),
+		brake:   desc("storm_brake_timestamp_seconds", "When the storm brake last saw a storm; 0 if never.", "cluster"),
+		braked:  desc("storm_brake_engaged", "1 while the storm brake holds every command of the cluster.", "cluster"),
+		pauses:  desc("pauses", "Pauses in force."),
+
+		auditLast:   desc("audit_head_sequence", "Sequence of the newest entry of the record of decisions; it never falls."),
+		auditHead:   desc("audit_head_fingerprint", "First 48 bits of the newest entry's hash as a number: an export of that sequence whose last line has another one is not the receiver's."),
+		auditBytes:  desc("audit_bytes", "Size of the record of decisions; receiver.retention bounds it."),
+		closed:      desc("incidents_kept", "Closed incidents in the ledger; receiver.retention bounds them."),
+		closedBytes: desc("incidents_kept_bytes", "Size of the closed incidents' records; receiver.retention bounds it."),
+
 		watchdog: desc("receiver_watchdog_timestamp_seconds", "When Watchdog last came; 0 if never since the start."),
 		silent:   desc("receiver_dead_man_engaged", "1 while Watchdog stays away and every cluster is therefore only observed."),
 		rescueReady: desc("rescue_ready", "1 when, at the last rehearsal, nothing but the policy's mode stood in the way of the rung; of several instances and faults the worst.",
@@ -48,6 +60,9 @@ func (c *stateCollector) Describe(ch chan<- *prometheus.Desc) {
 	ch <- c.ready
 	ch <- c.latched
 	ch <- c.brake
+	for _, d := range []*prometheus.Desc{c.braked, c.pauses, c.auditLast, c.auditHead, c.auditBytes, c.closed, c.closedBytes} {
+		ch <- d
+	}
 	ch <- c.watchdog
 	ch <- c.silent
 	ch <- c.rescueReady
@@ -73,7 +88,15 @@ func (c *stateCollector) Collect(ch chan<- prometheus.Metric) {
 		}
 		for name, of := range s.Clusters {
 			gauge(c.brake, seconds(of.Brake), name)
+			gauge(c.braked, number(guard.Braked(of.Brake, time.Now())), name)
 		}
+		gauge(c.pauses, float64(len(s.Pauses)))
+		gauge(c.auditLast, float64(s.Audit.Last()))
+		gauge(c.auditHead, audit.Fingerprint(s.Audit.Head()))
+		gauge(c.auditBytes, float64(s.Audit.Bytes()))
+		kept, size := s.Incidents.Closed()
+		gauge(c.closed, float64(kept))
+		gauge(c.closedBytes, float64(size))
 		heard, silent = s.Heard, s.Silent
 	}
 	gauge(c.ready, number(ready))

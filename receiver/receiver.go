@@ -135,7 +135,7 @@ func (r *Receiver) open(cfg *config.Config) error {
 	}
 	r.web, err = console.New(console.Options{
 		State: r.driver.state.Load, Send: r.driver.send, Reload: r.Reload, Gatherer: o.Registry,
-		Approver: r.approver, Denied: m.denied.Inc,
+		Approver: r.approver, Denied: m.denied.Inc, List: r.store.List,
 		Logger: log.With(o.Logger, "component", "console"), Hosts: o.Hosts,
 	})
 	return err
@@ -155,7 +155,7 @@ func (r *Receiver) restore(cfg *config.Config) (incident.State, error) {
 	if err != nil {
 		return incident.State{}, fmt.Errorf("read the ledger: %w", err)
 	}
-	state, effects, err := incident.Restore(cfg, records, time.Now())
+	state, effects, err := incident.Restore(cfg, records, epoch, time.Now())
 	r.first = effects
 	return state, err
 }

@@ -75,7 +75,7 @@ func TestADeadServiceIsHealedOnce(t *testing.T) {
 	}
 	_, metrics := get(t, s.web.URL+"/metrics")
 	for _, want := range []string{
-		`hypervigil_receiver_ready 1`, `hypervigil_commands_issued_total{method="Win32_Service.StartService",result="answered"} 1`,
+		`hypervigil_receiver_ready 1`, `hypervigil_commands_issued_total{method="Win32_Service.StartService",result="answered",rung="restart_service"} 1`,
 		`hypervigil_incidents_closed_total{fault="service",healed_by="hypervigil",state="healed"} 1`,
 		`hypervigil_incident_first_command_seconds_count 1`, `hypervigil_revalidation_window_seconds_count 1`,
 	} {

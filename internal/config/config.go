@@ -209,9 +209,18 @@ type Receiver struct {
 	Controls       []string           `yaml:"controls"`
 	NeverTouch     []string           `yaml:"never_touch"`
 	Approvers      []*Approver        `yaml:"approvers"`
+	Retention      Retention          `yaml:"retention"`
 	HoldOff        time.Duration      `yaml:"hold_off"`
 	SampleInterval time.Duration      `yaml:"sample_interval"`
 	Policies       map[string]*Policy `yaml:"policies"`
+}
+
+// Retention bounds what the ledger keeps of what is over.
+type Retention struct {
+	Closed      time.Duration `yaml:"closed"`       // how long a closed incident is kept
+	ClosedCount int           `yaml:"closed_count"` // how many of them at most
+	ClosedBytes int64         `yaml:"closed_bytes"` // and their records together
+	AuditBytes  int64         `yaml:"audit_bytes"`  // of the record of decisions
 }
 
 // Ledger says where the durable record lies.

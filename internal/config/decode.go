@@ -85,7 +85,7 @@ func (d *decoder) value(n *yaml.Node, v reflect.Value, path string) {
 			}
 			v.SetInt(int64(dur))
 		}
-	case v.Kind() == reflect.Int:
+	case v.Kind() == reflect.Int, v.Kind() == reflect.Int64:
 		if s, ok := d.scalar(n, path, "a whole number"); ok {
 			i, err := strconv.Atoi(s)
 			if err != nil {

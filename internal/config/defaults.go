@@ -23,6 +23,7 @@ func Default() *Config {
 		Exporter:    Exporter{Modules: DefaultModules(), TimeoutOffset: DefaultTimeoutOffset},
 		Receiver: Receiver{
 			Ledger:         Ledger{Path: "/var/lib/hypervigil/ledger.db"},
+			Retention:      DefaultRetention(),
 			HoldOff:        DefaultHoldOff,
 			SampleInterval: DefaultSampleInterval,
 			Policies:       map[string]*Policy{StandardPolicy: DefaultPolicy()},
@@ -37,6 +38,11 @@ const (
 	DefaultHoldOff        = 60 * time.Second
 	DefaultSampleInterval = 10 * time.Second
 )
+
+// DefaultRetention keeps a day of closed incidents, within 64 MiB, and 64 MiB of decisions.
+func DefaultRetention() Retention {
+	return Retention{Closed: 24 * time.Hour, ClosedCount: 1000, ClosedBytes: 64 << 20, AuditBytes: 64 << 20}
+}
 
 // DefaultModules returns the built-in modules; a configured one of the same name overrides field by field.
 func DefaultModules() map[string]*Module {

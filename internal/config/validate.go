@@ -209,6 +209,7 @@ func (v *validator) receiverSection() {
 	v.notNegative("receiver.hold_off", r.HoldOff)
 	v.webhook(r.Webhook)
 	v.approvers(r)
+	v.retention(r.Retention)
 	if len(r.Alertmanagers) == 0 {
 		v.check("receiver.alertmanagers", "is missing; list the URL of at least one Alertmanager")
 	}
@@ -228,6 +229,30 @@ func (v *validator) receiverSection() {
 			// The virtual machine itself need not be in the inventory: a domain controller seldom is.
 			v.check(path, "there is no cluster %s in %s", quote(cluster), quote(s))
 		}
+	}
+}
+
+// leastAudit is the least that is kept of the record of decisions, and leastClosed of closed incidents: guards ask what
+// was done in the last 24 h, and a person what happened last.
+const (
+	leastAudit  = 1 << 20
+	leastBytes  = 1 << 20
+	leastClosed = 100
+)
+
+func (v *validator) retention(r Retention) {
+	const path = "receiver.retention"
+	if r.Closed < 24*time.Hour {
+		v.check(path+".closed", "%s is not allowed; use 24h or more: an alert that comes again is known by what it led to", r.Closed)
+	}
+	if r.ClosedCount < leastClosed {
+		v.check(path+".closed_count", "%d is not allowed; use %d or more", r.ClosedCount, leastClosed)
+	}
+	if r.ClosedBytes < leastBytes {
+		v.check(path+".closed_bytes", "%d is not allowed; use %d (1 MiB) or more", r.ClosedBytes, leastBytes)
+	}
+	if r.AuditBytes < leastAudit {
+		v.check(path+".audit_bytes", "%d is not allowed; use %d (1 MiB) or more", r.AuditBytes, leastAudit)
 	}
 }
 

@@ -62,7 +62,7 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer) (code int
 	addConfig(app, commands, stdout)
 	addGenerate(app, commands, stdout)
 	addBudget(app, commands, stdout)
-	addReceiver(ctx, app, commands, stdout)
+	addReceiver(ctx, app, commands, stdout, stderr)
 
 	command, err := app.Parse(args)
 	if err != nil {
@@ -101,7 +101,7 @@ func addConfig(app *kingpin.Application, commands map[string]func() error, stdou
 }
 
 // addReceiver adds the commands that talk to the receiver.
-func addReceiver(ctx context.Context, app *kingpin.Application, commands map[string]func() error, stdout io.Writer) {
+func addReceiver(ctx context.Context, app *kingpin.Application, commands map[string]func() error, stdout, stderr io.Writer) {
 	var url, httpConfig string
 	var asJSON bool
 	// at adds the flags that say where the receiver is.
@@ -180,6 +180,39 @@ func addReceiver(ctx context.Context, app *kingpin.Application, commands map[str
 			return err
 		}
 		return a.approve(ctx, stdout, *approved, *plan, token)
+	}
+
+	record := app.Command("audit", "About the record of everything that was decided and refused.")
+	export := at(record.Command("export", "Write the whole record, a line of JSON each, and prove it on the way."))
+	out := export.Flag("out", "File to write; standard output where absent.").String()
+	commands[export.FullCommand()] = func() error {
+		a, err := client()
+		if err != nil {
+			return err
+		}
+		if *out == "" {
+			return a.export(ctx, stdout, stderr)
+		}
+		f, err := os.OpenFile(*out, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600) // an older record is not written over
+		if err != nil {
+			return err
+		}
+		return errors.Join(a.export(ctx, f, stdout), f.Sync(), f.Close())
+	}
+	verify := at(record.Command("verify", "Prove that a file holds a whole record: no line changed, dropped, swapped or put in."))
+	file := verify.Arg("file", "The file.").Required().String()
+	head := verify.Flag("head", "Hash that it must end with, from an export, the receiver's log or another copy: only that shows that lines at its end are missing.").String()
+	live := verify.Flag("live", "Compare it with the receiver's own record too.").Bool()
+	commands[verify.FullCommand()] = func() error {
+		report, err := verifyFile(*file, *head, stdout)
+		if err != nil || !*live {
+			return err
+		}
+		a, err := client()
+		if err != nil {
+			return err
+		}
+		return a.compare(ctx, report, stdout)
 	}
 
 	pauses := withJSON(at(app.Command("pauses", "List the pauses in force.")))

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/hypervigil/hypervigil/internal/config"
 	"github.com/hypervigil/hypervigil/internal/ctl"
+	"github.com/hypervigil/hypervigil/receiver/audit"
 	"github.com/hypervigil/hypervigil/receiver/console"
 	"github.com/hypervigil/hypervigil/receiver/evidence"
 	"github.com/hypervigil/hypervigil/receiver/guard"
@@ -105,6 +107,12 @@ func receiver() (http.Handler, error) {
 		},
 		Plan: []string{"Restart-VM SQL01 -Force"},
 	})
+	var lines [][]byte
+	for _, detail := range []string{"SQLServerDown fires", "somebody meant it"} {
+		var line []byte
+		state.Audit, line = state.Audit.Append(audit.Entry{At: opened, Event: "open", Detail: detail}, 1<<20)
+		lines = append(lines, line)
+	}
 	var mu sync.Mutex
 	return console.New(console.Options{
 		State: func() *incident.State {
@@ -126,7 +134,17 @@ func receiver() (http.Handler, error) {
 			}
 			return "", errors.New("nobody whom receiver.approvers names")
 		},
-		Denied:   func() {},
+		Denied: func() {},
+		List: func(ctx context.Context, prefix string, fn func(string, []byte) error) error {
+			for n, line := range lines {
+				if key := audit.Key(uint64(n + 1)); strings.HasPrefix(key, prefix) { //nolint:gosec // a few
+					if err := fn(key, line); err != nil {
+						return err
+					}
+				}
+			}
+			return ctx.Err()
+		},
 		Gatherer: prometheus.NewRegistry(), Logger: log.NewNopLogger(),
 	})
 }

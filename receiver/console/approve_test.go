@@ -16,6 +16,7 @@ import (
 	"github.com/hypervigil/hypervigil/internal/config"
 	"github.com/hypervigil/hypervigil/receiver/console"
 	"github.com/hypervigil/hypervigil/receiver/incident"
+	"github.com/hypervigil/hypervigil/receiver/ledger"
 	"github.com/hypervigil/hypervigil/receiver/remedy"
 )
 
@@ -42,7 +43,7 @@ func offered(t *testing.T, expires time.Time) (url string, now *atomic.Pointer[i
 	now, denied = &atomic.Pointer[incident.State]{}, &atomic.Int64{}
 	now.Store(s)
 	h, err := console.New(console.Options{
-		State: now.Load, Reload: func() error { return nil }, Approver: who, Denied: func() { denied.Add(1) },
+		State: now.Load, Reload: func() error { return nil }, Approver: who, Denied: func() { denied.Add(1) }, List: ledger.NewMemory().List,
 		Send: func(e incident.Event) {
 			next, _ := incident.Step(*now.Load(), e)
 			now.Store(&next)

@@ -37,6 +37,8 @@ type Options struct {
 	Reload   func() error                        // reads the configuration again, all or nothing
 	Approver func(*http.Request) (string, error) // the approver who sends a request, by his own proof (G23)
 	Denied   func()                              // counts an approval of somebody who is none
+	// List reads the ledger; see ledger.Store.
+	List     func(ctx context.Context, prefix string, fn func(key string, value []byte) error) error
 	Gatherer prometheus.Gatherer
 	Logger   log.Logger
 	// Hosts are the names under which the listener may be told something, besides addresses and localhost; without case.
@@ -44,7 +46,7 @@ type Options struct {
 }
 
 func (o Options) validate() error {
-	if o.State == nil || o.Send == nil || o.Reload == nil || o.Approver == nil || o.Denied == nil || o.Gatherer == nil || o.Logger == nil {
+	if o.State == nil || o.Send == nil || o.Reload == nil || o.Approver == nil || o.Denied == nil || o.List == nil || o.Gatherer == nil || o.Logger == nil {
 		return errors.New("console: an option is missing")
 	}
 	return nil
@@ -74,6 +76,7 @@ func New(o Options) (http.Handler, error) {
 	mux.HandleFunc("GET /api/v1/incidents/{id}", c.incident)
 	mux.HandleFunc("POST /api/v1/incidents/{id}/ack", c.ack)
 	mux.HandleFunc("POST /api/v1/incidents/{id}/approve", c.approve)
+	mux.HandleFunc("GET /api/v1/audit", c.audit)
 	mux.HandleFunc("GET /api/v1/rescues", c.rescues)
 	mux.HandleFunc("GET /api/v1/pauses", c.pauses)
 	mux.HandleFunc("POST /api/v1/pauses", c.pause)

@@ -19,6 +19,7 @@ import (
 	"github.com/hypervigil/hypervigil/receiver/evidence"
 	"github.com/hypervigil/hypervigil/receiver/guard"
 	"github.com/hypervigil/hypervigil/receiver/incident"
+	"github.com/hypervigil/hypervigil/receiver/ledger"
 )
 
 var opened = time.Date(2026, 11, 23, 8, 0, 0, 0, time.UTC)
@@ -51,7 +52,7 @@ func serve(t *testing.T) (*httptest.Server, chan incident.Event) {
 		events <- e
 	}
 	h, err := console.New(console.Options{
-		State: now.Load, Send: take, Reload: func() error { return nil }, Approver: who, Denied: func() {}, Hosts: []string{"receiver.corp.example"},
+		State: now.Load, Send: take, Reload: func() error { return nil }, Approver: who, Denied: func() {}, List: ledger.NewMemory().List, Hosts: []string{"receiver.corp.example"},
 		Gatherer: prometheus.NewRegistry(), Logger: log.NewNopLogger(),
 	})
 	if err != nil {
@@ -210,7 +211,7 @@ func TestWhatIsNotInForceIsNotConfirmed(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		h, err := console.New(console.Options{
-			State: state, Send: func(incident.Event) {}, Reload: func() error { return nil }, Approver: who, Denied: func() {},
+			State: state, Send: func(incident.Event) {}, Reload: func() error { return nil }, Approver: who, Denied: func() {}, List: ledger.NewMemory().List,
 			Gatherer: prometheus.NewRegistry(), Logger: log.NewNopLogger(),
 		})
 		if err != nil {

@@ -52,6 +52,9 @@ func StormSeen(in Input) (string, bool) {
 	return "", false
 }
 
+// Braked reports whether the brake of a cluster is engaged, where a storm was last seen at that moment.
+func Braked(seen, now time.Time) bool { return !seen.IsZero() && now.Before(seen.Add(stormClean)) }
+
 // storm is G17, the brake that looks: counting arrived alerts alone trips after the harm.
 func storm(in Input) Verdict {
 	round, ok := in.last()
@@ -65,7 +68,7 @@ func storm(in Input) Verdict {
 	if why, is := StormSeen(in); is {
 		return hold("storm", in.Now.Add(stormClean), "%s", why)
 	}
-	if over := in.Brake.Add(stormClean); !in.Brake.IsZero() && in.Now.Before(over) {
+	if over := in.Brake.Add(stormClean); Braked(in.Brake, in.Now) {
 		return hold("storm", over, "a storm was last seen %s ago; the brake is released after %s without one", ago(in.Now.Sub(in.Brake)), stormClean)
 	}
 	return pass("%d siblings and %d controls were looked at: no storm", len(round.Sweep.Value.Watched), len(round.Sweep.Value.Controls))

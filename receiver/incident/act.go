@@ -38,6 +38,7 @@ func (st *stepper) plan(i *Incident, in guard.Input, round evidence.Round) {
 		})
 		i.Plan = append(i.Plan, c.Cmdlet)
 	}
+	st.passed(i, by)
 	vm := st.s.VMs.of(i.VM)
 	vm.Past = append(recent(vm.Past, st.now), guard.Past{VM: i.VM, Instance: i.Instance, Rung: in.Rung, Incident: i.ID, Started: st.now})
 	st.setVM(i.VM, vm, true)
@@ -80,7 +81,7 @@ func (st *stepper) claim(i *Incident) {
 	if a == nil || a.State != Planned || i.Phase != Acting || st.late(i, a) {
 		return
 	}
-	a.State, a.Claimed = Claimed, st.now
+	a.State, a.Claimed, a.Epoch = Claimed, st.now, st.s.Epoch
 	st.tell(i, "claimed", words(a.Command))
 	st.emit(Put{Key: actionKey(i, a), Value: *a, IfAbsent: true, Incident: i.ID, Number: a.Number})
 	st.look(i, Revalidate)
@@ -126,7 +127,7 @@ func (st *stepper) revalidated(i *Incident, round evidence.Round, lab evidence.R
 		i.Next = time.Time{}
 		st.tell(i, "issued", words(a.Command)+"; "+v.Detail)
 		st.emit(Put{Key: actionKey(i, a), Value: *a})
-		st.emit(Send{Incident: i.ID, Number: a.Number, Command: a.Command, NotAfter: guard.Oldest(round).Add(guard.MaxReadAge)})
+		st.emit(Send{Incident: i.ID, Number: a.Number, Rung: a.Rung, Command: a.Command, NotAfter: guard.Oldest(round).Add(guard.MaxReadAge)})
 	case guard.Hold:
 		if st.now.Sub(a.Claimed) > claimBound {
 			st.fail(i, a, remedy.Transient, "it could not be re-validated for "+claimBound.String()+"; it was never sent. "+v.Detail)

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/hypervigil/hypervigil/receiver/audit"
 	"github.com/hypervigil/hypervigil/receiver/evidence"
 	"github.com/hypervigil/hypervigil/receiver/guard"
 	"github.com/hypervigil/hypervigil/receiver/remedy"
@@ -211,6 +212,7 @@ func (st *stepper) brake(i *Incident, round evidence.Round) {
 		c := st.s.Clusters[i.Cluster]
 		if st.now.Sub(c.Brake) > roundEvery*10 {
 			st.emit(Note{Message: "storm brake engaged", Keys: []any{"cluster", i.Cluster, "reason", why}})
+			st.note(nil, audit.Entry{Event: "storm brake engaged", Cluster: i.Cluster, Guard: "G17", Detail: why})
 		}
 		c.Brake = st.now
 		st.setCluster(i.Cluster, c, true)

@@ -138,6 +138,7 @@ type Proceed struct{ Incident string }
 type Send struct {
 	Incident string
 	Number   int
+	Rung     remedy.Rung
 	Command  remedy.Command
 	NotAfter time.Time
 }
@@ -153,11 +154,6 @@ type Note struct {
 
 // Refusal is for the counter of refusals by guard.
 type Refusal struct{ Guard, Outcome, Reason string }
-
-// refusal counts one verdict that does not pass.
-func (st *stepper) refusal(i *Incident, v guard.Verdict) {
-	st.emit(Refusal{Guard: v.Guard, Outcome: string(v.Outcome), Reason: v.Reason})
-}
 
 func (Put) effect()     {}
 func (Delete) effect()  {}

@@ -85,6 +85,7 @@ type Action struct {
 	Rung    remedy.Rung    `json:"rung"`
 	Command remedy.Command `json:"command"`
 	State   ActionState    `json:"state"`
+	Epoch   uint64         `json:"epoch"`                 // the writer's, when it was claimed (G28)
 	Owner   string         `json:"owner"`                 // the owner node that the plan was made for
 	By      string         `json:"approved_by,omitempty"` // who approved the rung, where one had to
 	Planned time.Time      `json:"planned_at"`
@@ -152,6 +153,8 @@ type Incident struct {
 	Offer     *Offer     `json:"offer,omitempty"`
 	Offers    int        `json:"offers,omitempty"`
 	Approvals []Approval `json:"approvals,omitempty"`
+
+	recorded int64 // bytes of its record, once it is closed
 }
 
 // Closed reports whether the incident is over.

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Incidents are the open incidents and those closed within keepClosed. It is a value as State is: With and Without return
+// Incidents are the open incidents and those closed lately, within receiver.retention. It is a value as State is: With and Without return
 // another one, and what was read from it stays as it was. Nothing it gives away may be written through.
 //
 // Beside the incidents it keeps, by the same means, the orders in which Step looks for them, so that a step costs what it
@@ -20,6 +20,7 @@ type Incidents struct {
 	// open and closed are in the order of OpenedAt and ClosedAt; due are the open ones that nothing is being read for, in the
 	// order of Next.
 	open, closed, due tree[moment, none]
+	closedBytes       int64 // of the records of those that are closed
 }
 
 type none = struct{}
@@ -76,6 +77,17 @@ func (s Incidents) Open() iter.Seq[Incident] {
 	}
 }
 
+// Closed is how many closed incidents are kept, and the size of their records.
+func (s Incidents) Closed() (count int, bytes int64) { return s.closed.n, s.closedBytes }
+
+// kept is what the record of a closed incident takes.
+func (i *Incident) kept() int64 {
+	if i == nil || !i.Closed() {
+		return 0
+	}
+	return i.recorded
+}
+
 // With is the set with an incident, new or in place of the one of the same id.
 func (s Incidents) With(i Incident) Incidents {
 	old, existed := s.byID.get(name(i.ID))
@@ -86,6 +98,7 @@ func (s Incidents) With(i Incident) Incidents {
 		s = s.introduced(&i)
 		old = nil
 	}
+	s.closedBytes += i.kept() - old.kept()
 	s.byID = s.byID.put(name(i.ID), &i)
 	s.open, s.closed, s.due = reordered(s.open, old, &i, opened), reordered(s.closed, old, &i, over), reordered(s.due, old, &i, falling)
 	return s
@@ -97,6 +110,7 @@ func (s Incidents) Without(id string) Incidents {
 	if !ok {
 		return s
 	}
+	s.closedBytes -= i.kept()
 	s.byID = s.byID.remove(name(id))
 	s.open, s.closed, s.due = reordered(s.open, i, nil, opened), reordered(s.closed, i, nil, over), reordered(s.due, i, nil, falling)
 	ids, _ := s.of.get(machine(i.VM))

@@ -1,10 +1,12 @@
 package incident
 
 import (
+	"encoding/json"
 	"slices"
 	"time"
 
 	"github.com/hypervigil/hypervigil/internal/config"
+	"github.com/hypervigil/hypervigil/receiver/audit"
 	"github.com/hypervigil/hypervigil/receiver/evidence"
 	"github.com/hypervigil/hypervigil/receiver/guard"
 	"github.com/hypervigil/hypervigil/receiver/ledger"
@@ -41,6 +43,7 @@ func (st *stepper) orphans() {
 // configure takes in a new configuration. What rested on the old one is looked at again.
 func (st *stepper) configure(cfg *config.Config) {
 	st.s = st.s.configured(cfg)
+	st.note(nil, audit.Entry{Event: "configuration read"})
 	st.ownClusters = true // configured made a copy
 	st.orphans()
 	for id, vm := range st.s.VMs.All() {
@@ -68,11 +71,21 @@ func (st *stepper) reconsider(open []*Incident, why string) {
 	}
 }
 
+// recordedSize is what an incident's record takes in the ledger.
+func recordedSize(i *Incident) int64 {
+	b, err := json.Marshal(i)
+	if err != nil {
+		panic("incident cannot be marshalled: " + err.Error()) // a type of ours: a bug
+	}
+	return int64(len(b))
+}
+
 // expire forgets what is over: closed incidents with their actions, and pauses that have run out. An incident that a
 // virtual machine is latched by stays until somebody acknowledges it.
 func (st *stepper) expire() {
 	for m := range st.s.Incidents.closed.all() {
-		if st.now.Sub(m.at) <= keepClosed {
+		count, bytes := st.s.Incidents.Closed()
+		if r := st.s.Config.Receiver.Retention; st.now.Sub(m.at) <= r.Closed && count <= r.ClosedCount && bytes <= r.ClosedBytes {
 			break
 		}
 		i, _ := st.s.Incidents.Get(m.id)

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/hypervigil/hypervigil/internal/config"
+	"github.com/hypervigil/hypervigil/receiver/audit"
 	"github.com/hypervigil/hypervigil/receiver/evidence"
 	"github.com/hypervigil/hypervigil/receiver/remedy"
 )
@@ -178,6 +179,7 @@ func (st *stepper) acknowledged(e Acknowledged) {
 			continue
 		}
 		vm.Latched = ""
+		st.note(nil, audit.Entry{Event: "latch released", Incident: e.Incident, Cluster: id.Cluster, VM: id.Name, By: e.By})
 		st.setVM(id, vm, true)
 		st.reconsider(st.openOf(id, every), "The failure before it was acknowledged; asking again.")
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/hypervigil/hypervigil/internal/config"
+	"github.com/hypervigil/hypervigil/receiver/audit"
 	"github.com/hypervigil/hypervigil/receiver/evidence"
 	"github.com/hypervigil/hypervigil/receiver/guard"
 	"github.com/hypervigil/hypervigil/receiver/ledger"
@@ -23,8 +24,11 @@ func pauseKey(p guard.Pause) string { return ledger.Key("pause", p.ID) }
 // Restore is the state of a receiver that starts with a ledger. What was issued and not settled is unknown from now
 // on and is looked up; what was only planned or claimed in a rung of which nothing was issued never began. Notes
 // and Puts among the effects tell and keep what the start changed.
-func Restore(cfg *config.Config, records []Record, now time.Time) (State, []Effect, error) {
+//
+// epoch is the fencing token of this life as the ledger's only writer. The records come in the order of their keys.
+func Restore(cfg *config.Config, records []Record, epoch uint64, now time.Time) (State, []Effect, error) {
 	s := New(cfg, now)
+	s.Epoch = epoch
 	actions := map[string]Action{}
 	for _, r := range records {
 		if err := s.restore(r, actions); err != nil {
@@ -35,6 +39,7 @@ func Restore(cfg *config.Config, records []Record, now time.Time) (State, []Effe
 		s = s.scheduled(id)
 	}
 	st := &stepper{s: s, now: now, work: map[string]*Incident{}}
+	st.note(nil, audit.Entry{Event: "receiver started"})
 	for _, i := range st.open(every) {
 		st.revive(i, actions)
 	}
@@ -48,11 +53,14 @@ func Restore(cfg *config.Config, records []Record, now time.Time) (State, []Effe
 func (s *State) restore(r Record, actions map[string]Action) error {
 	kind, _, _ := strings.Cut(r.Key, "/")
 	switch kind {
+	case "audit":
+		return s.restoreAudit(r)
 	case "incident":
 		var i Incident
 		if err := json.Unmarshal(r.Value, &i); err != nil {
 			return err
 		}
+		i.recorded = int64(len(r.Value))
 		s.Incidents = s.Incidents.With(i)
 	case "action":
 		var a Action

@@ -7,6 +7,7 @@ import (
 
 	"github.com/hypervigil/hypervigil/internal/cluster"
 	"github.com/hypervigil/hypervigil/internal/config"
+	"github.com/hypervigil/hypervigil/receiver/audit"
 	"github.com/hypervigil/hypervigil/receiver/evidence"
 	"github.com/hypervigil/hypervigil/receiver/guard"
 )
@@ -18,13 +19,17 @@ type State struct {
 	Started  time.Time
 	Clusters map[string]Cluster
 	VMs      VMs
-	// Incidents holds the open ones and those closed within keepClosed.
+	// Incidents holds the open ones and those closed lately, within receiver.retention.
 	Incidents Incidents
 	Pauses    map[string]guard.Pause
 	// Heard is when Watchdog last came in this life of the receiver; Silent says that it stays away, and that this was told
 	// (G29).
 	Heard  time.Time
 	Silent bool
+	// Audit is where the record of decisions stands, Epoch the fencing token of the writer, which every entry and every
+	// action carries.
+	Audit audit.Chain
+	Epoch uint64
 	// Asks numbers the reads, so that an answer that comes late is known for what it is.
 	Asks uint64
 	wake time.Time // the newest Wake asked for
@@ -56,7 +61,6 @@ type Cluster struct {
 
 // The bounds of memory.
 const (
-	keepClosed     = 24 * time.Hour
 	keepRounds     = 6
 	keepTimeline   = 400
 	keepOwnerships = 32

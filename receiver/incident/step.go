@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/hypervigil/hypervigil/internal/cluster"
+	"github.com/hypervigil/hypervigil/receiver/audit"
 	"github.com/hypervigil/hypervigil/receiver/evidence"
 	"github.com/hypervigil/hypervigil/receiver/guard"
 	"github.com/hypervigil/hypervigil/receiver/ledger"
@@ -63,6 +64,7 @@ type stepper struct {
 	s       State
 	now     time.Time
 	effects []Effect
+	entries []audit.Entry // of this step, for the audit's record
 
 	work     map[string]*Incident // clones of the touched incidents
 	fresh    []string             // those of them that this step has opened, in order
@@ -185,8 +187,12 @@ func (st *stepper) store() {
 		if existed && same(old, *i) {
 			continue
 		}
+		changed := !existed || !sameRecord(old, *i)
+		if changed && i.Closed() {
+			i.recorded = recordedSize(i)
+		}
 		st.s.Incidents = st.s.Incidents.With(*i)
-		if !existed || !sameRecord(old, *i) {
+		if changed {
 			st.emit(Put{Key: ledger.Key("incident", id), Value: *i})
 		}
 	}
@@ -200,6 +206,7 @@ func (st *stepper) store() {
 	for _, name := range slices.Sorted(maps.Keys(st.clusters)) {
 		st.emit(Put{Key: ledger.Key("cluster", name), Value: st.s.Clusters[name]})
 	}
+	st.chain()
 	if wake := st.s.next(); !wake.IsZero() && !wake.Equal(st.s.wake) {
 		st.s.wake = wake
 		if !wake.After(st.now) {
@@ -247,6 +254,7 @@ func (st *stepper) tell(i *Incident, event, detail string) {
 		i.Timeline = slices.Delete(slices.Clone(i.Timeline), 1, 2) // the first line stays: how it began
 	}
 	i.Timeline = append(i.Timeline, Entry{At: st.now, Event: event, Detail: detail})
+	st.note(i, audit.Entry{Event: event, Detail: detail})
 }
 
 // enter changes an incident's phase and says so.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/hypervigil/hypervigil/internal/cluster"
 	"github.com/hypervigil/hypervigil/internal/dial"
+	"github.com/hypervigil/hypervigil/receiver/audit"
 	"github.com/hypervigil/hypervigil/receiver/evidence"
 	"github.com/hypervigil/hypervigil/receiver/guard"
 	"github.com/hypervigil/hypervigil/receiver/remedy"
@@ -365,10 +366,15 @@ func (st *stepper) paused(e PauseSet) {
 		delete(st.s.Pauses, e.Pause.ID)
 		st.emit(Delete{Key: key})
 		st.emit(Note{Message: "pause lifted", Keys: []any{"pause", e.Pause.ID}})
+		st.note(nil, audit.Entry{Event: "pause lifted", Cluster: e.Pause.Cluster, VM: e.Pause.VM, Detail: e.Pause.ID})
 		return
 	}
 	st.s.Pauses[e.Pause.ID] = e.Pause
 	st.emit(Put{Key: key, Value: e.Pause})
+	st.note(nil, audit.Entry{
+		Event: "paused", Cluster: e.Pause.Cluster, VM: e.Pause.VM, By: e.Pause.Owner,
+		Detail: fmt.Sprintf("%s, rung %q, until %s: %s", e.Pause.ID, e.Pause.Rung, e.Pause.Expires.UTC().Format(time.RFC3339), e.Pause.Reason),
+	})
 	st.emit(Note{Message: "paused", Keys: []any{"pause", e.Pause.ID, "owner", e.Pause.Owner, "reason", e.Pause.Reason}})
 }
 

@@ -145,7 +145,7 @@ func (w *world) boot() {
 	for _, key := range slices.Sorted(maps.Keys(w.records)) {
 		records = append(records, incident.Record{Key: key, Value: w.records[key]})
 	}
-	state, effects, err := incident.Restore(w.cfg, records, w.now)
+	state, effects, err := incident.Restore(w.cfg, records, 1, w.now)
 	if err != nil {
 		w.t.Fatalf("restore: %v", err)
 	}

@@ -20,6 +20,7 @@
 //	action/<incident id>/<rung>/<n>              one method call and its state
 //	vm/<cluster>/<vm>                            binding, baseline, actions of the last 24 h, latch
 //	cluster/<cluster>                            owner history and samples
+//	audit/<sequence>                             one line of the record of decisions, chained by hashes
 //	pause/<id>                                   a pause with owner, reason and expiry
 package ledger
 

@@ -36,7 +36,7 @@ func newDisk(records []ledger.Op) (*disk, error) {
 }
 
 func (d *disk) isLate(key string) bool {
-	return !d.eager && (strings.HasPrefix(key, "incident/") || strings.HasPrefix(key, "vm/") || strings.HasPrefix(key, "cluster/"))
+	return !d.eager && (strings.HasPrefix(key, "incident/") || strings.HasPrefix(key, "vm/") || strings.HasPrefix(key, "cluster/") || strings.HasPrefix(key, "audit/"))
 }
 
 // bytesOf makes a record's bytes as the driver does.

@@ -224,7 +224,7 @@ func (w *world) boot() {
 	if err != nil {
 		panic("ledger in memory: " + err.Error())
 	}
-	state, effects, err := incident.Restore(w.config, records, w.now)
+	state, effects, err := incident.Restore(w.config, records, writer, w.now)
 	if err != nil {
 		w.breaks(restores, "%v", err)
 		return
