@@ -105,6 +105,7 @@ func New(o Options) (*Receiver, error) {
 	}
 	o.Registry.MustRegister(r.reloadOK, r.reloadTime)
 	r.config.Store(cfg)
+	r.warn(cfg)
 	r.reloaded()
 	if err := r.open(cfg); err != nil {
 		return nil, errors.Join(err, r.Close())
@@ -233,6 +234,7 @@ func (r *Receiver) Reload() error {
 	r.config.Store(cfg)
 	r.world.swap(s)
 	r.driver.reload(cfg)
+	r.warn(cfg)
 	r.reloaded()
 	level.Info(r.options.Logger).Log("msg", "configuration reloaded", "config", r.options.ConfigFile)
 	return nil
@@ -255,6 +257,12 @@ func fixed(old, next *config.Receiver) error {
 		return errors.New("receiver.webhook: how Alertmanager proves itself, and the listener's certificate files, cannot change without a restart")
 	}
 	return nil
+}
+
+func (r *Receiver) warn(cfg *config.Config) {
+	for _, w := range cfg.Warnings() {
+		level.Warn(r.options.Logger).Log("msg", "configuration gives away more than it must", "what", w)
+	}
 }
 
 func (r *Receiver) reloaded() {

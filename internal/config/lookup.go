@@ -31,12 +31,19 @@ func (c *Config) SQLServer(cluster, vm, instance string) *SQLServer {
 // Policy returns the policy of a virtual machine of this configuration; a loaded configuration always has it.
 func (c *Config) Policy(vm *VirtualMachine) *Policy { return c.Receiver.Policies[vm.Policy] }
 
-// NeverTouch reports whether the virtual machine stands on the never-touch list. Windows' names know no case, and a
-// list that protects is not evaded by it.
-func (c *Config) NeverTouch(cluster, vm string) bool {
+// NeverTouch reports whether a virtual machine stands on the never-touch list, by its inventory name, by the name that
+// Hyper-V or the cluster has for it, or by its id, where one of ids is given: an entry under one name protects it under
+// every other. Windows' names know no case, and a list that protects is not evaded by it.
+func (c *Config) NeverTouch(cluster, vm string, ids ...string) bool {
+	names := append([]string{vm}, ids...)
+	if m := c.VirtualMachine(cluster, vm); m != nil {
+		names = append(names, m.HyperVName(), m.GroupName())
+	}
 	for _, n := range c.Receiver.NeverTouch {
-		if strings.EqualFold(n, cluster+"/"+vm) {
-			return true
+		for _, name := range names {
+			if name != "" && strings.EqualFold(n, cluster+"/"+name) {
+				return true
+			}
 		}
 	}
 	return false

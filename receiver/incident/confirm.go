@@ -32,7 +32,7 @@ func (st *stepper) input(i *Incident) guard.Input {
 		Now: st.now, Subject: i.Subject, Policy: policy, Group: vm.GroupName(), Incident: i.ID,
 		Opened: i.OpenedAt, StartsAt: i.Alert.StartsAt, Rounds: i.Rounds,
 		HoldOff: st.s.Config.Receiver.HoldOff, Started: st.s.Started, Heard: st.s.lastHeard(), Samples: c.Samples,
-		NeverTouch: st.s.Config.NeverTouch(i.VM.Cluster, i.VM.Name),
+		NeverTouch: st.s.Config.NeverTouch(i.VM.Cluster, i.VM.Name, st.s.VMs.of(i.VM).Proof.Binding.VMID),
 		Lab:        c.Lab.Known() && c.Lab.Value, Weaker: slices.Concat(policy.WeakerThanDefault(), st.s.Config.Receiver.WeakerThanDefault()),
 		Proof: st.s.VMs.of(i.VM).Proof, Owners: c.Owners[vm.GroupName()], Info: c.Info,
 		Latched: st.s.VMs.of(i.VM).Latched, Brake: c.Brake,

@@ -25,7 +25,7 @@ func (s *Site) Do(ctx context.Context, c remedy.Command, notAfter time.Time) rem
 		r.Failure, r.Detail, r.EndedAt = failure, fmt.Sprintf(format, args...), time.Now().UTC()
 		return r
 	}
-	if s.config.NeverTouch(c.VM.Cluster, c.VM.Name) {
+	if s.config.NeverTouch(c.VM.Cluster, c.VM.Name, c.VMID, c.Group) {
 		return refuse(failNeverTouch, "%s is on receiver.never_touch", c.VM)
 	}
 	p, m, ok := s.find(c.VM)
