@@ -74,6 +74,10 @@ func (p *peer) VirtualMachines(context.Context) ([]cluster.VirtualMachine, error
 	return []cluster.VirtualMachine{{ID: "11111111-AAAA-0000-0000-000000000001", Name: "SQL01", State: cluster.VMRunning, Heartbeat: cluster.HeartbeatOK}}, nil
 }
 
+func (p *peer) Opinion(ctx context.Context, _ func(string) bool) (cluster.View, error) {
+	return p.View(ctx)
+}
+
 func (p *peer) View(context.Context) (cluster.View, error) {
 	if p.world.view != nil {
 		p.world.view(p.name)

@@ -3,7 +3,8 @@
 //	prober := wsfc.New(wsfc.Options{Cluster: cl, Sources: hosts})
 //	session := prober.Session() // for each probe
 //
-// The views collector asks every node for its own view. Every other one asks the last node that answered well, and a
+// The views collector asks every node for its own view, as far as nodes can disagree about it: the whole one, of the
+// largest cluster, is read once and not from each of 64 nodes. Every other one asks the last node that answered well, and a
 // second one after a quarter of the time where the first is silent: cluster for the view, which it shares with views,
 // networks, volumes, witness and owners for what their names say. The relation of resources to their possible owners has
 // a row for each pair of a resource and a node; owners belongs in a module of its own, which is asked seldom.
@@ -26,6 +27,8 @@ import (
 // Source is one node that is asked for its view, and for what the view leaves out.
 type Source interface {
 	View(ctx context.Context) (cluster.View, error)
+	// Opinion reads of a view what nodes can disagree about, and only the groups that of wants.
+	Opinion(ctx context.Context, of func(group string) bool) (cluster.View, error)
 	networkSource
 	volumeSource
 	witnessSource
@@ -91,7 +94,7 @@ func (p *Prober) remember(node string) {
 // names translates the cluster's names into the inventory's.
 type names struct {
 	nodes map[string]string                 // lower case to inventory
-	vms   map[string]*config.VirtualMachine // by group, lower case
+	vms   map[string]*config.VirtualMachine // by group, lower case and as the inventory spells it
 }
 
 func newNames(cl *config.Cluster) names {
@@ -101,6 +104,9 @@ func newNames(cl *config.Cluster) names {
 	}
 	for _, vm := range cl.VirtualMachines {
 		n.vms[strings.ToLower(vm.GroupName())] = vm
+	}
+	for _, vm := range cl.VirtualMachines {
+		n.vms[vm.GroupName()] = vm // as the cluster mostly spells it: thousands of names need not be converted
 	}
 	return n
 }
@@ -116,7 +122,11 @@ func (n names) node(name string) string {
 // group spells a group as the inventory does, and names its virtual machine; the name is empty where the group is not
 // in the inventory.
 func (n names) group(group string) (spelt, vm string) {
-	if own, ok := n.vms[strings.ToLower(group)]; ok {
+	own, ok := n.vms[group]
+	if !ok {
+		own, ok = n.vms[strings.ToLower(group)]
+	}
+	if ok {
 		return own.GroupName(), own.Name
 	}
 	return group, ""
@@ -131,13 +141,18 @@ func (n names) vm(group string) string {
 // answer is one node's view, or why there is none.
 type answer = from[cluster.View]
 
-// reader asks each node at most once within a probe, whoever wants to know. A node that nobody waits for any more is
+// inventoried reports whether a group is that of a virtual machine in the inventory.
+func (n names) inventoried(group string) bool { return n.vm(group) != "" }
+
+// reader asks each node at most once within a probe for its whole view, and at most once for its opinion, whoever wants
+// to know. A node that nobody waits for any more is
 // left to the end of the probe's context; wg waits for all of them.
 type reader struct {
 	sources map[string]Source
 	wg      sync.WaitGroup
 	mu      sync.Mutex
-	asked   map[string]*question
+	asked   map[string]*question // for the whole view
+	opinion map[string]*question
 }
 
 // question is one node being asked; answer may be read once done is closed.
@@ -147,21 +162,30 @@ type question struct {
 }
 
 func newReader(sources map[string]Source) *reader {
-	return &reader{sources: sources, asked: map[string]*question{}}
+	return &reader{sources: sources, asked: map[string]*question{}, opinion: map[string]*question{}}
 }
 
-// ask begins to ask a node, unless somebody did. ctx is the probe's.
+// ask begins to ask a node for its whole view, unless somebody did. ctx is the probe's.
 func (r *reader) ask(ctx context.Context, node string) *question {
+	return r.begin(r.asked, node, func() (cluster.View, error) { return r.sources[node].View(ctx) })
+}
+
+// say begins to ask a node for its opinion about the groups that of wants, unless somebody did. ctx is the probe's.
+func (r *reader) say(ctx context.Context, node string, of func(group string) bool) *question {
+	return r.begin(r.opinion, node, func() (cluster.View, error) { return r.sources[node].Opinion(ctx, of) })
+}
+
+func (r *reader) begin(asked map[string]*question, node string, read func() (cluster.View, error)) *question {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if q, ok := r.asked[node]; ok {
+	if q, ok := asked[node]; ok {
 		return q
 	}
 	q := &question{done: make(chan struct{}), answer: answer{node: node}}
-	r.asked[node] = q
+	asked[node] = q
 	r.wg.Go(func() {
 		defer close(q.done)
-		q.answer.value, q.answer.err = r.sources[node].View(ctx)
+		q.answer.value, q.answer.err = read()
 	})
 	return q
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/go-kit/log"
 	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
 	"go.uber.org/goleak"
 
 	"github.com/hypervigil/hypervigil/exporter/probe"
@@ -30,7 +31,8 @@ type fake struct {
 	err    error
 	after  time.Duration
 	silent bool
-	asked  atomic.Int32 // for its view
+	asked  atomic.Int32 // for its view, or a part of it
+	opined atomic.Int32 // for the part alone
 
 	networking
 	volumes       []cluster.SharedVolume
@@ -54,6 +56,15 @@ func (f *fake) View(ctx context.Context) (cluster.View, error) {
 	case <-ctx.Done():
 		return cluster.View{}, &probe.Error{Why: dial.QueryTimeout, Err: ctx.Err()}
 	}
+}
+
+// Opinion tells of the view what was asked for.
+func (f *fake) Opinion(ctx context.Context, of func(string) bool) (cluster.View, error) {
+	f.opined.Add(1)
+	v, err := f.View(ctx)
+	v.Groups = slices.DeleteFunc(slices.Clone(v.Groups), func(g cluster.Group) bool { return !of(g.Name) })
+	v.Resources = nil
+	return v, err
 }
 
 // answers is what a fake says to everything but View: what it has, its error, or nothing until the context ends.
@@ -442,4 +453,54 @@ func TestLargestScrapeStaysBounded(t *testing.T) {
 		t.Errorf("%d series, want at most 80,000", len(s))
 	}
 	t.Logf("%d series", len(s))
+}
+
+// TestLargeClusterIsReadOnce has more nodes than are asked for all they know: one is, and what the others say is enough
+// to tell that one of them disagrees.
+func TestLargeClusterIsReadOnce(t *testing.T) {
+	t.Parallel()
+	const nodes = wholeViews + 3
+	cl := inventory()
+	cl.Nodes = nil
+	fakes := make([]*fake, nodes)
+	sources := map[string]Source{}
+	for i := range fakes {
+		name := fmt.Sprintf("HV%d", i+1)
+		cl.Nodes = append(cl.Nodes, &config.Node{Name: name})
+		fakes[i] = &fake{view: view(name)}
+		sources[name] = fakes[i]
+	}
+	odd := fakes[nodes-1]
+	odd.view.Groups = slices.Clone(odd.view.Groups)
+	i := slices.IndexFunc(odd.view.Groups, func(g cluster.Group) bool { return g.Name == "SCVMM SQL01 Resources" })
+	odd.view.Groups[i].Owner = "HV9"
+	session := New(Options{Cluster: cl, Sources: sources}).Session()
+	for _, c := range session.Collectors[:2] {
+		r := c.Collect(t.Context(), log.NewNopLogger())
+		if r.Err != nil {
+			t.Errorf("collector %s: %v", c.Name, r.Err)
+		}
+		if c.Name != "views" {
+			continue
+		}
+		var disagree []string
+		for _, m := range r.Metrics {
+			var written dto.Metric
+			if err := m.Write(&written); err != nil {
+				t.Fatal(err)
+			}
+			if strings.Contains(m.Desc().String(), `"wsfc_view_agrees"`) && written.GetGauge().GetValue() == 0 {
+				disagree = append(disagree, fmt.Sprint(written.GetLabel()))
+			}
+		}
+		if len(disagree) != 1 || !strings.Contains(disagree[0], fmt.Sprintf("HV%d", nodes)) || !strings.Contains(disagree[0], "owners") {
+			t.Errorf("who disagrees: %q, want HV%d about owners alone", disagree, nodes)
+		}
+	}
+	session.Wait()
+	for i, f := range fakes {
+		if asked, opined := f.asked.Load(), f.opined.Load(); asked != 1 || (opined == 0) != (i == 0) {
+			t.Errorf("node %d was asked %d times, %d of them for a part; want once, and only the first for all", i+1, asked, opined)
+		}
+	}
 }

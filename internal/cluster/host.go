@@ -60,6 +60,50 @@ func (h *Host) View(ctx context.Context) (View, error) {
 	return v, nil
 }
 
+// selectOpinion is what nodes can disagree about in a group.
+const selectOpinion = "SELECT Name, State, OwnerNode FROM MSCluster_ResourceGroup"
+
+// Opinion reads what this node says of the settings, of the nodes, and of owner and state of the groups that of wants:
+// as much of a View as tells whether nodes agree. A large cluster's whole view is tens of megabytes from each of its
+// nodes; this is a tenth, of which little is kept.
+func (h *Host) Opinion(ctx context.Context, of func(group string) bool) (View, error) {
+	v := View{By: h.name}
+	err := together(
+		ctx,
+		into(&v.Info, h.info),
+		into(&v.Nodes, h.nodes),
+		into(&v.Groups, func(ctx context.Context) ([]Group, error) { return h.opinions(ctx, of) }),
+	)
+	if err != nil {
+		return View{}, fmt.Errorf("read what the node says: %w", err)
+	}
+	return v, nil
+}
+
+// opinions reads name, owner and state of the groups that of wants. An owner's name is kept once, not with each group.
+func (h *Host) opinions(ctx context.Context, of func(group string) bool) ([]Group, error) {
+	var out []Group
+	owners := map[string]string{}
+	_, err := all(ctx, &h.machine, nsCluster, selectOpinion, func(f *fields) struct{} {
+		name := must(f, f.object.Text, "Name")
+		if !of(name) {
+			return struct{}{}
+		}
+		owner, _ := read(f, f.object.Text, "OwnerNode")
+		kept, ok := owners[owner]
+		if !ok {
+			kept = strings.Clone(owner)
+			owners[kept] = kept
+		}
+		out = append(out, Group{Name: strings.Clone(name), State: GroupState(f.state("State")), Owner: kept})
+		return struct{}{}
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // GroupView reads the settings, the nodes and one group, no more: what a decision about one virtual machine needs, and
 // what is read again right before a command. The group's name is the cluster's; where there is no such group, the view
 // has none.

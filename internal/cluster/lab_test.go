@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/go-kit/log"
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/hypervigil/hypervigil/internal/cluster"
 	"github.com/hypervigil/hypervigil/internal/dial"
@@ -164,6 +165,34 @@ func TestLabClusterAsEveryNodeSeesIt(t *testing.T) {
 		if volumes, err := h.SharedVolumes(t.Context()); err != nil || len(volumes) == 0 {
 			t.Errorf("%s: SharedVolumes = %v, %v", node, volumes, err)
 		}
+	}
+}
+
+// TestLabOpinion compares what a node says in short with its whole view.
+func TestLabOpinion(t *testing.T) {
+	t.Parallel()
+	s := startLab(t)
+	h, err := cluster.NewHost(s.options("HV2", "READER"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { h.Close() })
+	whole, err := h.View(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	const group = "SCVMM SQL02 Resources"
+	got, err := h.Opinion(t.Context(), func(name string) bool { return name == group })
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, ok := whole.Group(group)
+	if !ok {
+		t.Fatalf("no group %s", group)
+	}
+	want := cluster.View{By: "HV2", Info: whole.Info, Nodes: whole.Nodes, Groups: []cluster.Group{{Name: g.Name, State: g.State, Owner: g.Owner}}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("opinion (-want +got):\n%s", diff)
 	}
 }
 
