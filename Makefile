@@ -46,8 +46,9 @@ soak-hang: ## Peers that hang in twelve ways for HANG_FOR (10m): every answer in
 	@HANG_FOR=$(or $(HANG_FOR),10m) go test -count=1 -timeout 1h -v -run '^TestTwelveWaysOfHanging$$' ./internal/drill/hang
 
 .PHONY: bench
-bench: ## Every benchmark, with allocations.
-	@internal/tools/progress 'benchmarks' go test -run '^$$' -bench . -benchmem ./...
+bench: ## The design's numbers, measured in one run; ROW=probe for one of them. Exit 1 where a goal is missed.
+	@internal/tools/progress 'building the bench' go build -trimpath -o build/bench/ ./cmd/hypervigil-exporter ./internal/drill/bench
+	@build/bench/bench --dir=build/bench $(addprefix --row=,$(ROW))
 
 # Real hosts are named by HYPERVIGIL_CONFORMANCE_CONFIG=hypervigil.yml; docs/conformance.md has the rest.
 .PHONY: conformance

@@ -26,6 +26,9 @@ const (
 	identityWithStart = identityColumns + `, SYSUTCDATETIME(), sqlserver_start_time, ms_ticks, sqlserver_start_time_ms_ticks FROM sys.dm_os_sys_info`
 )
 
+// Question is what Availability asks of an instance that lets it see when it was started.
+const Question = identityWithStart
+
 const databasesText = `SELECT CAST(database_id AS bigint), name, CAST(state AS bigint), state_desc, CAST(user_access AS bigint), ` +
 	`is_read_only, is_in_standby FROM sys.databases ORDER BY database_id`
 

@@ -33,3 +33,12 @@ func freeAddresses(n int) ([]string, error) {
 	}
 	return nil, fmt.Errorf("find a free port: none of %d tried between %d and %d is free on 127.0.0.1", portTries, firstPort, lastPort)
 }
+
+// FreeAddress finds one loopback address that nobody listens on.
+func FreeAddress() (string, error) {
+	list, err := freeAddresses(1)
+	if err != nil {
+		return "", err
+	}
+	return list[0], nil
+}
