@@ -23,8 +23,9 @@ func TestNothingElseCanSendACommand(t *testing.T) {
 		"ResetVM":          {"receiver/site/command.go"},
 		"InjectNMI":        {"receiver/site/command.go"},
 		"RebootGuest":      {"receiver/site/command.go"},
-		"Invoke":           {"internal/cluster/command.go", "internal/cluster/group.go"},
-		"Do":               {"receiver/driver.go", "receiver/world.go"},
+		// The conformance suite restarts a machine that was named for it; no program contains it (see below).
+		"Invoke": {"internal/cluster/command.go", "internal/cluster/group.go", "internal/conformance/changes.go"},
+		"Do":     {"receiver/driver.go", "receiver/world.go"},
 	}
 	callers := map[string][]string{}
 	err := filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
@@ -41,6 +42,11 @@ func TestNothingElseCanSendACommand(t *testing.T) {
 		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
 		if err != nil {
 			return err
+		}
+		for _, imported := range file.Imports {
+			if strings.HasSuffix(strings.Trim(imported.Path.Value, `"`), "/internal/conformance") {
+				t.Errorf("%s imports internal/conformance, whose commands no guard was asked about; only tests may", rel)
+			}
 		}
 		ast.Inspect(file, func(n ast.Node) bool {
 			call, ok := n.(*ast.CallExpr)
