@@ -25,7 +25,7 @@ func oneController(in Input) Verdict {
 				unblocked("restart it by hand, or let its group fail over")
 		}
 		return pass("instance %s is neither clustered nor enabled for availability groups", in.Subject.Instance)
-	case remedy.ResetVM:
+	case remedy.ShutdownRestart, remedy.NMIRestart, remedy.ResetVM:
 		return refuse("unread", "whether the cluster watches the guest's heartbeat (CheckHeartbeat) is not read by this release")
 	case remedy.LiveMigrate:
 		return refuse("unread", "whether the cluster watches the virtual machine's network (ClusterMonitored) is not read by this release")
