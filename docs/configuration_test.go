@@ -239,6 +239,13 @@ func TestTheLaddersAreThoseOfTheCode(t *testing.T) {
 		for _, rung := range config.Rungs() {
 			file := strings.Replace(least, "NAME: {}", fmt.Sprintf("NAME: {ladders: {%s: [%s]}}", class, rung), 1)
 			_, err := config.Parse("hypervigil.yml", []byte(file))
+			if known, _ := config.RungNamed(rung); slices.Contains(known.After, class) {
+				file = strings.Replace(least, "NAME: {}", fmt.Sprintf("NAME: {ladders: {%s: [reset_vm, %s]}}", class, rung), 1)
+				if err == nil {
+					t.Errorf("the decoder takes %s as the first rung for %s", rung, class)
+				}
+				_, err = config.Parse("hypervigil.yml", []byte(file))
+			}
 			if said := slices.Contains(inBackticks(r[2]), rung); said != (err == nil) {
 				t.Errorf("configuration.md allows %s for %s: %t; the decoder says: %v", rung, class, said, err)
 			}

@@ -122,6 +122,9 @@ func (v *validator) ladder(path, fault string, ladder []string) {
 		case !slices.Contains(allowed, rung):
 			r, _ := RungNamed(rung)
 			v.check(at, "%s is not allowed for the fault class %s: %s; use %s", quote(rung), fault, r.unfit(fault), oneOf(allowed))
+		case i == 0 && afterAnother(rung, fault):
+			v.check(at, "%s may not come first for the fault class %s: that the node is sick, and not the guest, shows only when a rung before it has failed",
+				quote(rung), fault)
 		case slices.Contains(ladder[:i], rung):
 			v.check(at, "%s stands in the ladder twice", quote(rung))
 		}

@@ -9,6 +9,9 @@ const (
 	RungNMIRestart      = "nmi_restart"
 	RungResetVM         = "reset_vm"
 	RungLiveMigrate     = "live_migrate"
+	RungMoveSave        = "move_save"
+	RungMoveShutdown    = "move_shutdown"
+	RungMoveTurnOff     = "move_turn_off"
 	RungStartGroup      = "start_group"
 )
 
@@ -32,6 +35,9 @@ type Rung struct {
 	Kind RungKind
 	// Faults are the fault classes whose ladders may have it: a rung is missing where it could not help or would do harm.
 	Faults []string
+	// After are those of Faults in whose ladders it may not come first: evidence that the node is sick, and not the guest,
+	// comes of a rung that failed before (guard G24).
+	After []string
 	// Named rungs are never more than proposed until a policy's rungs name them (guard G23).
 	Named bool
 }
@@ -69,6 +75,9 @@ func KnownRungs() []Rung {
 		{Name: RungNMIRestart, Kind: OnVM, Faults: []string{"hang", "guest"}},
 		{Name: RungResetVM, Kind: OnVM, Faults: []string{"service", "hang", "guest"}},
 		{Name: RungLiveMigrate, Kind: OnNode, Faults: []string{"resource", "network"}, Named: true},
+		{Name: RungMoveSave, Kind: OnNode, Faults: []string{"resource", "network"}, Named: true},
+		{Name: RungMoveShutdown, Kind: OnNode, Faults: []string{"resource", "network", "guest", "hang", "service"}, Named: true, After: []string{"guest", "hang", "service"}},
+		{Name: RungMoveTurnOff, Kind: OnNode, Faults: []string{"network", "guest", "hang", "service"}, Named: true, After: []string{"guest", "hang", "service"}},
 		{Name: RungStartGroup, Kind: OnVM, Faults: []string{"host"}},
 	}
 }
@@ -101,4 +110,10 @@ func rungsFor(fault string) []string {
 		}
 	}
 	return names
+}
+
+// afterAnother reports whether a rung may not come first in the ladder of a fault class.
+func afterAnother(rung, fault string) bool {
+	r, ok := RungNamed(rung)
+	return ok && slices.Contains(r.After, fault)
 }

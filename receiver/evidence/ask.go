@@ -24,6 +24,7 @@ const (
 	PartActivity   Part = "activity"
 	PartDumps      Part = "dumps"
 	PartSiblings   Part = "siblings"
+	PartUplinks    Part = "uplinks"   // of the owner
 	PartPlacement  Part = "placement" // before a move alone: it is not a small read
 	PartJob        Part = "job"
 )

@@ -145,6 +145,8 @@ type Round struct {
 	Activity Reading[cluster.Activity]  `json:"activity,omitzero"`
 	Dumps    Reading[[]cluster.Process] `json:"dumps,omitzero"`
 	Siblings map[string]Reading[Login]  `json:"siblings,omitempty"`
+	// Uplinks are the owner's physical network adapters.
+	Uplinks Reading[[]cluster.Uplink] `json:"uplinks,omitzero"`
 	// Placement is where the group may run.
 	Placement Reading[Placement]   `json:"placement,omitzero"`
 	Job       Reading[cluster.Job] `json:"job,omitzero"` // what a command has begun on a host

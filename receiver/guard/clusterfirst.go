@@ -48,6 +48,10 @@ func clusterFirst(in Input) Verdict {
 		if g, ok := v.Value.Group(in.Group); ok {
 			switch g.State {
 			case cluster.GroupFailed, cluster.GroupOffline:
+				if !g.PersistentState {
+					return refuse("offline_by_hand", "somebody took the group offline (its persistent state is false), says %s", v.Value.By).
+						unblocked("Start-ClusterGroup -Name '%s', when it is meant to run", in.Group)
+				}
 				return pass("%s after the fault the group is still not online, says %s", wait, v.Value.By)
 			case cluster.GroupUnknown, cluster.GroupOnline, cluster.GroupPartialOnline, cluster.GroupPending:
 				return hold("cluster_first", in.soon(), "the group is in state %d, says %s: the cluster is at it", g.State, v.Value.By)

@@ -3,6 +3,7 @@ package guard
 import (
 	"github.com/hypervigil/hypervigil/internal/cluster"
 	"github.com/hypervigil/hypervigil/internal/config"
+	"github.com/hypervigil/hypervigil/receiver/evidence"
 )
 
 // clusterGate is G19: every configured node was asked for its view; those that answer must agree about owner,
@@ -58,18 +59,51 @@ func clusterGate(in Input) Verdict {
 		if owner.State != cluster.NodeUp {
 			return hold("owner_state", in.soon(), "owner %s is in state %d, not up", group.Owner, owner.State)
 		}
-	case config.OnNode:
-		eligible := 0
-		for _, n := range first.Nodes {
-			if n.Name != group.Owner && n.State == cluster.NodeUp && n.Status == 0 {
-				eligible++
-			}
+		// What is sent goes to the owner, or changes what it runs: the cluster's word for it is not enough.
+		if view := round.Views[group.Owner]; !view.Known() {
+			return hold("owner_silent", in.soon(), "owner %s does not answer (%s)", group.Owner, view.Failure)
 		}
-		if eligible == 0 {
-			return refuse("no_target", "no other node is up and normal")
+	case config.OnNode:
+		if v := in.mayMove(round, *first, group, owner); v.Outcome != Pass {
+			return v
 		}
 	}
 	return pass("%d of %d needed votes, the views agree, owner %s", current, needed, group.Owner)
+}
+
+// mayMove: a group is moved only in a cluster that is whole and that nobody is working on: a second node could take it, none
+// joins, is paused or drained, as an update run does with one after the other, and all are of one functional level.
+func (in Input) mayMove(round evidence.Round, view cluster.View, group cluster.Group, owner cluster.Node) Verdict {
+	const draining = cluster.NodeDrainInProgress | cluster.NodeDrainCompleted | cluster.NodeDrainFailed
+	eligible := 0
+	for _, n := range view.Nodes {
+		switch {
+		case n.State == cluster.NodeJoining:
+			return hold("joining", in.soon(), "node %s is joining the cluster", n.Name)
+		case n.State == cluster.NodePaused || n.Status&draining != 0:
+			return hold("update_run", in.soon(), "node %s is paused or drained: somebody, or an update run, is at work on the cluster", n.Name)
+		case n.Name != group.Owner && n.State == cluster.NodeUp && n.Status == 0:
+			eligible++
+		}
+	}
+	switch p := round.Placement; {
+	case group.State != cluster.GroupOnline:
+		return hold("group_state", in.soon(), "the group is in state %d, not online", group.State)
+	case owner.State != cluster.NodeUp:
+		return hold("owner_state", in.soon(), "owner %s is in state %d, not up", group.Owner, owner.State)
+	case eligible == 0:
+		return refuse("no_target", "no other node is up and normal")
+	case !p.Known():
+		return hold("unreadable", in.soon(), "the functional levels of the nodes could not be read")
+	default:
+		for _, n := range p.Value.Nodes {
+			if n.Version != p.Value.FunctionalLevel {
+				return hold("mixed_level", in.soon(), "the cluster is at functional level %d and node %s can do %d: it is being upgraded",
+					p.Value.FunctionalLevel, n.Name, n.Version).unblocked("finish the upgrade (Update-ClusterFunctionalLevel)")
+			}
+		}
+	}
+	return pass("the cluster is whole")
 }
 
 // differs names what two views disagree about.

@@ -27,8 +27,8 @@ func oneController(in Input) Verdict {
 		return pass("instance %s is neither clustered nor enabled for availability groups", in.Subject.Instance)
 	case remedy.ShutdownRestart, remedy.NMIRestart, remedy.ResetVM:
 		return refuse("unread", "whether the cluster watches the guest's heartbeat (CheckHeartbeat) is not read by this release")
-	case remedy.LiveMigrate:
-		return refuse("unread", "whether the cluster watches the virtual machine's network (ClusterMonitored) is not read by this release")
+	case remedy.LiveMigrate, remedy.MoveSave, remedy.MoveShutdown, remedy.MoveTurnOff:
+		return in.moveController()
 	case remedy.StartGroup:
 		return pass("a lost host is the cluster's first; G12 waits for it")
 	}

@@ -45,6 +45,7 @@ type Past struct {
 	VM       evidence.VM `json:"target"`
 	Instance string      `json:"sql_instance"`
 	Rung     remedy.Rung `json:"rung"`
+	To       string      `json:"to,omitempty"` // a move's destination
 	Incident string      `json:"incident"`
 	Started  time.Time   `json:"started"`
 	Ended    time.Time   `json:"ended,omitzero"` // zero while in flight
@@ -157,6 +158,7 @@ func All() []Guard {
 		{"G35", "busy", busy},
 		{"G36", "undo", undo},
 		{"G19", "cluster gate", clusterGate},
+		{"G20", "destination", destination},
 		{"G23", "approval", approval},
 	}
 }

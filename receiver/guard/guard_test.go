@@ -152,7 +152,7 @@ func TestVerdicts(t *testing.T) {
 		{"nobody knows when Watchdog came", func(in *guard.Input) { in.Heard = time.Time{} }, "G29", guard.Refuse, "never_heard"},
 		{"the cluster is not the lab", func(in *guard.Input) { in.Lab = false }, "G22", guard.Refuse, "mode_act_lab_only"},
 		{"weaker limits outside the lab", func(in *guard.Input) { in.Lab, in.Weaker = false, []string{"hold"} }, "G22", guard.Refuse, "weaker_limits"},
-		{"a rung that this release does not send", func(in *guard.Input) { in.Rung = remedy.StartGroup }, "G22", guard.Propose, "rung_proposed"},
+		{"a rung that nobody knows", func(in *guard.Input) { in.Rung = "format_disk" }, "G22", guard.Propose, "rung_proposed"},
 		{"the instance is a failover cluster's", func(in *guard.Input) {
 			in.Proof.Baseline = map[string]evidence.Baseline{"MSSQLSERVER": {Clustered: true}}
 		}, "G11", guard.Refuse, "failover_cluster_instance"},
@@ -161,7 +161,14 @@ func TestVerdicts(t *testing.T) {
 		}, "G11", guard.Refuse, "availability_groups"},
 		{"whether it is clustered was never read", func(in *guard.Input) { in.Proof.Baseline = nil }, "G11", guard.Refuse, "unread"},
 		{"who owns the guest's faults is not read", func(in *guard.Input) { in.Rung = remedy.ResetVM }, "G11", guard.Refuse, "unread"},
-		{"who owns the network's faults is not read", func(in *guard.Input) { in.Rung = remedy.LiveMigrate }, "G11", guard.Refuse, "unread"},
+		{"a move of what was never read", func(in *guard.Input) { in.Rung, in.Proof.Baseline = remedy.LiveMigrate, nil }, "G11", guard.Refuse, "unread"},
+		{"a move of another instance that is clustered", func(in *guard.Input) {
+			in.Rung, in.Proof.Baseline = remedy.LiveMigrate, map[string]evidence.Baseline{"MSSQLSERVER": {}, "REPORTING": {Clustered: true}}
+		}, "G11", guard.Refuse, "failover_cluster_instance"},
+		{"a move of another instance in an availability group", func(in *guard.Input) {
+			in.Rung, in.Proof.Baseline = remedy.LiveMigrate, map[string]evidence.Baseline{"MSSQLSERVER": {}, "REPORTING": {Hadr: true}}
+		}, "G11", guard.Refuse, "availability_groups"},
+		{"who owns the network's faults was not read", func(in *guard.Input) { in.Rung, in.Subject.Fault = remedy.LiveMigrate, evidence.Network }, "G11", guard.Hold, "unread"},
 		{"the receiver has just started", func(in *guard.Input) { in.Started = now.Add(-59 * time.Second) }, "G13", guard.Hold, "hold_off"},
 		{"two samples only", func(in *guard.Input) { in.Samples = 2 }, "G13", guard.Hold, "samples"},
 		{"a failure latches", func(in *guard.Input) { in.Latched = "i0" }, "G14", guard.Refuse, "latched"},

@@ -20,7 +20,7 @@ func TestLeastIsWhatTheClusterIsLeft(t *testing.T) {
 			t.Fatalf("%s: no command at all", fault)
 		}
 		in := Input{Opened: opened, StartsAt: opened, Info: info, Group: "g", Subject: evidence.Subject{Fault: fault}, Rounds: []evidence.Round{{
-			Views: map[string]evidence.Reading[cluster.View]{"HV1": {At: opened, Value: cluster.View{By: "HV1", Groups: []cluster.Group{{Name: "g", State: cluster.GroupFailed}}}}},
+			Views: map[string]evidence.Reading[cluster.View]{"HV1": {At: opened, Value: cluster.View{By: "HV1", Groups: []cluster.Group{{Name: "g", State: cluster.GroupFailed, PersistentState: true}}}}},
 		}}}
 		in.Now = opened.Add(least - time.Millisecond)
 		if v := clusterFirst(in); v.Outcome != Hold || !v.Until.Equal(opened.Add(least)) {

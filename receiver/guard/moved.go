@@ -16,16 +16,7 @@ func moved(in Input) Verdict {
 	if in.Samples < minSamples || len(in.Owners) == 0 {
 		return hold("no_history", in.soon(), "the owner history is too young: %d of %d samples", in.Samples, minSamples)
 	}
-	since := in.StartsAt.Add(-lookBack)
-	before := in.Owners[0].Node
-	var change time.Time
-	for _, o := range in.Owners[1:] {
-		if o.Since.After(since) {
-			change = o.Since
-			continue
-		}
-		before = o.Node
-	}
+	before, change := in.ownerBefore()
 	now := in.Owners[len(in.Owners)-1].Node
 	if round, ok := in.last(); ok {
 		for _, v := range round.KnownViews() {
@@ -41,4 +32,22 @@ func moved(in Input) Verdict {
 		}
 	}
 	return pass("the owner has been %s since before the alert, or its move has settled", now)
+}
+
+// ownerBefore is who owned the group shortly before the alert, or first where the history is younger, and when that last
+// changed since; zero where it did not.
+func (in Input) ownerBefore() (node string, change time.Time) {
+	if len(in.Owners) == 0 {
+		return "", time.Time{}
+	}
+	since := in.StartsAt.Add(-lookBack)
+	node = in.Owners[0].Node
+	for _, o := range in.Owners[1:] {
+		if o.Since.After(since) {
+			change = o.Since
+			continue
+		}
+		node = o.Node
+	}
+	return node, change
 }

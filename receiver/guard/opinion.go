@@ -46,11 +46,7 @@ func opinion(in Input) Verdict {
 		// is busy writing (an update, a dump) looks like a dead one.
 		return in.unreadable("whether the guest still does disk I/O cannot be read by this release")
 	case evidence.Network:
-		v := in.agreed(silentRounds, networkSpan, in.cutOff)
-		if v.Outcome != Pass {
-			return v
-		}
-		return refuse("uplink_unreadable", "whether the virtual switch or its uplink on the owner is down cannot be read by this release; this class only tells")
+		return in.agreed(silentRounds, networkSpan, in.cutOff)
 	case evidence.Host:
 		return in.agreed(proofOfLifeRounds, proofOfLifeSpan, in.hostDown)
 	case evidence.Storage, evidence.Resource, evidence.Internal, evidence.Database:
@@ -175,7 +171,26 @@ func (in Input) guestDead(r evidence.Round) Verdict {
 	return pass("the heartbeat is lost, the processors are idle and the guest does not answer (%s)", r.Guest.Failure)
 }
 
-// cutOff: the guest is well, says its host, and nobody reaches it.
+// linked reports whether one of the adapters that virtual switches use is connected; known is false where no adapter is said
+// to be used, or one of them does not tell.
+func linked(uplinks []cluster.Uplink) (up, known bool) {
+	for _, u := range uplinks {
+		if u.Bound == nil || !*u.Bound {
+			continue
+		}
+		known = true
+		switch u.Media {
+		case cluster.MediaConnected:
+			return true, true
+		case cluster.MediaDisconnected:
+		case cluster.MediaUnknown:
+			return false, false
+		}
+	}
+	return false, known
+}
+
+// cutOff: the guest is well, says its host, nobody reaches it, and the host's own uplink is down.
 func (in Input) cutOff(r evidence.Round) Verdict {
 	switch {
 	case !r.Host.Known():
@@ -187,37 +202,50 @@ func (in Input) cutOff(r evidence.Round) Verdict {
 	case !silence(r.Guest.Failure):
 		return hold("guest_answers", in.soon(), "the guest's network answers (%s)", r.Guest.Failure)
 	}
-	return pass("the heartbeat is OK and the guest is unreachable (%s)", r.Guest.Failure)
+	switch up, known := linked(r.Uplinks.Value); {
+	case !r.Uplinks.Known():
+		return in.unreadable("the uplinks of the owner could not be read: " + string(r.Uplinks.Failure) + " " + r.Uplinks.Detail)
+	case !known:
+		return in.unreadable("the owner does not tell which of its adapters its virtual switches use, or whether they are connected")
+	case up:
+		return hold("uplink_up", in.soon(), "the uplink of the owner's virtual switches is connected: this is not the owner's network board")
+	}
+	return pass("the heartbeat is OK, the guest is unreachable (%s) and the owner's uplink is down", r.Guest.Failure)
 }
 
-// hostDown: the owner does not answer and the other nodes call it Down, or hold its groups as unmonitored.
+// hostDown: the host that owned the group before the alert does not answer, and every other node that does calls it down.
+// Who owns the group now is another question (G19): a cluster gives the groups of a lost host to those that are left,
+// whether they can start them or not.
 func (in Input) hostDown(r evidence.Round) Verdict {
-	owner, others := "", 0
-	lost := false
+	host, _ := in.ownerBefore()
+	if host == "" {
+		return in.unreadable("who owned group " + in.Group + " before the alert is not known")
+	}
+	others := 0
 	for _, v := range r.KnownViews() {
-		others++
-		g, ok := v.Value.Group(in.Group)
-		if !ok {
+		if v.Value.By == host {
 			continue
 		}
-		owner = g.Owner
-		n, ok := v.Value.Node(owner)
-		lost = lost || g.Status&cluster.GroupUnmonitored != 0 || g.State == cluster.GroupFailed || ok && n.State == cluster.NodeDown
+		others++
+		n, ok := v.Value.Node(host)
+		switch {
+		case !ok:
+			return hold("owner_up", in.soon(), "%s does not list %s", v.Value.By, host)
+		case n.State != cluster.NodeDown:
+			return hold("owner_up", in.soon(), "%s does not call %s down (state %d)", v.Value.By, host, n.State)
+		}
 	}
-	own, asked := r.Views[owner]
-	switch {
-	case others == 0:
-		return in.unreadable("no node shows the cluster")
-	case owner == "":
-		return in.unreadable("no node shows who owns group " + in.Group)
+	switch own, asked := r.Views[host]; {
 	case asked && own.Known():
-		return hold("owner_answers", in.soon(), "owner %s answers", owner)
-	case asked && !silence(own.Failure):
-		return in.unreadable("owner " + owner + " could not be asked: " + string(own.Failure) + " " + own.Detail)
-	case !lost:
-		return hold("owner_up", in.soon(), "the other nodes do not call owner %s down", owner)
+		return hold("owner_answers", in.soon(), "host %s answers", host)
+	case others == 0:
+		return in.unreadable("no other node shows the cluster")
+	case !asked:
+		return in.unreadable("host " + host + " was not asked")
+	case !silence(own.Failure):
+		return in.unreadable("host " + host + " could not be asked: " + string(own.Failure) + " " + own.Detail)
 	}
-	return pass("owner %s does not answer; %s", owner, plural(others, "other node")+" answered")
+	return pass("host %s does not answer, and %s calls it down", host, plural(others, "other node"))
 }
 
 // silence reports whether a failure is no answer at all, as against a refusal or a trouble of ours.

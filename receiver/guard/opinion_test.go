@@ -36,6 +36,7 @@ func evident(fault evidence.Fault) guard.Input {
 			r.Host.Value.Heartbeat = cluster.HeartbeatLostCommunication
 			if fault == evidence.Network {
 				r.Host.Value.Heartbeat = cluster.HeartbeatOK
+				r.Uplinks = known([]cluster.Uplink{uplink(cluster.MediaDisconnected, true)})
 			}
 			return r
 		}
@@ -127,7 +128,13 @@ func TestSecondOpinion(t *testing.T) {
 		{"it answers", evidence.Guest, guest(dial.Answered), guard.Hold, "guest_answers", ""},
 		{"it refuses our password", evidence.Guest, guest(dial.Auth), guard.Hold, "unreadable", ""},
 
-		{"cut off, by an uplink that this release cannot read", evidence.Network, nil, guard.Refuse, "uplink_unreadable", ""},
+		{"cut off", evidence.Network, nil, guard.Pass, "", "uplink is down"},
+		{"its uplink is connected", evidence.Network, uplinks(uplink(cluster.MediaConnected, true)), guard.Hold, "uplink_up", ""},
+		{"one of its uplinks is connected", evidence.Network, uplinks(uplink(cluster.MediaDisconnected, true), uplink(cluster.MediaConnected, true)), guard.Hold, "uplink_up", ""},
+		{"only another adapter is connected", evidence.Network, uplinks(uplink(cluster.MediaDisconnected, true), uplink(cluster.MediaConnected, false)), guard.Pass, "", ""},
+		{"no adapter is said to be used", evidence.Network, uplinks(uplink(cluster.MediaDisconnected, false), cluster.Uplink{Media: cluster.MediaDisconnected}), guard.Hold, "unreadable", ""},
+		{"an uplink that does not tell", evidence.Network, uplinks(uplink(cluster.MediaUnknown, true)), guard.Hold, "unreadable", ""},
+		{"its uplinks were not read", evidence.Network, func(r *evidence.Round) { r.Uplinks = lost[[]cluster.Uplink](dial.QueryTimeout) }, guard.Hold, "unreadable", ""},
 		{"its heartbeat is lost too", evidence.Network, heartbeat(cluster.HeartbeatLostCommunication), guard.Hold, "heartbeat", ""},
 		{"its host does not tell", evidence.Network, unseen, guard.Hold, "unreadable", ""},
 		{"it answers", evidence.Network, guest(dial.Answered), guard.Hold, "guest_answers", ""},
@@ -138,11 +145,16 @@ func TestSecondOpinion(t *testing.T) {
 		{"the others call the owner up", evidence.Host, views(func(v map[string]evidence.Reading[cluster.View]) { v["HV2"] = known(view("HV2")) }), guard.Hold, "owner_up", ""},
 		{"the owner refuses our password", evidence.Host, views(func(v map[string]evidence.Reading[cluster.View]) { v["HV1"] = lost[cluster.View](dial.Auth) }), guard.Hold, "unreadable", ""},
 		{"nobody tells", evidence.Host, views(func(v map[string]evidence.Reading[cluster.View]) { v["HV2"] = lost[cluster.View](dial.TCPTimeout) }), guard.Hold, "unreadable", ""},
-		{"nobody knows the owner", evidence.Host, views(func(v map[string]evidence.Reading[cluster.View]) {
+		{"the others do not list it", evidence.Host, views(func(v map[string]evidence.Reading[cluster.View]) {
 			o := v["HV2"]
-			o.Value.Groups = nil
+			o.Value.Nodes = o.Value.Nodes[1:]
 			v["HV2"] = o
-		}), guard.Hold, "unreadable", ""},
+		}), guard.Hold, "owner_up", ""},
+		{"another node owns the group now", evidence.Host, views(func(v map[string]evidence.Reading[cluster.View]) {
+			o := v["HV2"]
+			o.Value.Groups = []cluster.Group{{Name: grp, Owner: "HV2", State: cluster.GroupFailed, PersistentState: true}}
+			v["HV2"] = o
+		}), guard.Pass, "", "HV1"},
 
 		{"storage only tells", evidence.Storage, nil, guard.Refuse, "tells_only", ""},
 		{"resource only tells", evidence.Resource, nil, guard.Refuse, "tells_only", ""},
@@ -164,6 +176,14 @@ func TestSecondOpinion(t *testing.T) {
 			}
 		})
 	}
+}
+
+func uplink(m cluster.MediaState, bound bool) cluster.Uplink {
+	return cluster.Uplink{Name: "Ethernet", Media: m, Bound: &bound}
+}
+
+func uplinks(list ...cluster.Uplink) func(*evidence.Round) {
+	return func(r *evidence.Round) { r.Uplinks = known(list) }
 }
 
 // TestUnreadableEvidenceIsRefusedInTheEnd: what cannot be read is waited for, not for ever.

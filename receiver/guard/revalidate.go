@@ -76,6 +76,9 @@ func rechecks() map[remedy.Method]recheck {
 		remedy.ResetSystem:      {Input.standing, Input.restartable},
 		remedy.InjectNMI:        {Input.standing, Input.restartable},
 		remedy.RebootGuest:      {Input.standing, Input.restartable},
+		remedy.MoveGroup:        {Input.standing, Input.movable},
+		remedy.BringOnline:      {Input.fallen, Input.bringable},
+		remedy.CancelOperation:  {Input.cancelled, Input.cancellable},
 	}
 }
 

@@ -3,6 +3,7 @@ package incident
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -32,15 +33,19 @@ func (st *stepper) plan(i *Incident, in guard.Input, round evidence.Round) {
 	owner := st.owner(i)
 	by := st.useApproval(i, planHash(i, in.Rung, owner, cmds))
 	i.Plan = nil
+	to := ""
 	for _, c := range cmds {
 		i.Actions = append(i.Actions, Action{
 			Number: len(i.Actions) + 1, Rung: in.Rung, Command: c, State: Planned, Owner: owner, By: by, Planned: st.now,
 		})
 		i.Plan = append(i.Plan, c.Cmdlet)
+		if c.To != "" {
+			owner, to = c.To, c.To // what follows a move finds the group there
+		}
 	}
 	st.passed(i, by)
 	vm := st.s.VMs.of(i.VM)
-	vm.Past = append(recent(vm.Past, st.now), guard.Past{VM: i.VM, Instance: i.Instance, Rung: in.Rung, Incident: i.ID, Started: st.now})
+	vm.Past = append(recent(vm.Past, st.now), guard.Past{VM: i.VM, Instance: i.Instance, Rung: in.Rung, To: to, Incident: i.ID, Started: st.now})
 	st.setVM(i.VM, vm, true)
 	summary := fmt.Sprintf("Every guard passes: %s, %s.", in.Rung, commands(len(cmds)))
 	if by != "" {
@@ -145,7 +150,7 @@ func (st *stepper) revalidated(i *Incident, round evidence.Round, lab evidence.R
 			st.abandon(i, v.Detail)
 			return
 		}
-		if v.Reason == "not_stopped" || v.Reason == "login" || v.Reason == "gone" {
+		if v.Reason == "not_stopped" || v.Reason == "login" || v.Reason == "gone" || v.Reason == guard.ReasonDone {
 			// Somebody started it meanwhile, the hang is over, or the process has ended by itself: the work is done, by
 			// whomever. What follows brings back what was stopped for it.
 			a.State, a.Ended, a.Why = Verified, st.now, "not sent: "+v.Detail
@@ -238,14 +243,15 @@ func (st *stepper) await(i *Incident, round evidence.Round) {
 			return
 		}
 		i.Summary = "SQL Server is starting or recovering; nothing may follow. " + e.Detail
+	case waited > a.within() && e.Pending && a.Cancelled.IsZero() && st.cancel(i, a):
 	case waited > a.within():
 		st.fail(i, a, cmp.Or(e.Cause, remedy.GuestBound), fmt.Sprintf("no effect within %s: %s", a.within(), e.Detail))
 	}
 }
 
-// observed is the action whose effect is waited for.
+// observed is the action whose effect is waited for: the newest, for what cancels another comes after it.
 func (i *Incident) observed() *Action {
-	for n := range i.Actions {
+	for n := range slices.Backward(i.Actions) {
 		if i.Actions[n].State == Observed {
 			return &i.Actions[n]
 		}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/hypervigil/hypervigil/internal/config"
 	"github.com/hypervigil/hypervigil/receiver/audit"
 	"github.com/hypervigil/hypervigil/receiver/evidence"
 	"github.com/hypervigil/hypervigil/receiver/guard"
@@ -38,9 +39,7 @@ func (st *stepper) input(i *Incident) guard.Input {
 		Latched: st.s.VMs.of(i.VM).Latched, Brake: c.Brake,
 		Vitals: st.s.VMs.of(i.VM).Vitals, UnreadableSince: i.UnreadableSince, StoppedSince: i.StoppedSince, Names: evidence.NamesOf(vm),
 	}
-	if i.Rung < len(i.Ladder) {
-		in.Rung = i.Ladder[i.Rung]
-	}
+	in.Rung, _ = i.rung()
 	for _, q := range vm.SQLServers {
 		in.Instances = append(in.Instances, q.Instance)
 		if q.Instance == i.Instance {
@@ -141,7 +140,7 @@ func (st *stepper) refused(i *Incident, in guard.Input, v guard.Verdict, why str
 	case v.Guard == "G22", v.Guard == "G29":
 		i.Plan = st.proposal(i, in, round)
 		st.enter(i, Told, fmt.Sprintf("Every guard passes; %s would be done. %s", in.Rung, why))
-	case v.Guard == "G8" && (v.Reason == "tells_only" || v.Reason == "uplink_unreadable"):
+	case v.Guard == "G8" && v.Reason == "tells_only":
 		st.enter(i, Told, why)
 	case i.Rung+1 < len(i.Ladder):
 		st.tell(i, "rung refused", string(in.Rung)+": "+why)
@@ -167,8 +166,13 @@ func (st *stepper) proposal(i *Incident, in guard.Input, round evidence.Round) [
 }
 
 func (st *stepper) caseOf(i *Incident, in guard.Input, round evidence.Round) remedy.Case {
+	to := ""
+	if in.Rung.Kind() == config.OnNode {
+		to, i.Destinations, _ = guard.Destination(in)
+	}
 	return remedy.Case{
-		Subject: i.Subject, Service: in.Service, Computer: in.Proof.Binding.ComputerName, Round: round,
+		Destination: to,
+		Subject:     i.Subject, Service: in.Service, Computer: in.Proof.Binding.ComputerName, Round: round,
 		Owner: st.owner(i), VMID: in.Proof.Binding.VMID, Group: in.Group, Baseline: in.Proof.Baseline[i.Instance],
 	}
 }

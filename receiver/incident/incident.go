@@ -92,6 +92,8 @@ type Action struct {
 	Claimed time.Time      `json:"claimed_at,omitzero"`
 	Issued  time.Time      `json:"issued_at,omitzero"`
 	Ended   time.Time      `json:"ended_at,omitzero"`
+	// Cancelled is when another action was planned that cancels it.
+	Cancelled time.Time `json:"cancelled_at,omitzero"`
 	// ReadAge is how old the re-validation's oldest answer was when the command was handed over: the window in
 	// which the cluster could have moved.
 	ReadAge time.Duration  `json:"read_age_ns,omitempty"`
@@ -116,13 +118,15 @@ type Incident struct {
 	Alert       Alert     `json:"alert"`
 	Policy      string    `json:"policy"`
 	// OwnerBefore is the group's owner shortly before the alert began, by our own samples.
-	OwnerBefore string          `json:"owner_before,omitempty"`
-	Ladder      []remedy.Rung   `json:"ladder"`
-	Rung        int             `json:"rung"` // index into Ladder
-	Verdicts    []guard.Verdict `json:"verdicts"`
-	Plan        []string        `json:"plan,omitempty"` // cmdlet lines of what would be done, where a person decides
-	Actions     []Action        `json:"actions"`
-	Timeline    []Entry         `json:"timeline"`
+	OwnerBefore string        `json:"owner_before,omitempty"`
+	Ladder      []remedy.Rung `json:"ladder"`
+	Rung        int           `json:"rung"` // index into Ladder
+	// Destinations is the word on every node as a destination, where the rung moves the group (G20).
+	Destinations []guard.Candidate `json:"destinations,omitempty"`
+	Verdicts     []guard.Verdict   `json:"verdicts"`
+	Plan         []string          `json:"plan,omitempty"` // cmdlet lines of what would be done, where a person decides
+	Actions      []Action          `json:"actions"`
+	Timeline     []Entry           `json:"timeline"`
 	// Rounds are the newest rounds of evidence, oldest first; Proof of health is judged on them too.
 	Rounds []evidence.Round `json:"rounds"`
 

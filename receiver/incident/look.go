@@ -77,6 +77,12 @@ func (st *stepper) look(i *Incident, p Purpose) {
 		if rung, ok := i.rung(); ok && rung.Kind() != config.OnService {
 			ask.Parts = append(ask.Parts, evidence.PartActivity)
 		}
+		if i.Fault == evidence.Network {
+			ask.Parts = append(ask.Parts, evidence.PartUplinks)
+		}
+		if rung, ok := i.rung(); ok && rung.Kind() == config.OnNode {
+			ask.Parts = append(ask.Parts, evidence.PartPlacement)
+		}
 		switch {
 		case i.Fault == evidence.Hang:
 			ask.Timeout = hangTimeout

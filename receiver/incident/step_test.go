@@ -155,9 +155,9 @@ func TestRefusedOrHeld(t *testing.T) {
 			guard:  "G18", reason: "never_touch", phase: incident.Refused,
 		},
 		{
-			name: "the network class only tells", fault: evidence.Network,
+			name: "whether the owner's uplink is down is not known", fault: evidence.Network,
 			change: func(w *world) { w.blind["SQL01"] = true; w.vms["SQL01"].reason = dial.TCPTimeout },
-			after:  func(w *world) { w.advance(40 * time.Second) }, guard: "G8", reason: "uplink_unreadable", phase: incident.Told,
+			after:  func(w *world) { w.advance(40 * time.Second) }, guard: "G8", reason: "unreadable", phase: incident.Waiting,
 		},
 		{
 			name: "a lost host is the cluster's", fault: evidence.Host,

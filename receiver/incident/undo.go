@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hypervigil/hypervigil/internal/config"
 	"github.com/hypervigil/hypervigil/receiver/guard"
 	"github.com/hypervigil/hypervigil/receiver/remedy"
 )
@@ -161,11 +162,23 @@ func (st *stepper) failed(i *Incident) {
 	vm := st.s.VMs.of(i.VM)
 	vm.Latched = i.ID
 	st.setVM(i.VM, vm, true)
-	if cause == remedy.GuestBound && i.Rung+1 < len(i.Ladder) {
-		i.Rung++
+	if next, ok := i.after(cause); ok {
+		i.Rung = next
 		i.Next = st.now
 		st.enter(i, Confirming, fmt.Sprintf("%s; looking at %s.", why, i.Ladder[i.Rung]))
 		return
 	}
 	st.escalate(i, why)
+}
+
+// after is the next rung of the ladder that the cause of a failure is evidence for: a restart of the virtual machine where the
+// guest is sick, a move where the node is (G24). ok is false where the ladder ends here.
+func (i *Incident) after(cause remedy.Cause) (rung int, ok bool) {
+	for n := i.Rung + 1; n < len(i.Ladder); n++ {
+		kind := i.Ladder[n].Kind()
+		if cause == remedy.GuestBound && kind != config.OnNode || cause == remedy.NodeBound && kind == config.OnNode {
+			return n, true
+		}
+	}
+	return 0, false
 }

@@ -350,10 +350,23 @@ func (st *stepper) groupWell(i *Incident, r evidence.Round) (string, bool) {
 		case !g.PersistentState:
 			return fmt.Sprintf("group %q would not be started again by the cluster (PersistentState false)", g.Name), false
 		}
-		// No command of this release moves a group: where it is, the cluster or a person put it, and that is well.
+		if to := i.movedTo(); to != "" && g.Owner != to {
+			return fmt.Sprintf("group %q is on %s, says %s; it was moved to %s", g.Name, g.Owner, v.Value.By, to), false
+		}
+		// Where nothing of ours moved it, the cluster or a person put it where it is, and that is well.
 		return "", true
 	}
 	return "no node shows the group", false
+}
+
+// movedTo is the node that a move of ours brought the group to; empty where there was none.
+func (i *Incident) movedTo() string {
+	for _, a := range slices.Backward(i.Actions) {
+		if a.Command.Method == remedy.MoveGroup && a.State == Verified && a.left() {
+			return a.Command.To
+		}
+	}
+	return ""
 }
 
 // paused sets or lifts a pause.

@@ -1,10 +1,5 @@
 package remedy
 
-import "fmt"
-
-// liveMigrate takes a well guest away from a sick node.
-func liveMigrate() Spec {
-	return Spec{Rung: LiveMigrate, propose: func(group, _ string) []string {
-		return []string{fmt.Sprintf("Move-ClusterVirtualMachineRole -Name %s -MigrationType Live", quote(group))}
-	}}
-}
+// liveMigrate takes a well guest away from a sick node; the guest does not notice. It is never a rung for a sick guest,
+// which it takes along as it is (G24).
+func liveMigrate() Spec { return moves(LiveMigrate, Live) }

@@ -35,6 +35,8 @@ type MethodSpec struct {
 	Revives bool
 	// Boots says that its effect is a boot of the guest, in which SQL Server takes its time to come back.
 	Boots bool
+	// Cancel is the method that cancels what it began and what has not come to its end in time; empty where there is none.
+	Cancel Method
 	// Before lists what is read right before it (G9), beside the owner's word of the virtual machine and the nodes' views.
 	Before []evidence.Part
 	// After lists what its effect is read from.
@@ -46,7 +48,10 @@ type MethodSpec struct {
 
 // methods lists every method that is ever sent.
 func methods() []MethodSpec {
-	return []MethodSpec{startService(), stopService(), terminateProcess(), resetSystem(), injectNMI(), rebootGuest()}
+	return []MethodSpec{
+		startService(), stopService(), terminateProcess(), resetSystem(), injectNMI(), rebootGuest(),
+		moveGroup(), bringOnline(), cancelOperation(),
+	}
 }
 
 // Methods lists every method that is ever sent.

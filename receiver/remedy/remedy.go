@@ -24,6 +24,9 @@ const (
 	NMIRestart      Rung = config.RungNMIRestart
 	ResetVM         Rung = config.RungResetVM
 	LiveMigrate     Rung = config.RungLiveMigrate
+	MoveSave        Rung = config.RungMoveSave
+	MoveShutdown    Rung = config.RungMoveShutdown
+	MoveTurnOff     Rung = config.RungMoveTurnOff
 	StartGroup      Rung = config.RungStartGroup
 )
 
@@ -36,7 +39,9 @@ type Command struct {
 	Node    string `json:"node,omitempty"`
 	VMID    string `json:"vm_id,omitempty"`   // a host's methods: Msvm_ComputerSystem.Name
 	Group   string `json:"group,omitempty"`   // the cluster's methods: MSCluster_ResourceGroup.Name
+	From    string `json:"from,omitempty"`    // the cluster's methods: the owner that the plan was made for
 	To      string `json:"to,omitempty"`      // moves: the node of destination
+	How     How    `json:"how,omitempty"`     // moves: what becomes of the virtual machine
 	Service string `json:"service,omitempty"` // StartService, StopService: Win32_Service.Name
 	PID     uint32 `json:"pid,omitempty"`     // TerminateProcess
 	// Created belongs to PID: the process with this number must be as old as this.

@@ -24,7 +24,9 @@ type Spec struct {
 
 // specs lists the rungs, in the order of config.KnownRungs.
 func specs() []Spec {
-	return []Spec{restartService(), shutdownRestart(), nmiRestart(), resetVM(), liveMigrate(), startGroup()}
+	return []Spec{
+		restartService(), shutdownRestart(), nmiRestart(), resetVM(), liveMigrate(), moveSave(), moveShutdown(), moveTurnOff(), startGroup(),
+	}
 }
 
 // SpecOf finds a rung; ok is false for a name that is none.
@@ -60,10 +62,12 @@ type Case struct {
 	Service  string // Win32_Service.Name of the instance
 	Computer string // the guest's name, for the cmdlet lines
 	Owner    string // the node that owns the group now, by the newest round
-	VMID     string // Msvm_ComputerSystem.Name, by the proof of the binding
-	Group    string // the cluster group's name
-	Round    evidence.Round
-	Baseline evidence.Baseline
+	// Destination is the node that a move goes to, and empty where none was chosen (G20).
+	Destination string
+	VMID        string // Msvm_ComputerSystem.Name, by the proof of the binding
+	Group       string // the cluster group's name
+	Round       evidence.Round
+	Baseline    evidence.Baseline
 }
 
 // Plan lists the commands of a rung, in order, each one method call. It fails where the evidence does not say

@@ -82,6 +82,16 @@ func toNode(ctx context.Context, h *cluster.Host, c remedy.Command, notAfter tim
 		return h.InjectNMI(ctx, c.VMID, notAfter)
 	case remedy.RebootGuest:
 		return h.RebootGuest(ctx, c.VMID, rebootReason, notAfter)
+	case remedy.MoveGroup:
+		how, ok := c.How.Context()
+		if !ok {
+			return cluster.Outcome{}, fmt.Errorf("a move by %q is not known; nothing was sent to %s", c.How, h.Name())
+		}
+		return h.MoveGroup(ctx, c.Group, c.To, how, notAfter)
+	case remedy.BringOnline:
+		return h.BringGroupOnline(ctx, c.Group, notAfter)
+	case remedy.CancelOperation:
+		return h.CancelGroupOperation(ctx, c.Group, notAfter)
 	}
 	return cluster.Outcome{}, fmt.Errorf("method %q is not a node's; nothing was sent to %s", c.Method, h.Name())
 }

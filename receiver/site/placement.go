@@ -2,7 +2,9 @@ package site
 
 import (
 	"context"
+	"errors"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -19,6 +21,7 @@ func (q *question) placement(ctx context.Context) evidence.Reading[evidence.Plac
 	told := make([]evidence.Reading[cluster.Placement], len(tellers))
 	hosts := make([]evidence.Reading[evidence.Capacity], len(nodes))
 	var memory evidence.Reading[uint64]
+	var monitored evidence.Reading[bool]
 	group := q.machine.config.GroupName()
 	var work sync.WaitGroup
 	for n, name := range tellers {
@@ -32,12 +35,13 @@ func (q *question) placement(ctx context.Context) evidence.Reading[evidence.Plac
 		})
 	}
 	work.Go(func() { memory = q.memory(ctx) })
+	work.Go(func() { monitored = q.monitored(ctx) })
 	work.Wait()
 	n := slices.IndexFunc(told, evidence.Reading[cluster.Placement].Known)
 	if n < 0 {
 		return unread[evidence.Placement](at, told[0].Failure, told[0].Detail)
 	}
-	p := evidence.Placement{Placement: told[n].Value, Memory: memory, Hosts: make(map[string]evidence.Reading[evidence.Capacity], len(nodes))}
+	p := evidence.Placement{Placement: told[n].Value, Memory: memory, Monitored: monitored, Hosts: make(map[string]evidence.Reading[evidence.Capacity], len(nodes))}
 	for n, name := range nodes {
 		p.Hosts[name] = hosts[n]
 	}
@@ -55,7 +59,16 @@ func (p *place) tellers() []string {
 	return []string{p.nodes[first], p.nodes[(first+1)%len(p.nodes)]}
 }
 
-// capacity is what a node says of its memory and of the volumes that it sees.
+// uplinks are the owner's physical network adapters.
+func (q *question) uplinks(ctx context.Context) evidence.Reading[[]cluster.Uplink] {
+	h, ok := q.place.hosts[q.ask.Owner]
+	if !ok {
+		return unread[[]cluster.Uplink](time.Now().UTC(), dial.Other, "no owner is known yet")
+	}
+	return reading(ctx, h.Uplinks)
+}
+
+// capacity is what a node says of its memory, of the volumes that it sees and of its network adapters.
 func capacity(ctx context.Context, h *cluster.Host) (evidence.Capacity, error) {
 	var c evidence.Capacity
 	os, err := h.OperatingSystem(ctx)
@@ -63,7 +76,10 @@ func capacity(ctx context.Context, h *cluster.Host) (evidence.Capacity, error) {
 		return c, err
 	}
 	c.MemoryFree = os.MemoryFree
-	c.Volumes, err = h.SharedVolumes(ctx)
+	if c.Volumes, err = h.SharedVolumes(ctx); err != nil {
+		return c, err
+	}
+	c.Uplinks, err = h.Uplinks(ctx)
 	return c, err
 }
 
@@ -82,3 +98,33 @@ func (q *question) memory(ctx context.Context) evidence.Reading[uint64] {
 		return max(begins, vm.MemoryUsage), err
 	})
 }
+
+// monitored is whether the cluster watches the network of one of the virtual machine's adapters: its owner tells. An adapter
+// of which it does not tell leaves it unknown.
+func (q *question) monitored(ctx context.Context) evidence.Reading[bool] {
+	h, ok := q.place.hosts[q.ask.Owner]
+	if !ok || q.ask.VMID == "" {
+		return unread[bool](time.Now().UTC(), dial.Other, "neither the owner nor the id of the virtual machine is known yet")
+	}
+	return reading(ctx, func(ctx context.Context) (bool, error) {
+		all, err := h.Settings(ctx)
+		if err != nil {
+			return false, err
+		}
+		n := slices.IndexFunc(all, func(s cluster.VMSettings) bool { return strings.EqualFold(s.ID, q.ask.VMID) })
+		if n < 0 {
+			return false, cluster.ErrNotFound
+		}
+		watched := false
+		for _, a := range all[n].Adapters {
+			if a.Monitored == nil {
+				return false, errUntold
+			}
+			watched = watched || *a.Monitored
+		}
+		return watched, nil
+	})
+}
+
+// errUntold says that Hyper-V has no word on an adapter's ClusterMonitored.
+var errUntold = errors.New("an adapter does not tell whether the cluster watches it")

@@ -64,6 +64,9 @@ func (q *question) all(ctx context.Context) {
 	if q.wants(evidence.PartViews) {
 		q.work.Go(func() { r.Views = q.views(ctx) })
 	}
+	if q.wants(evidence.PartUplinks) {
+		q.work.Go(func() { r.Uplinks = q.uplinks(ctx) })
+	}
 	if q.wants(evidence.PartPlacement) {
 		q.work.Go(func() { r.Placement = q.placement(ctx) })
 	}

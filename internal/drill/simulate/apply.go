@@ -83,6 +83,15 @@ func (w *world) apply(o Op) {
 				}
 			})
 		}
+	case opBroken:
+		v.Broken = true
+		if o.For > 0 {
+			w.after(o.For, func() { v.Broken = false })
+		}
+	case opMoves:
+		v.NextMove = model.Moves{Stuck: o.What == "stuck", Fails: o.What == "fails"}
+	case opPlace:
+		w.arrange(v, o)
 	case opMove, opMigrate:
 		w.move(v, o.Node, o.Kind == opMove)
 	case opGiveUp:
@@ -220,7 +229,7 @@ func (w *world) send(e incident.Send) {
 		c.fate, w.fates = w.fates[0], w.fates[1:]
 	}
 	if w.trace != nil {
-		w.trace.add(w.now, "command %s/%d: %s %s %s %s", e.Incident, e.Number, e.Command.Method, e.Command.VM, e.Command.Service, c.fate.What)
+		w.trace.add(w.now, "command %s/%d: %s %s %s %s", e.Incident, e.Number, e.Command.Method, e.Command.VM, e.Command.What(), c.fate.What)
 	}
 	switch {
 	case w.now.After(e.NotAfter):
@@ -280,11 +289,12 @@ func (c *call) lost() {
 func (c *call) arrive() {
 	w := c.w
 	switch {
-	case w.deaf(c.Command.VM.Name) != dial.Answered:
+	case w.unsendable(c.Command) != dial.Answered:
 		c.lost()
 		return
 	case c.fate.What == fateFails:
-		code := []uint32{7, 8, 14, 15, 21}[w.rnd.IntN(5)]
+		codes := refusals(c.Command)
+		code := codes[w.rnd.IntN(len(codes))]
 		c.answer(oneWay, remedy.Result{Sent: true, Answered: true, Code: code})
 		return
 	}
@@ -303,7 +313,7 @@ func (c *call) arrive() {
 
 func (c *call) execute() (uint32, bool) {
 	w := c.w
-	if w.deaf(c.Command.VM.Name) != dial.Answered {
+	if w.unsendable(c.Command) != dial.Answered {
 		return 0, false
 	}
 	code, ok := w.execute(c.Command)
@@ -311,4 +321,51 @@ func (c *call) execute() (uint32, bool) {
 		w.trace.add(w.now, "executed: %s %s %s: %d %t", c.Command.Method, c.Command.VM, c.Command.Service, code, ok)
 	}
 	return code, ok
+}
+
+// arrange changes something about where a virtual machine may run, for a while.
+func (w *world) arrange(v *model.VM, o Op) {
+	n := w.model.Node(o.Node)
+	var back func()
+	switch o.What {
+	case "memory":
+		was := n.Spare
+		n.Spare = v.Memory + (1 << 30)
+		back = func() { n.Spare = was }
+	case "volume":
+		n.Volume = cluster.VolumeFaultNoAccess
+		back = func() { n.Volume = cluster.VolumeFaultNone }
+	case "possible":
+		v.Possible = []string{v.Owner, o.Node}
+		back = func() { v.Possible = nil }
+	case "alone":
+		v.Possible = []string{v.Owner}
+		back = func() { v.Possible = nil }
+	case "apart":
+		v.Apart = []string{"sql"}
+		for _, other := range w.model.VMs {
+			if other != v && other.Owner == o.Node {
+				other.Apart = []string{"sql"}
+			}
+		}
+		back = func() {
+			for _, other := range w.model.VMs {
+				other.Apart = nil
+			}
+		}
+	case "site":
+		for _, node := range w.model.Nodes {
+			node.Site = "A"
+		}
+		n.Site = "B"
+		back = func() {
+			for _, node := range w.model.Nodes {
+				node.Site = ""
+			}
+		}
+	case "level":
+		n.Version = clusterLevel + 1
+		back = func() { n.Version = clusterLevel }
+	}
+	w.after(o.For, back)
 }

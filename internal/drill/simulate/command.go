@@ -39,7 +39,7 @@ func (j *judge) sending(e incident.Send) {
 		w.breaks(sentOnce, "%s", key)
 	}
 	switch e.Command.Method {
-	case remedy.StartService, remedy.StopService, remedy.TerminateProcess:
+	case remedy.StartService, remedy.StopService, remedy.TerminateProcess, remedy.MoveGroup, remedy.BringOnline, remedy.CancelOperation:
 	default:
 		w.breaks(noFailover, "%s: %s", key, e.Command.Method)
 	}
@@ -62,16 +62,23 @@ func (j *judge) unchanged(e incident.Send, a incident.Action, key string) {
 	switch {
 	case w.now.Sub(s.asked) > freshRead && !w.now.After(e.NotAfter):
 		w.breaks(asPlanned, "%s: the read is %s old", key, w.now.Sub(s.asked))
+	case e.Command.Method == remedy.CancelOperation:
 	case s.owner != a.Owner:
 		w.breaks(asPlanned, "%s: the owner is %s, the plan was made for %s", key, s.owner, a.Owner)
+	case !s.lab:
+		w.breaks(inMode, "%s: the cluster does not say that it is the lab", key)
+	case e.Command.Method == remedy.BringOnline:
+		if s.group != cluster.GroupFailed && s.group != cluster.GroupOffline || s.status&busy != 0 || s.node != cluster.NodeUp || s.nodeStatus != 0 {
+			w.breaks(asPlanned, "%s: group state %d, status %#x, owner's state %d", key, s.group, uint64(s.status), s.node)
+		}
+	case e.Command.Method == remedy.MoveGroup && s.login == dial.Answered && s.loginKnown:
+		w.breaks(veto, "%s", key)
 	case s.group != cluster.GroupOnline || s.status&busy != 0:
 		w.breaks(asPlanned, "%s: group state %d, status %#x", key, s.group, uint64(s.status))
 	case s.node != cluster.NodeUp || s.nodeStatus != 0:
 		w.breaks(asPlanned, "%s: owner's state %d, status %#x", key, s.node, uint32(s.nodeStatus))
 	case s.vm != cluster.VMRunning:
 		w.breaks(asPlanned, "%s: VM state %d", key, s.vm)
-	case !s.lab:
-		w.breaks(inMode, "%s: the cluster does not say that it is the lab", key)
 	case e.Command.Method == remedy.StartService && s.service != nil && e.Command.Service == s.service.Name && s.state != cluster.ServiceStopped:
 		w.breaks(asPlanned, "%s: the service is %q", key, s.state)
 	case e.Command.Method == remedy.TerminateProcess && s.pid != e.Command.PID:
@@ -88,7 +95,7 @@ func (j *judge) left(e incident.Send) {
 	j.keys[key] = true
 	j.flying[e.Command.VM]++
 	j.sent = append(j.sent, sent{
-		vm: e.Command.VM, instance: e.Command.Instance, incident: e.Incident, rung: a.Rung, plan: a.Planned, at: w.now,
+		vm: e.Command.VM, instance: e.Command.Instance, incident: e.Incident, rung: a.Rung, method: e.Command.Method, plan: a.Planned, at: w.now,
 	})
 	w.result.commands[string(a.Rung)+" "+string(e.Command.Method)]++
 	w.result.reached[string(a.Rung)+", sent"] = true

@@ -26,6 +26,7 @@ const (
 	perHour      = 4
 	mostSilence  = 180 * time.Second
 	freshRead    = 500 * time.Millisecond
+	networkFor   = 30 * time.Second
 )
 
 func (j *judge) policy(vm string) *config.Policy {
@@ -55,7 +56,7 @@ func (j *judge) decided(i *incident.Incident, s *snapshot, rung remedy.Rung, by 
 	if s.guestKnown && !s.bound {
 		w.breaks(rightMachine, "%s: its addresses lead to another machine", i.ID)
 	}
-	if c := w.variant.controlled[i.VM.Name]; rung == remedy.RestartService && (c.Clustered || c.Hadr) {
+	if c := w.variant.controlled[i.VM.Name]; rung.Kind() != config.OnVM && (c.Clustered || c.Hadr) {
 		w.breaks(oneController, "%s: clustered %t, availability groups %t", i.ID, c.Clustered, c.Hadr)
 	}
 	j.limits(i, p, rung, by)
@@ -64,6 +65,9 @@ func (j *judge) decided(i *incident.Incident, s *snapshot, rung remedy.Rung, by 
 		j.endsVM(i, s, by)
 	}
 	j.place(i, s, rung)
+	if rung.Kind() == config.OnNode {
+		j.destined(i, s, planned(*i, w.now))
+	}
 }
 
 // limits computes budgets, rates and cool-downs from the trace of what was sent by other incidents; an incident's own
@@ -77,6 +81,7 @@ func (j *judge) limits(i *incident.Incident, p *config.Policy, rung remedy.Rung,
 		incident string
 		at       time.Time
 	}
+	six := map[plan]bool{}                                      // of the virtual machine, and of this kind
 	day, hour := map[plan]bool{}, map[plan]bool{}               // of the virtual machine
 	clusterHour, tenMinutes := map[plan]bool{}, map[plan]bool{} // of the cluster
 	for _, c := range j.sent {
@@ -101,8 +106,11 @@ func (j *judge) limits(i *incident.Incident, p *config.Policy, rung remedy.Rung,
 			if ago < 24*time.Hour {
 				day[name] = true
 			}
-			if ago < time.Hour {
+			if ago < time.Hour && c.rung.Kind() == config.OnService {
 				hour[name] = true
+			}
+			if ago < 6*time.Hour && c.rung.Kind() == rung.Kind() {
+				six[name] = true
 			}
 		}
 		if ago < time.Hour {
@@ -114,6 +122,10 @@ func (j *judge) limits(i *incident.Incident, p *config.Policy, rung remedy.Rung,
 	}
 	if by == nil && (len(day) >= p.Limits.ActionsPer24h || rung == remedy.RestartService && len(hour) >= p.Limits.ServiceRestartsPerHour) {
 		w.breaks(budget, "%s: %d rungs in a day, %d in an hour", i.ID, len(day), len(hour))
+	}
+	most := map[config.RungKind]int{config.OnVM: p.Limits.VMRestartsPer6h, config.OnNode: p.Limits.MovesPer6h}
+	if m, limited := most[rung.Kind()]; by == nil && limited && len(six) >= m {
+		w.breaks(budget, "%s: %d of this kind in six hours", i.ID, len(six))
 	}
 	if len(tenMinutes) >= per10Minutes || len(clusterHour) >= perHour {
 		w.breaks(rate, "%s: %d rungs in the cluster in ten minutes, %d in an hour", i.ID, len(tenMinutes), len(clusterHour))
@@ -158,10 +170,14 @@ func (j *judge) fault(i *incident.Incident, s *snapshot, p *config.Policy, by *a
 	case evidence.Host:
 		profile := w.spec.Profile
 		wait := max(hostWait, profile.HeartbeatDelay*time.Duration(profile.HeartbeatThreshold)+profile.Resiliency+hostMargin)
-		if w.now.Before(i.Alert.StartsAt.Add(wait)) || s.group != cluster.GroupFailed && s.group != cluster.GroupOffline {
+		if w.now.Before(i.Alert.StartsAt.Add(wait)) || s.group != cluster.GroupFailed && s.group != cluster.GroupOffline || !s.persistent {
 			w.breaks(clusterFirst, "%s: %s after the alert began, group state %d", i.ID, w.now.Sub(i.Alert.StartsAt), s.group)
 		}
-	case evidence.Storage, evidence.Network, evidence.Guest, evidence.Resource, evidence.Internal, evidence.Database:
+	case evidence.Network:
+		if s.board || s.asked.Sub(s.cut) < networkFor || s.vm != cluster.VMRunning {
+			w.breaks(trueOutage, "%s: the board of %s works %t, cut at %s, VM state %d", i.ID, s.owner, s.board, s.cut, s.vm)
+		}
+	case evidence.Storage, evidence.Guest, evidence.Resource, evidence.Internal, evidence.Database:
 		w.breaks(trueOutage, "%s: this release decides nothing for the class %s", i.ID, i.Fault)
 	}
 	if i.Fault != evidence.Service && i.Fault != evidence.Hang {
@@ -227,7 +243,7 @@ func (j *judge) planned(i *incident.Incident, s *snapshot, rung remedy.Rung, by 
 		w.breaks(heardOf, "%s: Watchdog came %s ago", i.ID, d)
 	}
 	mode := j.policy(i.VM.Name).ModeOf(string(rung))
-	if rung != remedy.RestartService || mode == config.Observe {
+	if mode == config.Observe {
 		w.breaks(inMode, "%s: %s", i.ID, rung)
 	}
 	last := i.Actions[len(i.Actions)-1]

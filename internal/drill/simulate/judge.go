@@ -26,7 +26,8 @@ const (
 	onePerVM      Invariant = "one command in flight for one VM"
 	onDisk        Invariant = "ISSUED is on disk before a command leaves"
 	sentOnce      Invariant = "no command is sent twice"
-	noFailover    Invariant = "the receiver commands no failover"
+	noFailover    Invariant = "no failover is commanded that was not decided"
+	eligible      Invariant = "nothing is moved but to a node that can take it (G20)"
 	oneFailover   Invariant = "no two failovers for one fault"
 	persistent    Invariant = "the cluster would start every group again"
 	oldStory      Invariant = "nothing is decided on an alert from before the last rung (G5)"
@@ -100,6 +101,10 @@ type snapshot struct {
 	nodeStatus                cluster.NodeStatus
 	vm                        cluster.VMState
 	split, shortOfVotes, seen bool
+	persistent, worked        bool              // a node is paused or drained
+	ineligible                map[string]string // as destinations, and why
+	board                     bool              // of the owner
+	cut                       time.Time         // when it last stopped working
 	lab                       bool
 	storm                     bool
 	bound                     bool
@@ -149,6 +154,11 @@ func (w *world) snapshot(e incident.Look, asked time.Time) *snapshot {
 	}
 	a := w.alerts.ask(e.Ask.AlertLabels, w.now)
 	s.alertKnown, s.alertActive = a.Known(), a.Value.Active
+	s.board, s.cut = n.Board, n.Cut
+	s.persistent, s.ineligible = v.PersistentState, w.ineligible(vm)
+	for _, n := range w.model.Nodes {
+		s.worked = s.worked || w.is(opSuspend, n.Name) || w.is(opDrain, n.Name)
+	}
 	w.seeViews(s, vm)
 	s.storm = w.stormy(vm, s.owner)
 	return s
@@ -196,6 +206,7 @@ type sent struct {
 	instance string
 	incident string
 	rung     remedy.Rung
+	method   remedy.Method
 	plan     time.Time // when its rung was planned: the rung's name in the trace
 	at       time.Time
 }
@@ -426,3 +437,14 @@ func rungOf(i incident.Incident, plan bool, at time.Time) remedy.Rung {
 
 // pauseIDs lists the pauses, in order.
 func (j *judge) pauseIDs() []string { return slices.Sorted(maps.Keys(j.pauses)) }
+
+// moves counts the moves of a virtual machine that may have left.
+func (j *judge) moves(vm string) int {
+	n := 0
+	for _, c := range j.sent {
+		if c.vm.Name == vm && c.method == remedy.MoveGroup {
+			n++
+		}
+	}
+	return n
+}

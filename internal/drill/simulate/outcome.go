@@ -184,8 +184,8 @@ func (w *world) outcome() {
 		if n := len(v.Counts.FailoversByCluster); n > w.judge.faults {
 			w.breaks(oneFailover, "%s: %d failovers for %d faults", v.Name, n, w.judge.faults)
 		}
-		if n := len(v.Counts.MovesCommanded); n > w.judge.hand[v.Name] {
-			w.breaks(noFailover, "%s: %d moves, %d by hand", v.Name, n, w.judge.hand[v.Name])
+		if n, ours := len(v.Counts.MovesCommanded), w.judge.moves(v.Name); n > w.judge.hand[v.Name]+ours {
+			w.breaks(noFailover, "%s: %d moves, %d by hand, %d sent", v.Name, n, w.judge.hand[v.Name], ours)
 		}
 		for _, s := range v.Servers {
 			if w.manner(v) == answers && !s.Up { // a guest that does not answer has alerts of its own

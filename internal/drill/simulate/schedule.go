@@ -80,6 +80,9 @@ const (
 	opDrain      Kind = "drain"    // a person drains a node
 	opMove       Kind = "move"     // a person moves a group (MoveToNewNode): saved, moved, resumed
 	opMigrate    Kind = "migrate"  // a person migrates it live
+	opBroken     Kind = "broken"   // a group fails wherever it is started
+	opMoves      Kind = "moves"    // What: the next move of a group gets stuck, or fails
+	opPlace      Kind = "place"    // What: something about where a group may run changes
 	opGiveUp     Kind = "give-up"  // the cluster gives up on a group, until a person starts it
 	opLock       Kind = "lock"     // the group is locked
 	opQueue      Kind = "queue"    // the group waits in the queue for a move
@@ -208,7 +211,7 @@ func (g *generator) any() {
 		g.approval(vm)
 		return
 	}
-	switch g.IntN(31) {
+	switch g.IntN(34) {
 	case 0, 1, 2, 3, 4:
 		g.sick(vm)
 	case 5:
@@ -269,6 +272,10 @@ func (g *generator) any() {
 		g.open(vm)
 	case 30:
 		g.busy(vm)
+	case 31, 32:
+		g.fallen(vm)
+	case 33:
+		g.moved(vm)
 	}
 }
 
@@ -508,4 +515,41 @@ func (g *generator) lost(vm string) {
 		g.add(Op{Kind: opFault, What: model.HostPowerOff, VM: vm, For: one(g, 0, 40*time.Second)})
 		g.at += g.span(25*time.Second, 50*time.Second)
 	}
+}
+
+// fallen takes a host away while a group of it cannot be started anywhere: the cluster tries, gives up, and what was in the
+// way is gone later, or never. Long after the cluster's own time has run out the group is still to be started.
+func (g *generator) fallen(vm string) {
+	d := g.span(30*time.Second, 4*time.Minute)
+	if g.IntN(5) == 0 {
+		d = 0
+	}
+	g.add(Op{Kind: opBroken, VM: vm, For: d})
+	if g.IntN(6) == 0 {
+		g.add(Op{Kind: opFate, What: one(g, fateAnswerLost, fateLate, fateNever, fateKept, fateFails), For: g.span(time.Second, 40*time.Second)})
+	}
+	g.add(Op{Kind: opFault, What: model.HostPowerOff, VM: vm, At: time.Second})
+	g.at += g.span(320*time.Second, 340*time.Second)
+}
+
+// moved arranges where a group may run, what becomes of its next move, and who else moves it, and makes it sick.
+func (g *generator) moved(vm string) {
+	if g.IntN(3) > 0 {
+		g.add(Op{Kind: opPlace, VM: vm, Node: g.node(), What: one(g, "memory", "volume", "possible", "alone", "apart", "site", "level"), For: g.span(20*time.Second, 3*time.Minute)})
+	}
+	if g.IntN(3) == 0 {
+		g.add(Op{Kind: opMoves, VM: vm, What: one(g, "stuck", "fails")})
+	}
+	if g.IntN(3) == 0 {
+		g.add(Op{Kind: one(g, opMigrate, opMove, opSuspend, opDrain), VM: vm, Node: g.node(), For: g.span(time.Second, 20*time.Second), On: one(g, onPlanned, onClaimed, onIssued, onObserved)})
+	}
+	if g.IntN(4) == 0 {
+		g.add(Op{Kind: opFate, What: one(g, fateAnswerLost, fateLate, fateNever, fateKept, fateFails), For: g.span(time.Second, 40*time.Second)})
+	}
+	if g.IntN(2) == 0 {
+		g.sick(vm)
+		return
+	}
+	g.add(Op{Kind: opFault, What: model.LANBoard, VM: vm, At: g.span(0, 4*time.Second)})
+	g.at += g.span(40*time.Second, 70*time.Second)
 }

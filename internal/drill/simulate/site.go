@@ -147,10 +147,14 @@ func (w *world) latency(a evidence.Ask) time.Duration {
 				why := w.refusal(a.VM.Name, q.Instance)
 				late = late || q.Instance != a.Instance && why != dial.Answered && why != dial.Refused
 			}
-		case evidence.PartHost, evidence.PartActivity:
+		case evidence.PartHost, evidence.PartActivity, evidence.PartUplinks:
 			late = a.Owner != "" && w.silent(a.Owner)
 		case evidence.PartViews:
 			for _, n := range w.asksOf(a.Nodes) {
+				late = late || w.silent(n)
+			}
+		case evidence.PartPlacement:
+			for _, n := range w.spec.Nodes {
 				late = late || w.silent(n)
 			}
 		case evidence.PartSweep:
@@ -193,6 +197,16 @@ func (w *world) read(a evidence.Ask, at time.Time) evidence.Round {
 			r.Host = w.host(a, vm, at)
 		case evidence.PartViews:
 			r.Views = w.views(w.asksOf(a.Nodes), vm.GroupName(), at)
+		case evidence.PartUplinks:
+			why := dial.Answered
+			if a.Owner == "" {
+				why = dial.Other
+			} else if w.silent(a.Owner) {
+				why = dial.TCPTimeout
+			}
+			r.Uplinks = known(w.uplinks(a.Owner), at, why)
+		case evidence.PartPlacement:
+			r.Placement = w.placement(a, vm, at)
 		case evidence.PartSweep:
 			r.Sweep = evidence.Reading[evidence.Sweep]{At: at, Value: w.sweep(a.VM)}
 		case evidence.PartActivity:
@@ -541,6 +555,8 @@ func (w *world) execute(c remedy.Command) (code uint32, ok bool) {
 				return w.model.Terminate(v, c.PID), true
 			}
 		}
+	case remedy.MoveGroup, remedy.BringOnline, remedy.CancelOperation:
+		return w.toCluster(c)
 	}
 	return 0, false
 }

@@ -27,7 +27,7 @@ type variant struct {
 }
 
 func variants() []variant {
-	quick := "mode: act, limits: {cool_down: 0s, settle: 0s, hold: 3s, actions_per_24h: 20, service_restarts_per_hour: %d}"
+	quick := "mode: act, rungs: {live_migrate: act}, limits: {moves_per_6h: 3, cool_down: 0s, settle: 0s, hold: 3s, actions_per_24h: 20, service_restarts_per_hour: %d}"
 	return []variant{
 		{name: "default limits", weight: 2, policy: "mode: act"},
 		{name: "quick", weight: 6, policy: fmt.Sprintf(quick, 3)},

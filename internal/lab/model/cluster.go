@@ -92,7 +92,8 @@ func (m *Model) clusterLog(n *Node, id uint32, strings ...string) {
 // MSCluster_ResourceGroup, FailoverThreshold).
 func (m *Model) threshold() int { return len(m.Nodes) - 1 }
 
-// failOver is the cluster's own recovery of a group, within its threshold; beyond, the group stays Failed.
+// failOver is the cluster's own recovery of a group, within its threshold; beyond, the group stays Failed. A node that is
+// down owns nothing: what the cluster gives up is owned by one that is left.
 func (m *Model) failOver(v *VM) {
 	v.GroupStatus &^= cluster.GroupUnmonitored
 	var recent []time.Time
@@ -102,9 +103,13 @@ func (m *Model) failOver(v *VM) {
 		}
 	}
 	v.failovers = recent
-	to := m.target(v.Owner)
+	to := m.target(v)
 	if to == nil || len(recent) >= m.threshold() {
 		v.GroupState = cluster.GroupFailed
+		if to != nil {
+			v.Counts.Moved = append(v.Counts.Moved, Count{m.now, "to " + to.Name, "given up"})
+			v.Owner = to.Name
+		}
 		if up := m.up(); len(up) > 0 {
 			m.clusterLog(up[0], EventGroupFailed, v.Group)
 			m.clusterLog(up[0], EventGroupGivenUp, v.Group)
@@ -204,13 +209,16 @@ func (m *Model) BringOnline(v *VM) cluster.GroupCode {
 
 // cutBoard takes a node's board of the VMs' network away. With Protected Network the cluster live-migrates its VMs.
 func (m *Model) cutBoard(n *Node) {
+	if n.Board {
+		n.Cut = m.now
+	}
 	n.Board = false
 	if !m.Spec.ProtectedNetwork {
 		return
 	}
 	m.after(protectedNetworkWait, func() {
 		for _, v := range m.VMs {
-			if to := m.target(n.Name); v.Owner == n.Name && v.moving == nil && !n.Board && to != nil {
+			if to := m.target(v); v.Owner == n.Name && v.moving == nil && !n.Board && to != nil {
 				v.Counts.FailoversByCluster = append(v.Counts.FailoversByCluster, Count{m.now, n.Name + " to " + to.Name, "protected network"})
 				v.Owner = to.Name
 			}

@@ -138,6 +138,7 @@ type Node struct {
 	Powered bool
 	Board   bool // the board of the VMs' network works
 	Booted  time.Time
+	Cut     time.Time // when the board last stopped working
 	State   cluster.NodeState
 	Status  cluster.NodeStatus
 	Events  []Event
@@ -258,9 +259,10 @@ func (m *Model) up() []*Node {
 	return up
 }
 
-// target is where the cluster places a group: the node with the fewest VMs, the first by name among equals.
-func (m *Model) target(not string) *Node {
-	up := slices.DeleteFunc(m.up(), func(n *Node) bool { return n.Name == not || n.Status != 0 })
+// target is where the cluster places a group: of the other nodes that may own it, that with the fewest VMs, the first by
+// name among equals.
+func (m *Model) target(v *VM) *Node {
+	up := slices.DeleteFunc(m.up(), func(n *Node) bool { return n.Name == v.Owner || n.Status != 0 || !v.MayRun(n.Name) })
 	if len(up) == 0 {
 		return nil
 	}

@@ -214,7 +214,7 @@ func TestRandomCourses(t *testing.T) {
 			for _, v := range m.VMs {
 				before[v.Name] = v.Owner
 			}
-			counted := len(m.VMs[0].Counts.FailoversByCluster)
+			counted := len(m.VMs[0].Counts.FailoversByCluster) + len(m.VMs[0].Counts.Moved)
 			switch rnd.IntN(3) {
 			case 0, 1:
 				if in, err := m.Inject(model.Request{Fault: names[rnd.IntN(len(names))], VM: m.VMs[rnd.IntN(4)].Name}); err == nil {
@@ -235,7 +235,7 @@ func TestRandomCourses(t *testing.T) {
 				}
 				trace = append(trace, fmt.Sprint(v.Name, v.Owner, v.GroupState, v.State, v.Counts))
 			}
-			if v := m.VMs[0]; before[v.Name] != v.Owner && len(v.Counts.FailoversByCluster) == counted {
+			if v := m.VMs[0]; before[v.Name] != v.Owner && len(v.Counts.FailoversByCluster)+len(v.Counts.Moved) == counted {
 				t.Errorf("seed %d: %s went from %s to %s uncounted", seed, v.Name, before[v.Name], v.Owner)
 			}
 		}

@@ -1,0 +1,45 @@
+package guard
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hypervigil/hypervigil/receiver/evidence"
+)
+
+// protectedNetwork is how long the cluster itself takes to move a virtual machine whose network it watches, with a margin
+// (the design's 120 s, and a live migration).
+const protectedNetwork = 180 * time.Second
+
+// moveController is G11 for rungs that take the virtual machine to another node: no instance in it belongs to a cluster of
+// the guests or an availability group, and where the cluster watches the machine's network (ClusterMonitored), its own
+// time has run out first.
+func (in Input) moveController() Verdict {
+	if len(in.Proof.Baseline) == 0 {
+		return refuse("unread", "whether an instance in it is clustered was never read").
+			unblocked("the proof is made by itself once the virtual machine is healthy; see /-/ready")
+	}
+	for _, name := range slices.Sorted(maps.Keys(in.Proof.Baseline)) {
+		switch base := in.Proof.Baseline[name]; {
+		case base.Clustered:
+			return refuse("failover_cluster_instance", "instance %s belongs to a failover cluster inside the guests, which would fail over at the same time", name).
+				unblocked("move it by hand, or let the guests' cluster fail over")
+		case base.Hadr:
+			return refuse("availability_groups", "availability groups are enabled on instance %s; their failover is not ours to race", name).
+				unblocked("move it by hand, or let its group fail over")
+		}
+	}
+	if in.Subject.Fault != evidence.Network {
+		return pass("no instance in it is clustered or enabled for availability groups")
+	}
+	round, _ := in.last()
+	if m := round.Placement.Value.Monitored; !round.Placement.Known() || !m.Known() {
+		return hold("unread", in.soon(), "whether the cluster watches the virtual machine's network (ClusterMonitored) could not be read: %s",
+			strings.TrimSpace(string(m.Failure)+" "+m.Detail))
+	} else if over := in.StartsAt.Add(protectedNetwork); m.Value && in.Now.Before(over) {
+		return hold("protected_network", over, "the cluster watches the network of this virtual machine and moves it itself; its time is over at %s", over.Format(time.RFC3339))
+	}
+	return pass("no instance in it is clustered, and the cluster does not watch its network, or its time is over")
+}
