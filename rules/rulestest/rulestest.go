@@ -33,9 +33,14 @@ var scraped = []string{"job", "instance"}
 // Load reads what the tree at root exports.
 func Load(t testing.TB, root string) Vocabulary {
 	t.Helper()
+	// What Prometheus writes by itself of every scrape (prometheus.io, "Jobs and instances") and of every alert; a
+	// target's labels are what /sd says of it.
 	v := Vocabulary{
-		"up":     {"cluster": nil, "node": nil, "vm": nil, "sql_instance": nil}, // of a target; /sd says them
-		"ALERTS": {"alertstate": {"firing", "pending"}, "alertname": nil, "cluster": nil, "vm": nil, "sql_instance": nil, "fault": nil, "severity": nil, "hypervigil": nil},
+		"up":                      {"cluster": nil, "node": nil, "vm": nil, "sql_instance": nil},
+		"scrape_duration_seconds": {"cluster": nil, "node": nil, "vm": nil, "sql_instance": nil},
+		"scrape_samples_scraped":  {"cluster": nil, "node": nil, "vm": nil, "sql_instance": nil},
+		"ALERTS":                  {"alertstate": {"firing", "pending"}, "alertname": nil, "cluster": nil, "node": nil, "vm": nil, "sql_instance": nil, "fault": nil, "severity": nil, "hypervigil": nil},
+		"ALERTS_FOR_STATE":        {"alertname": nil, "cluster": nil, "vm": nil, "sql_instance": nil, "fault": nil, "severity": nil, "hypervigil": nil},
 	}
 	for _, m := range Metrics(t, root) {
 		v[m.Name] = m.Labels
