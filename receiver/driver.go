@@ -28,6 +28,8 @@ type Site interface {
 	Prove(context.Context, evidence.VM) evidence.Proof
 	// Sense is the background look at one virtual machine.
 	Sense(context.Context, evidence.Ask) evidence.Vitals
+	// Keep reads what a rung is about to destroy.
+	Keep(context.Context, evidence.Ask) evidence.Bundle
 	// Do sends the command unless the moment has passed before its bytes could leave.
 	Do(context.Context, remedy.Command, time.Time) remedy.Result
 	IsLab(ctx context.Context, cluster string) (bool, error)
@@ -255,6 +257,8 @@ func (d *driver) perform(effects []incident.Effect) {
 			d.work.Go(func() { d.prove(effect.VM) })
 		case incident.Sense:
 			d.work.Go(func() { d.sense(effect.Ask) })
+		case incident.Keep:
+			d.work.Go(func() { d.keep(effect) })
 		case incident.Proceed:
 			d.work.Go(func() { d.send(incident.PlanStored{At: incident.At(time.Now()), Incident: effect.Incident}) })
 		case incident.Send:
@@ -331,6 +335,13 @@ func (d *driver) sense(a evidence.Ask) {
 	v := d.site.Sense(ctx, a)
 	v.VM = a.VM
 	d.send(incident.Sensed{At: incident.At(time.Now()), Vitals: v})
+}
+
+func (d *driver) keep(e incident.Keep) {
+	ctx, cancel := context.WithTimeout(d.ctx, e.Ask.Timeout)
+	defer cancel()
+	b := d.site.Keep(ctx, e.Ask)
+	d.send(incident.Kept{At: incident.At(time.Now()), Incident: e.Incident, KeepID: e.KeepID, Bundle: b})
 }
 
 // command sends one command, unless the read it rests on has grown too old meanwhile (G9). It outlives stop: what

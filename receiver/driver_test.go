@@ -60,6 +60,11 @@ func (f *fakeSite) Sense(ctx context.Context, _ evidence.Ask) evidence.Vitals {
 	return evidence.Vitals{}
 }
 
+func (f *fakeSite) Keep(ctx context.Context, _ evidence.Ask) evidence.Bundle {
+	f.called(ctx, "keep")
+	return evidence.Bundle{}
+}
+
 func (f *fakeSite) Do(ctx context.Context, _ remedy.Command, _ time.Time) remedy.Result {
 	f.called(ctx, "do")
 	return remedy.Result{Sent: true, Answered: ctx.Err() == nil, Unknown: ctx.Err() != nil}

@@ -90,6 +90,13 @@ func (w *world) Sense(ctx context.Context, a evidence.Ask) evidence.Vitals {
 	return s.Sense(ctx, a)
 }
 
+// Keep implements Site.
+func (w *world) Keep(ctx context.Context, a evidence.Ask) evidence.Bundle {
+	s, release := w.acquire()
+	defer release()
+	return s.Keep(ctx, a)
+}
+
 // Do implements Site.
 func (w *world) Do(ctx context.Context, c remedy.Command, notAfter time.Time) remedy.Result {
 	s, release := w.acquire()

@@ -148,6 +148,16 @@ func addReceiver(ctx context.Context, app *kingpin.Application, commands map[str
 		return a.explain(ctx, stdout, *which, asJSON)
 	}
 
+	evidence := withJSON(at(app.Command("evidence", "Show what was read of a SQL Server, its guest and its host right before a rung that ends them: the last diagnostics, waits, what was open, the host's disks, events.")))
+	evidenceOf := evidence.Arg("id", "The incident.").Required().String()
+	commands[evidence.FullCommand()] = func() error {
+		a, err := client()
+		if err != nil {
+			return err
+		}
+		return a.evidence(ctx, stdout, *evidenceOf, asJSON)
+	}
+
 	ack := at(app.Command("ack", "Acknowledge an incident whose action did not succeed: the virtual machine's latch opens."))
 	acked := ack.Arg("id", "The incident.").Required().String()
 	by := ack.Flag("by", "Who acknowledges.").Default(os.Getenv("USER")).String()

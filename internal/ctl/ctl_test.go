@@ -2,6 +2,7 @@ package ctl_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"maps"
 	"net/http"
@@ -16,8 +17,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/hypervigil/hypervigil/internal/cluster"
 	"github.com/hypervigil/hypervigil/internal/config"
 	"github.com/hypervigil/hypervigil/internal/ctl"
+	"github.com/hypervigil/hypervigil/internal/dial"
 	"github.com/hypervigil/hypervigil/receiver/audit"
 	"github.com/hypervigil/hypervigil/receiver/console"
 	"github.com/hypervigil/hypervigil/receiver/evidence"
@@ -114,6 +117,10 @@ func receiver() (http.Handler, error) {
 		lines = append(lines, line)
 	}
 	var mu sync.Mutex
+	bundle, err := json.Marshal(kept(vm))
+	if err != nil {
+		return nil, err
+	}
 	return console.New(console.Options{
 		State: func() *incident.State {
 			mu.Lock()
@@ -136,6 +143,11 @@ func receiver() (http.Handler, error) {
 		},
 		Denied: func() {},
 		List: func(ctx context.Context, prefix string, fn func(string, []byte) error) error {
+			if key := "bundle/healed-1/001"; strings.HasPrefix(key, prefix) {
+				if err := fn(key, bundle); err != nil {
+					return err
+				}
+			}
 			for n, line := range lines {
 				if key := audit.Key(uint64(n + 1)); strings.HasPrefix(key, prefix) { //nolint:gosec // a few
 					if err := fn(key, line); err != nil {
@@ -147,4 +159,18 @@ func receiver() (http.Handler, error) {
 		},
 		Gatherer: prometheus.NewRegistry(), Logger: log.NewNopLogger(),
 	})
+}
+
+// kept is evidence of a SQL Server that hung.
+func kept(vm evidence.VM) evidence.Bundle {
+	return evidence.Bundle{
+		VM: vm, Incident: "healed-1", Number: 1, Rung: "restart_service", Started: opened, Finished: opened.Add(2 * time.Second),
+		Instances: map[string]evidence.Standing{"MSSQLSERVER": {
+			Diagnostics: evidence.Reading[[]evidence.Component]{At: opened.Add(-20 * time.Second), Value: []evidence.Component{{Name: "query_processing", State: 3}}},
+			Waits:       evidence.Reading[[]evidence.Wait]{At: opened, Failure: dial.LoginTimeout},
+			Work:        evidence.Reading[evidence.Work]{At: opened, Value: evidence.Work{Oldest: 90 * time.Second}},
+		}},
+		Disks:       evidence.Reading[[]evidence.Disk]{At: opened, Value: []evidence.Disk{{Name: "C:-ClusterStorage-sql01.vhdx", Queue: 31}}},
+		GuestEvents: evidence.Reading[[]cluster.Event]{At: opened, Value: []cluster.Event{{ID: 7036, Source: "Service Control Manager", At: opened, Strings: []string{"SQL Server", "stopped"}}}},
+	}
 }

@@ -31,25 +31,9 @@ func (p *Prober) Work(ctx context.Context) (Work, error) {
 		if err != nil {
 			return err
 		}
-		running, err := s.running(now)
+		out, err := s.work(now)
 		if err != nil {
 			return err
-		}
-		out := Work{Running: *running}
-		writers, err := all(s, writersText, 1, maxTransactions, func(r *record) time.Duration { return r.age(0, now) })
-		if err != nil {
-			return err
-		}
-		for _, age := range writers {
-			out.Oldest = max(out.Oldest, age)
-		}
-		rollbacks, err := all(s, rollbacksText, 1, maxTransactions, func(r *record) time.Duration { return r.age(0, now) })
-		if err != nil {
-			return err
-		}
-		out.Rollbacks = len(rollbacks)
-		for _, age := range rollbacks {
-			out.RollingBack = max(out.RollingBack, age)
 		}
 		add(func(w *Work) { *w = out })
 		return nil
@@ -58,6 +42,30 @@ func (p *Prober) Work(ctx context.Context) (Work, error) {
 		return Work{}, failures[0]
 	}
 	return w, nil
+}
+
+func (s *session) work(now circumstances) (Work, error) {
+	running, err := s.running(now)
+	if err != nil {
+		return Work{}, err
+	}
+	out := Work{Running: *running}
+	writers, err := all(s, writersText, 1, maxTransactions, func(r *record) time.Duration { return r.age(0, now) })
+	if err != nil {
+		return Work{}, err
+	}
+	for _, age := range writers {
+		out.Oldest = max(out.Oldest, age)
+	}
+	rollbacks, err := all(s, rollbacksText, 1, maxTransactions, func(r *record) time.Duration { return r.age(0, now) })
+	if err != nil {
+		return Work{}, err
+	}
+	out.Rollbacks = len(rollbacks)
+	for _, age := range rollbacks {
+		out.RollingBack = max(out.RollingBack, age)
+	}
+	return out, nil
 }
 
 // age is how long ago a time of the instance's own clock was; NULL is no age.

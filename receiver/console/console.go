@@ -74,6 +74,7 @@ func New(o Options) (http.Handler, error) {
 	mux.HandleFunc("GET /incidents/{id}", c.page)
 	mux.HandleFunc("GET /api/v1/incidents", c.incidents)
 	mux.HandleFunc("GET /api/v1/incidents/{id}", c.incident)
+	mux.HandleFunc("GET /api/v1/incidents/{id}/evidence", c.evidence)
 	mux.HandleFunc("POST /api/v1/incidents/{id}/ack", c.ack)
 	mux.HandleFunc("POST /api/v1/incidents/{id}/approve", c.approve)
 	mux.HandleFunc("GET /api/v1/audit", c.audit)

@@ -57,8 +57,7 @@ func (st *stepper) plan(i *Incident, in guard.Input, round evidence.Round) {
 			st.tell(i, "planned", a.Command.Cmdlet)
 		}
 	}
-	i.Next = time.Time{}
-	st.emit(Proceed{Incident: i.ID})
+	st.beginPlan(i, in.Rung)
 }
 
 func recent(past []guard.Past, now time.Time) []guard.Past {

@@ -157,6 +157,11 @@ type Incident struct {
 	Offer     *Offer     `json:"offer,omitempty"`
 	Offers    int        `json:"offers,omitempty"`
 	Approvals []Approval `json:"approvals,omitempty"`
+	// KeepUntil is until when the plan waits for what its rung would destroy to be read; zero while it waits for nothing.
+	// KeepID numbers that read, Kept the bundles in the ledger, each by the first action of its plan.
+	KeepUntil time.Time `json:"keep_until,omitzero"`
+	KeepID    uint64    `json:"keep_id,omitempty"`
+	Kept      []int     `json:"kept,omitempty"`
 
 	recorded int64 // bytes of its record, once it is closed
 }

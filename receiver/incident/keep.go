@@ -71,13 +71,14 @@ func (st *stepper) reconsider(open []*Incident, why string) {
 	}
 }
 
-// recordedSize is what an incident's record takes in the ledger.
+// recordedSize is what an incident's record takes in the ledger, with the bundles that are deleted with it; those by their
+// bound.
 func recordedSize(i *Incident) int64 {
 	b, err := json.Marshal(i)
 	if err != nil {
 		panic("incident cannot be marshalled: " + err.Error()) // a type of ours: a bug
 	}
-	return int64(len(b))
+	return int64(len(b)) + int64(len(i.Kept))*evidence.MaxBundle
 }
 
 // expire forgets what is over: closed incidents with their actions, and pauses that have run out. An incident that a
@@ -99,6 +100,9 @@ func (st *stepper) expire() {
 			if a := &i.Actions[n]; !a.Claimed.IsZero() {
 				st.emit(Delete{Key: actionKey(&i, a)})
 			}
+		}
+		for _, n := range i.Kept {
+			st.emit(Delete{Key: bundleKey(&i, n)})
 		}
 	}
 	for id := range st.s.VMs.acted.all() {

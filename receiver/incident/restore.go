@@ -114,6 +114,7 @@ func every(*Incident) bool { return true }
 // revive makes an open incident of an earlier life go on.
 func (st *stepper) revive(i *Incident, actions map[string]Action) {
 	i.Asked, i.Healthy = "", 0
+	i.KeepID, i.KeepUntil = 0, time.Time{}
 	i.HeldSince, i.HeldBy = time.Time{}, "" // nobody waited while the receiver was away
 	i.Next = st.now
 	if i.ExplainedBy != "" {

@@ -130,7 +130,9 @@ func (st *stepper) due() {
 	}
 	st.sense()
 	for _, i := range st.fallenDue() {
-		st.look(i, st.purpose(i))
+		if !st.unkept(i) {
+			st.look(i, st.purpose(i))
+		}
 	}
 	for _, id := range st.visits(st.s.proofs) {
 		vm := st.s.VMs.of(id)

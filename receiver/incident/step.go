@@ -32,6 +32,8 @@ func Step(s State, e Event) (State, []Effect) {
 		if i, ok := st.incident(e.Incident); ok {
 			st.claim(i)
 		}
+	case Kept:
+		st.kept(e)
 	case ClaimLost:
 		st.claimLost(e)
 	case Commanded:
@@ -266,6 +268,9 @@ func (st *stepper) enter(i *Incident, p Phase, summary string) {
 	i.Phase, i.Summary = p, summary
 	if p != Proposed {
 		i.Offer = nil
+	}
+	if p != Acting {
+		i.KeepUntil = time.Time{}
 	}
 	switch p {
 	case Open, Confirming, Waiting:

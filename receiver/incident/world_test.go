@@ -45,6 +45,8 @@ type world struct {
 	refuse    map[remedy.Method]remedy.Result // what a method answers instead of doing it
 	half      bool                            // one Alertmanager of two has lost the alerts
 	mute      bool                            // Watchdog does not come
+	keeps     time.Duration                   // how long it takes to read what a rung would destroy; 0: 25 ms
+	loseKeep  bool                            // its answer never comes
 	notes     []string
 	pure      bool // every step is looked at: the state that it was given and the orders in the new one
 }
@@ -284,10 +286,31 @@ func (w *world) carryOut(effects []incident.Effect) {
 			w.later(30*time.Millisecond, func() incident.Event {
 				return incident.Sensed{At: incident.At(w.now), Vitals: w.vitals(e.Ask.VM)}
 			})
+		case incident.Keep:
+			w.keep(e)
 		case incident.Send:
 			w.send(e)
 		}
 	}
+}
+
+// keep answers what a rung would destroy, each instance's part as its login allows.
+func (w *world) keep(e incident.Keep) {
+	if w.loseKeep {
+		return
+	}
+	took := w.keeps
+	if took == 0 {
+		took = 25 * time.Millisecond
+	}
+	began := w.now
+	w.later(took, func() incident.Event {
+		login := w.login(w.vms[e.Ask.VM.Name], false)
+		s := evidence.Standing{Diagnostics: evidence.Reading[[]evidence.Component]{At: began, Value: []evidence.Component{{Name: "system", State: 3}}}}
+		s.Waits.At, s.Waits.Failure = began, login.Value.Reason
+		b := evidence.Bundle{Started: began, Finished: w.now, Instances: map[string]evidence.Standing{e.Ask.Instance: s}}
+		return incident.Kept{At: incident.At(w.now), Incident: e.Incident, KeepID: e.KeepID, Bundle: b}
+	})
 }
 
 func (w *world) later(d time.Duration, event func() incident.Event) {

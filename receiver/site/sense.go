@@ -31,6 +31,7 @@ func (s *Site) Sense(ctx context.Context, a evidence.Ask) evidence.Vitals {
 			v.Work[q.Instance] = r
 		})
 	}
+	work.Go(func() { m.listen(ctx) })
 	work.Go(func() {
 		v.Orderly = inGuest(ctx, m.reader, func(g *cluster.Guest, ctx context.Context) (cluster.Orderly, error) {
 			return g.Orderly(ctx, a.EventsSince)

@@ -66,6 +66,8 @@ type machine struct {
 	reader   *cluster.Guest
 	operator *cluster.Guest
 	servers  map[string]*sqlhealth.Prober // by instance
+	// streams keep what each instance's sp_server_diagnostics said last: one that hangs can no longer be asked.
+	streams map[string]*sqlhealth.Stream
 }
 
 // New makes the clients; it connects to nothing.
@@ -123,7 +125,7 @@ func (s *Site) openCluster(cl *config.Cluster) (*place, error) {
 		p.nodes = append(p.nodes, n.Name)
 	}
 	for _, vm := range cl.VirtualMachines {
-		m := &machine{config: vm, servers: map[string]*sqlhealth.Prober{}}
+		m := &machine{config: vm, servers: map[string]*sqlhealth.Prober{}, streams: map[string]*sqlhealth.Stream{}}
 		if vm.Guest.Address != "" {
 			if m.reader, err = s.openGuest(reader, vm); err != nil {
 				return nil, err
@@ -136,6 +138,9 @@ func (s *Site) openCluster(cl *config.Cluster) (*place, error) {
 			if m.servers[q.Instance], err = s.targets.SQL(cl, q); err != nil {
 				return nil, fmt.Errorf("SQL Server %s/%s: %w", vm.Name, q.Instance, err)
 			}
+			stream := sqlhealth.NewStream(m.servers[q.Instance], s.config.Policy(vm).HealthCheckTimeout)
+			s.closers = append(s.closers, stream.Close)
+			m.streams[q.Instance] = stream
 		}
 		p.vms[vm.Name] = m
 	}

@@ -27,6 +27,7 @@ const (
 	mostSilence  = 180 * time.Second
 	freshRead    = 500 * time.Millisecond
 	networkFor   = 30 * time.Second
+	evidenceWait = 5 * time.Second
 )
 
 func (j *judge) policy(vm string) *config.Policy {

@@ -59,6 +59,7 @@ const (
 	notCutShort   Invariant = "no backup, restore, dump or work of Hyper-V is cut short (G35)"
 	undone        Invariant = "no SQL Server is ended whose recovery would have to undo too much (G36)"
 	rightMachine  Invariant = "nothing is decided on a wrongly bound VM (G33)"
+	evidenceFirst Invariant = "no rung that ends something begins before its evidence is kept or the wait for it is over"
 	calmIsCured   Invariant = "a plain fault is cured at once"
 	comesToAnEnd  Invariant = "nothing waits for ever"
 	outageIsKnown Invariant = "every outage has an incident"
@@ -314,10 +315,30 @@ func (j *judge) stepped(old *incident.State, s *step) {
 			if v.State == incident.Unknown {
 				w.result.reached["UNKNOWN"] = true
 			}
+			if v.State == incident.Claimed {
+				j.keptFirst(incidentOf(p.Key), v, s)
+			}
 		case incident.Incident:
 			j.offered(v)
 			w.tell(old, v)
 		}
+	}
+}
+
+// keptFirst judges the claim of a plan's first action by the step that writes it.
+func (j *judge) keptFirst(id string, a incident.Action, s *step) {
+	i, _ := s.next.Incidents.Get(id)
+	first := slices.IndexFunc(i.Actions, func(other incident.Action) bool { return other.Planned.Equal(a.Planned) })
+	if !a.Rung.Kills(i.Fault) || first < 0 || i.Actions[first].Number != a.Number {
+		return
+	}
+	if slices.Contains(i.Kept, a.Number) {
+		j.w.result.reached["evidence kept"] = true
+		return
+	}
+	j.w.result.reached["evidence not kept"] = true
+	if d := a.Claimed.Sub(a.Planned); d < evidenceWait {
+		j.w.breaks(evidenceFirst, "%s/%d: claimed %s after the plan", id, a.Number, d)
 	}
 }
 

@@ -350,6 +350,8 @@ func (w *world) perform(effects []incident.Effect) {
 			w.prove(e.VM)
 		case incident.Sense:
 			w.sense(e.Ask)
+		case incident.Keep:
+			w.keep(e)
 		case incident.Proceed:
 			w.soon(time.Millisecond, func() { w.handle(incident.PlanStored{At: incident.At(w.now), Incident: e.Incident}) })
 		case incident.Send:
@@ -407,6 +409,23 @@ func (w *world) sense(a evidence.Ask) {
 	})
 }
 
+// keep reads what a rung is about to destroy: mostly in time, sometimes too late, and sometimes its answer is lost.
+func (w *world) keep(e incident.Keep) {
+	began := w.now
+	took := w.between(20*time.Millisecond, 3*time.Second)
+	switch w.rnd.IntN(6) {
+	case 0:
+		return
+	case 1:
+		took = w.between(4900*time.Millisecond, 9*time.Second)
+	}
+	w.soon(took, func() {
+		s := evidence.Standing{Waits: evidence.Reading[[]evidence.Wait]{At: began, Failure: w.refusal(e.Ask.VM.Name, e.Ask.Instance)}}
+		b := evidence.Bundle{Started: began, Finished: w.now, Instances: map[string]evidence.Standing{e.Ask.Instance: s}}
+		w.handle(incident.Kept{At: incident.At(w.now), Incident: e.Incident, KeepID: e.KeepID, Bundle: b})
+	})
+}
+
 func (w *world) prove(vm evidence.VM) {
 	w.soon(w.between(10*time.Millisecond, 200*time.Millisecond), func() {
 		w.handle(incident.Proved{At: incident.At(w.now), Proof: w.proof(vm)})
@@ -438,7 +457,7 @@ func (w *world) point(s *step) Point {
 			if i, _ := s.next.Incidents.Get(e.Incident); p == "" && planned(i, w.now) {
 				p = onPlanned
 			}
-		case incident.Delete, incident.Look, incident.Sample, incident.Prove, incident.Send, incident.Wake, incident.Note, incident.Refusal:
+		case incident.Delete, incident.Keep, incident.Look, incident.Sample, incident.Prove, incident.Send, incident.Wake, incident.Note, incident.Refusal:
 		}
 	}
 	return p
