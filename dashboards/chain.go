@@ -14,7 +14,7 @@ func chain() Dashboard {
 				now(`min(up{job="hypervigil_receiver", instance=~"$instance"})`, "__auto")).words(upDown()).none("no target"),
 			stat("Receiver is ready", "Whether commands could be decided now: hold-off over, clusters sampled, bindings proven.", "none",
 				now(`min(hypervigil_receiver_ready`+of+`)`, "__auto")).words(yesNo()),
-			stat("Scrapes that are lost", "Targets of which Prometheus gets no answer from the exporter.", "none",
+			stat("Lost scrapes", "Targets of which Prometheus gets no answer from the exporter.", "none",
 				now(`count(up{cluster=~"$cluster"} == 0) or vector(0)`, "__auto")).steps("green", 1.0, "red"),
 			stat("Watchdog came", "Time since the alert that always fires came through Alertmanager to the receiver; it comes every minute.", "s",
 				now(`time() - (hypervigil_receiver_watchdog_timestamp_seconds`+of+` > 0)`, "__auto")).steps("green", 120.0, "orange", 180.0, "red").none("never"),
@@ -22,7 +22,7 @@ func chain() Dashboard {
 				now(`max(hypervigil_receiver_dead_man_engaged`+of+`)`, "__auto")).words(words("0", "at rest", "green", "1", "engaged", "red")),
 			stat("Last notification", "Time since Alertmanager last delivered anything.", "s",
 				now(`time() - (hypervigil_receiver_last_notification_timestamp_seconds`+of+` > 0)`, "__auto")).steps("green", 120.0, "orange", 180.0, "red").none("never"),
-			stat("Receiver's heartbeat", "Time since the receiver last took a step; it takes none while its ledger cannot be written.", "s",
+			stat("Last step", "Time since the receiver last took a step; it takes none while its ledger cannot be written.", "s",
 				now(`time() - hypervigil_receiver_heartbeat_timestamp_seconds`+of, "__auto")).steps("green", 15.0, "orange", 60.0, "red"),
 		}},
 		section{"Exporter", []Panel{
@@ -36,7 +36,7 @@ func chain() Dashboard {
 				over(`sum by (target) (hypervigil_exporter_abandoned_queries`+of+`)`, "{{target}}")).steps("transparent", 1.0, "orange").none("none hangs"),
 			table("Collectors that cannot see", "The reason of each collector that cannot see what it is there for.",
 				labels("cluster", "node", "vm", "sql_instance", "collector", "reason"), []string{"Value"},
-				rows(`max by (cluster, node, vm, sql_instance, collector, reason) (probe_failure_reason{cluster=~"$cluster"} == 1)`)),
+				rows(`max by (cluster, node, vm, sql_instance, collector, reason) (probe_failure_reason{cluster=~"$cluster"} == 1)`)).size(16, plotHeight),
 			series("Certificates' time left", "Of the certificate that ends first, by target; the alert comes 14 days before.", "s",
 				over(`min by (cluster, vm, sql_instance, node) (probe_tls_earliest_cert_expiry_timestamp_seconds{cluster=~"$cluster"}) - time()`, "{{vm}}{{node}} {{sql_instance}}")).
 				steps("transparent").size(8, plotHeight),

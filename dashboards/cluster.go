@@ -21,7 +21,7 @@ func failoverCluster() Dashboard {
 		section{"Quorum and nodes", []Panel{
 			nodesUp().size(8, plotHeight),
 			votes(),
-			timeline("Who has a vote", "1 while the node's vote counts; the cluster takes votes away and gives them back by itself.", words("1", "vote", "green", "0", "none", "orange"),
+			timeline("Who has a vote", "1 while the node's vote counts; the cluster takes votes away and gives them back by itself.", words("1", "vote", "green", "0", "none", "blue"),
 				over(`max by (cluster, node) (wsfc_node_dynamic_vote`+of+`)`, "{{cluster}}/{{node}}"),
 				over(`max by (cluster) (wsfc_witness_dynamic_vote`+of+`)`, "{{cluster}} witness")).size(8, plotHeight),
 			timeline("Flags of nodes", "Drains, isolation and quarantine while they last.", words("1", "set", "orange"),
@@ -55,7 +55,7 @@ func failoverCluster() Dashboard {
 		}},
 		section{"Volumes", []Panel{
 			timeline("Cluster shared volumes", "What is wrong with each volume; redirected access goes through another node.", words("1", "so", "blue"),
-				over(`max by (cluster, volume, state) (wsfc_csv_fault_state`+of+`) == 1`, "{{volume}} {{state}}")).size(8, plotHeight),
+				over(`max by (cluster, volume, state) (wsfc_csv_fault_state`+of+`) == 1`, "{{state}}: {{volume}}")).size(8, plotHeight),
 			series("Volumes: used", "Share of each volume in use.", "percentunit",
 				over(`1 - min by (cluster, volume) (wsfc_volume_free_bytes`+of+` / wsfc_volume_size_bytes`+of+`)`, "{{volume}}")).upTo(1).steps("transparent", 0.8, "orange", 0.9, "red"),
 			series("Volumes that stood still", "Pauses of each volume in a minute, by node and by what for.", "cpm",

@@ -80,7 +80,8 @@ func hyperV() Dashboard {
 	)
 }
 
-// own is a metric of each virtual machine, as its owner tells it.
+// own is a metric of each watched virtual machine, as its owner tells it. Those that are not inventoried have no vm, and
+// would all be owned by whoever owns one of them.
 func own(metric string) string {
-	return `max by (cluster, vm, node) (` + metric + `{cluster=~"$cluster"} and on (cluster, vm, node) wsfc_group_owner_info)`
+	return `max by (cluster, vm, node) (` + metric + `{vm!="", cluster=~"$cluster"} and on (cluster, vm, node) wsfc_group_owner_info)`
 }

@@ -21,7 +21,7 @@ func incidents() Dashboard {
 			openByState(),
 			table("How they ended", "Incidents of the time shown, by fault, what became of them, and who healed them.",
 				append(labels("fault", "state", "healed_by"), column{from: "Value", title: "incidents"}), nil,
-				rows(`round(sum by (fault, state, healed_by) (increase(hypervigil_incidents_closed_total[$__range]))) > 0`)).size(8, plotHeight),
+				rows(rose("hypervigil_incidents_closed_total", "fault, state, healed_by", "$__range"))).size(8, plotHeight),
 			timeline("Acting alerts", "What incidents begin with, while it fires.", words("1", "firing", "red"),
 				over(`max by (alertname, cluster, vm) (ALERTS{alertstate="firing", hypervigil="act", cluster=~"$cluster"})`, "{{vm}} {{alertname}}")).
 				none("none fires").size(8, plotHeight),
@@ -29,7 +29,7 @@ func incidents() Dashboard {
 		section{"Guards", []Panel{
 			table("What was refused, and why", "Verdicts of the time shown that were not a pass, by guard. docs/guards.md says what each asks and what lifts it.",
 				append(labels("guard", "outcome", "reason"), column{from: "Value", title: "times"}), nil,
-				rows(`round(sum by (guard, outcome, reason) (increase(hypervigil_guard_refused_total[$__range]))) > 0`)),
+				rows(rose("hypervigil_guard_refused_total", "guard, outcome, reason", "$__range"))),
 			refusals().size(12, plotHeight),
 		}},
 		section{"Rescue readiness", []Panel{
@@ -44,9 +44,9 @@ func incidents() Dashboard {
 		}},
 		section{"Commands and how long it takes", []Panel{
 			commands(),
-			table("Commands by rung's method and result", "Of the time shown. Unknown: it was sent and no answer came; nobody repeats it.",
+			table("Commands by method and result", "Of the time shown. Unknown: it was sent and no answer came; nobody repeats it.",
 				append(labels("method", "result"), column{from: "Value", title: "commands"}), nil,
-				rows(`round(sum by (method, result) (increase(hypervigil_commands_issued_total[$__range]))) > 0`)).size(8, plotHeight),
+				rows(rose("hypervigil_commands_issued_total", "method, result", "$__range"))).size(8, plotHeight),
 			series("From incident to first command", "Half, and 95 %, of the incidents of the time shown that led to a command had their first one sooner than this.", "s",
 				over(quantile("0.5", "hypervigil_incident_first_command_seconds"), "median"),
 				over(quantile("0.95", "hypervigil_incident_first_command_seconds"), "95 %")).none("no command was sent"),

@@ -211,7 +211,8 @@ func rateIntervals(d dashboard, say func(string, ...any)) {
 	})
 }
 
-// counters are looked at through rate, irate or increase: their value alone says nothing.
+// counters are looked at through rate, irate or increase: their value alone says nothing. Beside the increase of the
+// same counter it says how much a series rose that has only just begun (rose).
 func counters(d dashboard, say func(string, ...any)) {
 	walk(d, func(q query, node parser.Node, above []parser.Node) {
 		v, ok := node.(*parser.VectorSelector)
@@ -222,6 +223,9 @@ func counters(d dashboard, say func(string, ...any)) {
 			if call, ok := above[len(above)-2].(*parser.Call); ok && slices.Contains([]string{"rate", "irate", "increase"}, call.Func.Name) {
 				return
 			}
+		}
+		if strings.Contains(q.expr, "increase("+v.Name) {
+			return
 		}
 		say("%s: the counter %s is without rate, irate or increase", q.where, v.Name)
 	})

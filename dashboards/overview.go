@@ -1,5 +1,7 @@
 package dashboards
 
+import "strings"
+
 // overview is the fleet, for the wall: what is up, what fires, what the receiver is at.
 func overview() Dashboard {
 	return page("overview", "Overview", "The fleet: which SQL Server is up, what fires, what the receiver is at.", clusters).with(
@@ -80,6 +82,13 @@ func machines() Panel {
 	).leads(toMachine("__data.fields"))
 }
 
+// rose is by how much a counter has risen in a window, where it has. A series that began in the window began with its
+// first event already counted, which increase cannot see; and the first refusal of a kind is the one to be shown.
+func rose(counter, by, window string) string {
+	const form = `round(sum by (BY) ((increase(COUNTER[WINDOW]) and (COUNTER offset WINDOW)) or (COUNTER unless (COUNTER offset WINDOW)))) > 0`
+	return strings.NewReplacer("BY", by, "COUNTER", counter, "WINDOW", window).Replace(form)
+}
+
 // What more than one page shows.
 
 func receiverReady() Panel {
@@ -94,13 +103,13 @@ func openByState() Panel {
 
 func refusals() Panel {
 	return series("Guards that stood against a command", "Verdicts other than pass, counted once when they begin.", "none",
-		over(`sum by (guard, outcome, reason) (increase(hypervigil_guard_refused_total[$__rate_interval])) > 0`, "{{guard}} {{outcome}} {{reason}}")).
+		over(rose("hypervigil_guard_refused_total", "guard, outcome, reason", "$__rate_interval"), "{{guard}} {{outcome}} {{reason}}")).
 		stacked().none("no guard stood against anything")
 }
 
 func commands() Panel {
 	return series("Commands", "Method calls that were handed over to be sent, by what came of them.", "none",
-		over(`sum by (method, result) (increase(hypervigil_commands_issued_total[$__rate_interval])) > 0`, "{{method}} {{result}}")).
+		over(rose("hypervigil_commands_issued_total", "method, result", "$__rate_interval"), "{{method}} {{result}}")).
 		stacked().none("no command was sent")
 }
 

@@ -1,5 +1,5 @@
 // Command hypervigil-lab is the simulated cluster as a program: alone (serve), or with everything around it (demo); and
-// as a game of the receiver's mind against it, without a clock (simulate).
+// as a game of the receiver's mind against it, without a clock (simulate). It draws the dashboards, too (preview).
 package main
 
 import (
@@ -19,6 +19,7 @@ import (
 	"github.com/hypervigil/hypervigil/internal/lab"
 	"github.com/hypervigil/hypervigil/internal/lab/model"
 	"github.com/hypervigil/hypervigil/internal/logging"
+	"github.com/hypervigil/hypervigil/internal/preview"
 )
 
 func main() {
@@ -38,6 +39,9 @@ func main() {
 	play := app.Command("simulate", "Play the receiver's mind through random schedules, in virtual time, and judge every step.")
 	simulation := simulate.Flags(play)
 
+	sketch := app.Command("preview", "Draw the dashboards without Grafana, from their JSON and a Prometheus' answers.")
+	drawing := preview.Flags(sketch)
+
 	command := kingpin.MustParse(app.Parse(os.Args[1:]))
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -51,6 +55,9 @@ func main() {
 	case play.FullCommand():
 		stop() // nothing in it listens to ctx; a signal ends it
 		err = simulation.Run(os.Stdout)
+	case sketch.FullCommand():
+		drawing.Out = os.Stdout
+		err = preview.Draw(ctx, *drawing)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "hypervigil-lab:", err)
