@@ -60,8 +60,6 @@ type target struct {
 	// certificate is when what its peer showed in the last TLS handshake ends; nil where it makes no such connection
 	// itself.
 	certificate func() time.Time
-
-	families sync.Map // *prometheus.Desc to *family
 }
 
 // expirer is a source that knows what certificates its peer showed.
@@ -99,11 +97,12 @@ func newGeneration(c *config.Config, l log.Logger, open opener) (*generation, er
 		return nil, err
 	}
 	g := &generation{config: c, loaded: time.Now(), sources: s, targets: map[targetKey]*target{}}
+	catalog := probe.NewCatalog()
 	for _, cl := range c.Clusters {
-		g.addCluster(cl)
+		g.addCluster(cl, catalog)
 	}
 	for _, t := range g.order {
-		t.descs = newAnswerDescs(t.labels)
+		t.descs = newAnswerDescs(probe.NewDescs(catalog, t.labels))
 		g.targets[targetKey{t.prober, t.name}] = t
 	}
 	if err := g.checkCollectors(); err != nil {
@@ -112,13 +111,13 @@ func newGeneration(c *config.Config, l log.Logger, open opener) (*generation, er
 	return g, nil
 }
 
-// addCluster lists the targets of one cluster.
-func (g *generation) addCluster(cl *config.Cluster) {
+// addCluster lists the targets of one cluster, which share descriptions with those of the others.
+func (g *generation) addCluster(cl *config.Cluster, catalog *probe.Catalog) {
 	nodes := make(map[string]wsfc.Source, len(cl.Nodes))
 	for _, n := range cl.Nodes {
 		nodes[n.Name] = g.sources.hosts[[2]string{cl.Name, n.Name}]
 	}
-	prober := wsfc.New(wsfc.Options{Cluster: cl, Sources: nodes})
+	prober := wsfc.New(wsfc.Options{Cluster: cl, Sources: nodes, Catalog: catalog})
 	g.order = append(g.order, &target{
 		prober: config.ProberWSFC, name: cl.Name, labels: wsfc.Labels(cl.Name), session: prober.Session, entry: cl,
 	})
@@ -126,7 +125,7 @@ func (g *generation) addCluster(cl *config.Cluster) {
 		g.order = append(g.order, &target{
 			prober: config.ProberHyperV, name: cl.Name + "/" + n.Name, labels: hyperv.Labels(cl.Name, n.Name), entry: n,
 			certificate: certificateOf(g.sources.hosts[[2]string{cl.Name, n.Name}]),
-			session:     fixed(hyperv.Collectors(hyperv.Options{Source: g.sources.hosts[[2]string{cl.Name, n.Name}], Cluster: cl, Node: n.Name})),
+			session:     fixed(hyperv.Collectors(hyperv.Options{Source: g.sources.hosts[[2]string{cl.Name, n.Name}], Cluster: cl, Node: n.Name, Catalog: catalog})),
 		})
 	}
 	for _, vm := range cl.VirtualMachines {
@@ -134,7 +133,7 @@ func (g *generation) addCluster(cl *config.Cluster) {
 			g.order = append(g.order, &target{
 				prober: config.ProberGuest, name: cl.Name + "/" + vm.Name, labels: guest.Labels(cl.Name, vm.Name), entry: vm,
 				certificate: certificateOf(source),
-				session:     fixed(guest.Collectors(guest.Options{Source: source, Reach: g.sources.reach, Cluster: cl.Name, VM: vm})),
+				session:     fixed(guest.Collectors(guest.Options{Source: source, Reach: g.sources.reach, Cluster: cl.Name, VM: vm, Catalog: catalog})),
 			})
 		}
 		if vm.Application != nil {
@@ -142,7 +141,7 @@ func (g *generation) addCluster(cl *config.Cluster) {
 				prober: config.ProberApplication, name: cl.Name + "/" + vm.Name, labels: application.Labels(cl.Name, vm.Name), entry: vm,
 				session: fixed(application.Collectors(application.Options{
 					Cluster: cl.Name, VM: vm, Reach: g.sources.reach, Get: g.sources.urls[[2]string{cl.Name, vm.Name}],
-					Services: g.sources.guests[[2]string{cl.Name, vm.Name}],
+					Services: g.sources.guests[[2]string{cl.Name, vm.Name}], Catalog: catalog,
 				})),
 			})
 		}
@@ -150,7 +149,7 @@ func (g *generation) addCluster(cl *config.Cluster) {
 			source := g.sources.instances[[3]string{cl.Name, vm.Name, s.Instance}]
 			g.order = append(g.order, &target{
 				prober: config.ProberMSSQL, name: cl.Name + "/" + vm.Name + "/" + s.Instance, labels: mssql.Labels(cl.Name, vm.Name, s.Instance), entry: s,
-				session:   fixed(mssql.Collectors(mssql.Options{Source: source, Cluster: cl.Name, VM: vm.Name, Instance: s.Instance})),
+				session:   fixed(mssql.Collectors(mssql.Options{Source: source, Cluster: cl.Name, VM: vm.Name, Instance: s.Instance, Catalog: catalog})),
 				abandoned: source.Abandoned, certificate: certificateOf(source),
 			})
 		}

@@ -114,7 +114,7 @@ func probeTimeout(module, offset time.Duration, header string) time.Duration {
 // alike, what cannot stand is left out and the rest is answered.
 func (e *Exporter) gatherer(f *flight, outcomes []outcome, took time.Duration) prometheus.Gatherer {
 	return prometheus.GathererFunc(func() ([]*dto.MetricFamily, error) {
-		families, err := gather(f.target, answer{f.target, outcomes, took}.metrics())
+		families, err := gather(answer{f.target, outcomes, took}.metrics())
 		if err != nil {
 			e.metrics.gatherErrors.Inc()
 			level.Warn(e.logger).Log("msg", "contradictory series left out", "module", f.module.Name, "target", f.target.name, "err", err)
@@ -124,10 +124,9 @@ func (e *Exporter) gatherer(f *flight, outcomes []outcome, took time.Duration) p
 }
 
 // answerDescs describe what every probe's answer holds, whatever its prober.
-type answerDescs struct{ success, duration, collectorSuccess, collectorTime, collectorTimeout, failureReason, certificate *prometheus.Desc }
+type answerDescs struct{ success, duration, collectorSuccess, collectorTime, collectorTimeout, failureReason, certificate probe.Desc }
 
-func newAnswerDescs(labels prometheus.Labels) answerDescs {
-	d := probe.NewDescs(labels)
+func newAnswerDescs(d probe.Descs) answerDescs {
 	return answerDescs{
 		success:          d.New("probe_success", "1 means that every collector of the module could see what it is there for."),
 		duration:         d.New("probe_duration_seconds", "How long the probe took."),

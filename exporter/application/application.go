@@ -34,6 +34,8 @@ type Options struct {
 	Reach    reach.Dialer
 	Get      Getter
 	Services Services
+	// Catalog is what the targets share; nil where there is one.
+	Catalog *probe.Catalog
 }
 
 // Labels are the labels that every series of the target carries.
@@ -43,7 +45,7 @@ func Labels(cluster, vm string) prometheus.Labels {
 
 // Collectors returns the collectors tcp, http and windows_service.
 func Collectors(o Options) []probe.Collector {
-	d := probe.NewDescs(Labels(o.Cluster, o.VM.Name))
+	d := probe.NewDescs(o.Catalog, Labels(o.Cluster, o.VM.Name))
 	return []probe.Collector{tcpCollector(o, d), httpCollector(o, d), serviceCollector(o, d)}
 }
 

@@ -38,6 +38,8 @@ type Options struct {
 	Reach   reach.Dialer
 	Cluster string
 	VM      *config.VirtualMachine
+	// Catalog is what the targets share; nil where there is one.
+	Catalog *probe.Catalog
 }
 
 // Labels are the labels that every series of the target carries.
@@ -47,11 +49,11 @@ func Labels(cluster, vm string) prometheus.Labels {
 
 // Collectors returns the guest's collectors. The events that were counted stay in them.
 func Collectors(o Options) []probe.Collector {
-	d := probe.NewDescs(Labels(o.Cluster, o.VM.Name))
+	d := probe.NewDescs(o.Catalog, Labels(o.Cluster, o.VM.Name))
 	return []probe.Collector{osCollector(o, d), servicesCollector(o, d), tcpCollector(o, d), loadCollector(o, d), eventsCollector(o, d)}
 }
 
-type osDescs struct{ up, info, boot, memoryTotal, memoryFree, commitLimit, commitFree *prometheus.Desc }
+type osDescs struct{ up, info, boot, memoryTotal, memoryFree, commitLimit, commitFree probe.Desc }
 
 func osCollector(o Options, d probe.Descs) probe.Collector {
 	descs := osDescs{
@@ -88,7 +90,7 @@ func osCollector(o Options, d probe.Descs) probe.Collector {
 // fold is a name of Windows' to compare, which knows no case.
 func fold(name string) string { return strings.ToLower(name) }
 
-type serviceDescs struct{ installed, state, mode, exitCode, specificCode, pid *prometheus.Desc }
+type serviceDescs struct{ installed, state, mode, exitCode, specificCode, pid probe.Desc }
 
 // watched is a service that belongs to an instance of SQL Server.
 type watched struct{ instance, name, role string }
@@ -104,7 +106,7 @@ func watchedServices(vm *config.VirtualMachine) []watched {
 }
 
 func servicesCollector(o Options, d probe.Descs) probe.Collector {
-	service := func(name, help string, more ...string) *prometheus.Desc {
+	service := func(name, help string, more ...string) probe.Desc {
 		return d.New(name, help, append([]string{"sql_instance", "service", "role"}, more...)...)
 	}
 	descs := serviceDescs{

@@ -3,8 +3,6 @@ package hyperv
 import (
 	"context"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"github.com/hypervigil/hypervigil/exporter/probe"
 	"github.com/hypervigil/hypervigil/internal/cluster"
 )
@@ -20,8 +18,8 @@ type clusterCounterSource interface {
 // clusterCounterDescs describe the cluster's metrics that each node counts for itself; they are asked of the node and
 // belong to the cluster's layer.
 type clusterCounterDescs struct {
-	missing, limit                          *prometheus.Desc
-	pauses, failures, deadlocks, reconnects *prometheus.Desc
+	missing, limit                          probe.Desc
+	pauses, failures, deadlocks, reconnects probe.Desc
 }
 
 func newClusterCounterDescs(d probe.Descs) clusterCounterDescs {

@@ -7,7 +7,6 @@ import (
 
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
-	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/hypervigil/hypervigil/exporter/probe"
 	"github.com/hypervigil/hypervigil/internal/cluster"
@@ -25,12 +24,12 @@ type counterSource interface {
 // counters makes the collectors of performance counters.
 type counters struct {
 	source    Source
-	supported *prometheus.Desc
+	supported probe.Desc
 
-	available, pressure        *prometheus.Desc
-	time, base                 *prometheus.Desc
-	storageErrors, storageWait *prometheus.Desc
-	dropped                    *prometheus.Desc
+	available, pressure        probe.Desc
+	time, base                 probe.Desc
+	storageErrors, storageWait probe.Desc
+	dropped                    probe.Desc
 
 	cluster clusterCounterDescs
 }

@@ -6,13 +6,12 @@ import (
 
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
-	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/hypervigil/hypervigil/exporter/probe"
 	"github.com/hypervigil/hypervigil/internal/cluster"
 )
 
-type hostDescs struct{ up, info, boot, memoryTotal, memoryFree *prometheus.Desc }
+type hostDescs struct{ up, info, boot, memoryTotal, memoryFree probe.Desc }
 
 // hostCollector reads the host's operating system.
 func hostCollector(o Options, d probe.Descs) probe.Collector {

@@ -41,6 +41,8 @@ type Options struct {
 	Source  Source
 	Cluster *config.Cluster
 	Node    string
+	// Catalog is what the targets share; nil where there is one.
+	Catalog *probe.Catalog
 }
 
 // Labels are the labels that every series of the target carries.
@@ -50,7 +52,7 @@ func Labels(cluster, node string) prometheus.Labels {
 
 // Collectors returns the host's collectors.
 func Collectors(o Options) []probe.Collector {
-	d := probe.NewDescs(Labels(o.Cluster.Name, o.Node))
+	d := probe.NewDescs(o.Catalog, Labels(o.Cluster.Name, o.Node))
 	c := newCounters(o, d)
 	return []probe.Collector{
 		namespacesCollector(o, d), hostCollector(o, d), servicesCollector(o, d), vmsCollector(o, d), settingsCollector(o, d), replicationCollector(o, d), uplinksCollector(o, d),

@@ -236,7 +236,7 @@ func TestNamespacesHaveHalfOfTheTime(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 4*time.Second)
 		defer cancel()
 		start := time.Now()
-		r := namespacesCollector(Options{Source: hanging{healthy()}, Cluster: inventory, Node: "HV1"}, probe.NewDescs(Labels("hv-cl1", "HV1"))).Collect(ctx, log.NewNopLogger())
+		r := namespacesCollector(Options{Source: hanging{healthy()}, Cluster: inventory, Node: "HV1"}, probe.NewDescs(nil, Labels("hv-cl1", "HV1"))).Collect(ctx, log.NewNopLogger())
 		if took := time.Since(start); r.Err != nil || took != 2*time.Second {
 			t.Errorf("Collect() = %v after %s, want no error after half of the time", r.Err, took)
 		}

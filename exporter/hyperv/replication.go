@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"github.com/go-kit/log"
-	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/hypervigil/hypervigil/exporter/probe"
 	"github.com/hypervigil/hypervigil/internal/cluster"
@@ -35,11 +34,11 @@ func at(names []string, n uint16) string {
 	return probe.Other
 }
 
-type replicationDescs struct{ state, stateCode, health, healthCode, success *prometheus.Desc }
+type replicationDescs struct{ state, stateCode, health, healthCode, success probe.Desc }
 
 // replicationCollector reads the replication relationships of the host's virtual machines.
 func replicationCollector(o Options, d probe.Descs) probe.Collector {
-	of := func(name, help string, more ...string) *prometheus.Desc {
+	of := func(name, help string, more ...string) probe.Desc {
 		return d.New(name, help, append([]string{"vm", "vm_id", "relationship"}, more...)...)
 	}
 	descs := replicationDescs{

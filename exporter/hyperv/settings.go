@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"github.com/go-kit/log"
-	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/hypervigil/hypervigil/exporter/probe"
 	"github.com/hypervigil/hypervigil/internal/cluster"
@@ -16,7 +15,7 @@ type settingsSource interface {
 	Settings(ctx context.Context) ([]cluster.VMSettings, error)
 }
 
-type settingsDescs struct{ checkpoints, monitored *prometheus.Desc }
+type settingsDescs struct{ checkpoints, monitored probe.Desc }
 
 // settingsCollector reads what was set on the virtual machines of the inventory.
 func settingsCollector(o Options, d probe.Descs) probe.Collector {

@@ -9,7 +9,6 @@ import (
 
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
-	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/hypervigil/hypervigil/exporter/probe"
 	"github.com/hypervigil/hypervigil/internal/cluster"
@@ -80,14 +79,14 @@ func heartbeat(h cluster.Heartbeat) string {
 }
 
 type vmDescs struct {
-	state, stateCode, heartbeat, heartbeatCode            *prometheus.Desc
-	health, operational, application, uptime, stateChange *prometheus.Desc
-	memory, demand, paging, cpu, merge, present           *prometheus.Desc
+	state, stateCode, heartbeat, heartbeatCode            probe.Desc
+	health, operational, application, uptime, stateChange probe.Desc
+	memory, demand, paging, cpu, merge, present           probe.Desc
 }
 
 func newVMDescs(d probe.Descs) vmDescs {
 	const codes = "0 unknown, 2 running, 3 off, 4 stopping, 6 saved, 9 paused, 10 starting, 11 reset, 32773 saving, 32776 pausing, 32777 resuming, 32779 fast_saved, 32780 fast_saving, any other from 32768 critical"
-	vm := func(name, help string, more ...string) *prometheus.Desc {
+	vm := func(name, help string, more ...string) probe.Desc {
 		return d.New(name, help, append([]string{"vm", "vm_id"}, more...)...)
 	}
 	return vmDescs{

@@ -7,17 +7,16 @@ import (
 
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
-	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/hypervigil/hypervigil/exporter/probe"
 	"github.com/hypervigil/hypervigil/internal/sqlhealth"
 )
 
 type databaseDescs struct {
-	state, stateCode, access, readOnly, standby *prometheus.Desc
-	fileState, fileSize, fileUsed               *prometheus.Desc
-	logSize, logUsed                            *prometheus.Desc
-	full, differential, log, running            *prometheus.Desc
+	state, stateCode, access, readOnly, standby probe.Desc
+	fileState, fileSize, fileUsed               probe.Desc
+	logSize, logUsed                            probe.Desc
+	full, differential, log, running            probe.Desc
 }
 
 func newDatabaseDescs(d probe.Descs) databaseDescs {

@@ -7,7 +7,6 @@ import (
 
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
-	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/hypervigil/hypervigil/exporter/probe"
 	"github.com/hypervigil/hypervigil/internal/sqlhealth"
@@ -16,13 +15,13 @@ import (
 // figure is a metric made of one figure of a component's data. What a version of SQL Server does not tell is absent.
 type figure struct {
 	component, attribute string // the attribute in small letters, an entry of the memory report as it is described
-	desc                 *prometheus.Desc
+	desc                 probe.Desc
 	factor               float64
 	labels               []string
 }
 
 type diagnosticsDescs struct {
-	state, stateCode, errorSets, received, level, known *prometheus.Desc
+	state, stateCode, errorSets, received, level, known probe.Desc
 	figures                                             []figure
 }
 

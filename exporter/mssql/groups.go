@@ -6,24 +6,23 @@ import (
 
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
-	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/hypervigil/hypervigil/exporter/probe"
 	"github.com/hypervigil/hypervigil/internal/sqlhealth"
 )
 
 type groupDescs struct {
-	failureLevel, checkTimeout                                                     *prometheus.Desc
-	role, connected, health, operational, recovery, failoverMode, availabilityMode *prometheus.Desc
-	synchronization, suspended, ready, sendQueue, redoQueue, redoRate, lag         *prometheus.Desc
-	listener                                                                       *prometheus.Desc
+	failureLevel, checkTimeout                                                     probe.Desc
+	role, connected, health, operational, recovery, failoverMode, availabilityMode probe.Desc
+	synchronization, suspended, ready, sendQueue, redoQueue, redoRate, lag         probe.Desc
+	listener                                                                       probe.Desc
 }
 
 func newGroupDescs(d probe.Descs) groupDescs {
-	replica := func(name, help string) *prometheus.Desc {
+	replica := func(name, help string) probe.Desc {
 		return d.New(name, help, "ag", "replica", "is_local", "state")
 	}
-	database := func(name, help string, more ...string) *prometheus.Desc {
+	database := func(name, help string, more ...string) probe.Desc {
 		return d.New(name, help, append([]string{"ag", "database", "replica"}, more...)...)
 	}
 	return groupDescs{
@@ -74,21 +73,21 @@ func groupsCollector(o Options, d probe.Descs) probe.Collector {
 }
 
 // known adds a state set where the number is known.
-func known(s *probe.Set, d *prometheus.Desc, of []string, n *int64, labels ...string) {
+func known(s *probe.Set, d probe.Desc, of []string, n *int64, labels ...string) {
 	if n != nil {
 		s.States(d, of, member(of, *n), labels...)
 	}
 }
 
 // amount adds a gauge where the number is known.
-func amount(s *probe.Set, d *prometheus.Desc, n *int64, labels ...string) {
+func amount(s *probe.Set, d probe.Desc, n *int64, labels ...string) {
 	if n != nil {
 		s.Gauge(d, float64(*n), labels...)
 	}
 }
 
 // truth adds a gauge of 1 or 0 where it is known.
-func truth(s *probe.Set, d *prometheus.Desc, b *bool, labels ...string) {
+func truth(s *probe.Set, d probe.Desc, b *bool, labels ...string) {
 	if b != nil {
 		s.Bool(d, *b, labels...)
 	}

@@ -5,12 +5,11 @@ import (
 
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
-	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/hypervigil/hypervigil/exporter/probe"
 )
 
-type memberDescs struct{ state, votes, quorum, owner, node *prometheus.Desc }
+type memberDescs struct{ state, votes, quorum, owner, node probe.Desc }
 
 // The members of the state sets, in the order of SQL Server's numbers. Source: learn.microsoft.com,
 // "sys.dm_hadr_cluster" and "sys.dm_hadr_cluster_members".

@@ -43,6 +43,8 @@ type Source interface {
 type Options struct {
 	Source                Source
 	Cluster, VM, Instance string
+	// Catalog is what the targets share; nil where there is one.
+	Catalog *probe.Catalog
 }
 
 // Labels are the labels that every series of the target carries.
@@ -52,7 +54,7 @@ func Labels(cluster, vm, instance string) prometheus.Labels {
 
 // Collectors returns the instance's collectors.
 func Collectors(o Options) []probe.Collector {
-	d := probe.NewDescs(Labels(o.Cluster, o.VM, o.Instance))
+	d := probe.NewDescs(o.Catalog, Labels(o.Cluster, o.VM, o.Instance))
 	return []probe.Collector{
 		availabilityCollector(o, d), diagnosticsCollector(o, d), databasesCollector(o, d), performanceCollector(o, d), sessionsCollector(o, d),
 		groupsCollector(o, d), membersCollector(o, d),
@@ -67,7 +69,7 @@ type Instance struct {
 
 var _ Source = Instance{}
 
-type availabilityDescs struct{ up, connect, info, start, state *prometheus.Desc }
+type availabilityDescs struct{ up, connect, info, start, state probe.Desc }
 
 // availabilityCollector is fit for a scrape each second: one login, one question.
 func availabilityCollector(o Options, d probe.Descs) probe.Collector {

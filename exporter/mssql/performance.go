@@ -6,7 +6,6 @@ import (
 
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
-	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/hypervigil/hypervigil/exporter/probe"
 	"github.com/hypervigil/hypervigil/internal/sqlhealth"
@@ -15,11 +14,11 @@ import (
 // performanceDescs describe what performanceCollector tells. totals and gauges are of performance counters.
 type performanceDescs struct {
 	totals, gauges                                                []counterMetric
-	hitRatio                                                      *prometheus.Desc
-	waits, waitTime, signalTime                                   *prometheus.Desc
-	limit, workers, active, runnable, queued                      *prometheus.Desc
-	tempDB                                                        *prometheus.Desc
-	reads, readBytes, readStall, writes, writtenBytes, writeStall *prometheus.Desc
+	hitRatio                                                      probe.Desc
+	waits, waitTime, signalTime                                   probe.Desc
+	limit, workers, active, runnable, queued                      probe.Desc
+	tempDB                                                        probe.Desc
+	reads, readBytes, readStall, writes, writtenBytes, writeStall probe.Desc
 }
 
 // counterKey finds a performance counter. Its instance is empty or _Total.
@@ -28,7 +27,7 @@ type counterKey struct{ object, name string }
 // counterMetric is a metric made of one performance counter.
 type counterMetric struct {
 	counterKey
-	desc   *prometheus.Desc
+	desc   probe.Desc
 	factor float64
 }
 

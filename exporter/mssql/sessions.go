@@ -5,12 +5,11 @@ import (
 
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
-	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/hypervigil/hypervigil/exporter/probe"
 )
 
-type sessionDescs struct{ blocked, longest, active, oldest *prometheus.Desc }
+type sessionDescs struct{ blocked, longest, active, oldest probe.Desc }
 
 // sessionsCollector tells who waits for whom, and what is open: a long transaction is a long recovery after a move.
 func sessionsCollector(o Options, d probe.Descs) probe.Collector {

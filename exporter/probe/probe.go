@@ -9,7 +9,6 @@ package probe
 import (
 	"context"
 	"errors"
-	"time"
 
 	"github.com/go-kit/log"
 	"github.com/prometheus/client_golang/prometheus"
@@ -72,61 +71,6 @@ func Verdict(r dial.Reason) bool {
 		return false
 	}
 	return false
-}
-
-// Descs makes the descriptions of one target's metrics. Every one carries the target's own labels.
-type Descs struct{ target prometheus.Labels }
-
-// NewDescs returns Descs for a target with these labels.
-func NewDescs(target prometheus.Labels) Descs { return Descs{target} }
-
-// New describes a metric of the target with further labels.
-func (d Descs) New(name, help string, labels ...string) *prometheus.Desc {
-	return prometheus.NewDesc(name, help, labels, d.target)
-}
-
-// Set collects metrics.
-type Set []prometheus.Metric
-
-// Gauge adds a gauge.
-func (s *Set) Gauge(d *prometheus.Desc, v float64, labels ...string) {
-	*s = append(*s, prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...))
-}
-
-// Counter adds a counter.
-func (s *Set) Counter(d *prometheus.Desc, v float64, labels ...string) {
-	*s = append(*s, prometheus.MustNewConstMetric(d, prometheus.CounterValue, v, labels...))
-}
-
-// Bool adds a gauge of 1 or 0.
-func (s *Set) Bool(d *prometheus.Desc, v bool, labels ...string) {
-	s.Gauge(d, Float(v), labels...)
-}
-
-// Seconds adds a gauge in seconds.
-func (s *Set) Seconds(d *prometheus.Desc, v time.Duration, labels ...string) {
-	s.Gauge(d, v.Seconds(), labels...)
-}
-
-// Time adds a moment as seconds since 1970; a zero one is unknown and adds nothing.
-func (s *Set) Time(d *prometheus.Desc, t time.Time, labels ...string) {
-	if !t.IsZero() {
-		s.Gauge(d, float64(t.UnixMicro())/1e6, labels...)
-	}
-}
-
-// Other is the state that a state set shows for a value nobody told us about.
-const Other = "other"
-
-// States adds a state set: one series for each state, 1 for the present one. The state is the last label. states has
-// to end in Other, which stands for every state that is not in it.
-func (s *Set) States(d *prometheus.Desc, states []string, present string, labels ...string) {
-	found := false
-	for _, state := range states {
-		is := state == present || state == Other && !found
-		found = found || is
-		s.Bool(d, is, append(labels[:len(labels):len(labels)], state)...)
-	}
 }
 
 // Float is 1 for true.

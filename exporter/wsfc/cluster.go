@@ -7,7 +7,6 @@ import (
 
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
-	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/hypervigil/hypervigil/exporter/probe"
 	"github.com/hypervigil/hypervigil/internal/cluster"
@@ -15,17 +14,17 @@ import (
 
 // descs describe all that a view becomes.
 type descs struct {
-	up, info, votesCurrent, votesNeeded, quorumType, witnessVote *prometheus.Desc
-	subnetDelay, subnetThreshold, crossDelay, crossThreshold     *prometheus.Desc
-	resiliency, resiliencyLevel, balancerMode, balancerLevel     *prometheus.Desc
+	up, info, votesCurrent, votesNeeded, quorumType, witnessVote probe.Desc
+	subnetDelay, subnetThreshold, crossDelay, crossThreshold     probe.Desc
+	resiliency, resiliencyLevel, balancerMode, balancerLevel     probe.Desc
 
-	nodeState, nodeStateCode, nodeVote, nodeDynamicVote, nodeFlag, nodeStatusCode, nodeDrain *prometheus.Desc
+	nodeState, nodeStateCode, nodeVote, nodeDynamicVote, nodeFlag, nodeStatusCode, nodeDrain probe.Desc
 
-	groupState, groupStateCode, groupFlag, groupStatusCode, groupOwner, groupInfo *prometheus.Desc
-	groupPriority, groupThreshold, groupPeriod, groupPersistent, vmInfo           *prometheus.Desc
+	groupState, groupStateCode, groupFlag, groupStatusCode, groupOwner, groupInfo probe.Desc
+	groupPriority, groupThreshold, groupPeriod, groupPersistent, vmInfo           probe.Desc
 
-	resourceState, resourceStateCode, resourceStatusCode, resourceFlag, resourceLastStatus, resourceInfo *prometheus.Desc
-	resourcePersistent, otherResources, checkHeartbeat, offlineAction                                    *prometheus.Desc
+	resourceState, resourceStateCode, resourceStatusCode, resourceFlag, resourceLastStatus, resourceInfo probe.Desc
+	resourcePersistent, otherResources, checkHeartbeat, offlineAction                                    probe.Desc
 
 	views    viewDescs
 	networks networkDescs
@@ -35,10 +34,10 @@ type descs struct {
 }
 
 func newDescs(d probe.Descs) *descs {
-	group := func(name, help string, more ...string) *prometheus.Desc {
+	group := func(name, help string, more ...string) probe.Desc {
 		return d.New(name, help, append([]string{"group", "vm"}, more...)...)
 	}
-	resource := func(name, help string, more ...string) *prometheus.Desc {
+	resource := func(name, help string, more ...string) probe.Desc {
 		return d.New(name, help, append([]string{"group", "vm", "resource"}, more...)...)
 	}
 	return &descs{

@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"github.com/go-kit/log"
-	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/hypervigil/hypervigil/exporter/probe"
@@ -71,7 +70,7 @@ func interfaceState(s cluster.InterfaceState) string {
 	return probe.Other
 }
 
-type networkDescs struct{ state, stateCode, role, interfaceState, interfaceStateCode *prometheus.Desc }
+type networkDescs struct{ state, stateCode, role, interfaceState, interfaceStateCode probe.Desc }
 
 func newNetworkDescs(d probe.Descs) networkDescs {
 	of := []string{"node", "network", "interface"}

@@ -6,7 +6,6 @@ import (
 	"strconv"
 
 	"github.com/go-kit/log"
-	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/hypervigil/hypervigil/exporter/probe"
@@ -23,9 +22,9 @@ type ownerSource interface {
 	VMResources(ctx context.Context) ([]cluster.Resource, error)
 }
 
-type ownerDescs struct{ count, possible, preferred *prometheus.Desc }
+type ownerDescs struct{ count, possible, preferred probe.Desc }
 
-func newOwnerDescs(_ probe.Descs, group func(name, help string, more ...string) *prometheus.Desc) ownerDescs {
+func newOwnerDescs(_ probe.Descs, group func(name, help string, more ...string) probe.Desc) ownerDescs {
 	return ownerDescs{
 		count:     group("wsfc_group_possible_owners", "How many nodes may own the virtual machine. Only for virtual machines of the inventory."),
 		possible:  group("wsfc_group_possible_owner", "1 for a node that may own the virtual machine; there is no series for the others. Only for virtual machines of the inventory that not every node may own.", "node"),

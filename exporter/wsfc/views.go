@@ -10,7 +10,6 @@ import (
 
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
-	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/hypervigil/hypervigil/exporter/probe"
 	"github.com/hypervigil/hypervigil/internal/cluster"
@@ -20,9 +19,9 @@ import (
 // viewDescs describe what each node sees. A view that could not be read has no series but success, reason and nothing
 // else: it agrees with nobody and contradicts nobody.
 type viewDescs struct {
-	success, reason, quorum, votesCurrent, votesNeeded, agrees *prometheus.Desc
-	read, asked, allAgree                                      *prometheus.Desc
-	others, othersUp, othersDown                               *prometheus.Desc
+	success, reason, quorum, votesCurrent, votesNeeded, agrees probe.Desc
+	read, asked, allAgree                                      probe.Desc
+	others, othersUp, othersDown                               probe.Desc
 }
 
 func newViewDescs(d probe.Descs) viewDescs {

@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/go-kit/log"
-	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/hypervigil/hypervigil/exporter/probe"
 	"github.com/hypervigil/hypervigil/internal/cluster"
@@ -35,7 +34,7 @@ func volumeFault(f cluster.VolumeFault) string {
 	return probe.Other
 }
 
-type volumeDescs struct{ fault, faultCode, size, free *prometheus.Desc }
+type volumeDescs struct{ fault, faultCode, size, free probe.Desc }
 
 func newVolumeDescs(d probe.Descs) volumeDescs {
 	return volumeDescs{

@@ -6,7 +6,6 @@ import (
 	"fmt"
 
 	"github.com/go-kit/log"
-	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/hypervigil/hypervigil/exporter/probe"
 	"github.com/hypervigil/hypervigil/internal/cluster"
@@ -17,7 +16,7 @@ type witnessSource interface {
 	Witness(ctx context.Context) (cluster.Resource, error)
 }
 
-type witnessDescs struct{ present, online, info *prometheus.Desc }
+type witnessDescs struct{ present, online, info probe.Desc }
 
 func newWitnessDescs(d probe.Descs) witnessDescs {
 	return witnessDescs{

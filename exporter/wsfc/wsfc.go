@@ -39,6 +39,8 @@ type Source interface {
 type Options struct {
 	Cluster *config.Cluster
 	Sources map[string]Source // by the node's inventory name, all of them
+	// Catalog is what the targets share; nil where there is one.
+	Catalog *probe.Catalog
 }
 
 // Labels are the labels that every series of the target carries.
@@ -57,7 +59,7 @@ type Prober struct {
 
 // New returns the prober of one cluster.
 func New(o Options) *Prober {
-	return &Prober{cluster: o.Cluster, sources: o.Sources, names: newNames(o.Cluster), descs: newDescs(probe.NewDescs(Labels(o.Cluster.Name)))}
+	return &Prober{cluster: o.Cluster, sources: o.Sources, names: newNames(o.Cluster), descs: newDescs(probe.NewDescs(o.Catalog, Labels(o.Cluster.Name)))}
 }
 
 // Session returns the collectors of one probe. Cluster and views share the nodes' answers.
