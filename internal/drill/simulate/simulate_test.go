@@ -2,6 +2,7 @@ package simulate
 
 import (
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/hypervigil/hypervigil/internal/lab/model"
 	"github.com/hypervigil/hypervigil/receiver/incident"
 	"github.com/hypervigil/hypervigil/receiver/ledger"
 )
@@ -144,6 +146,41 @@ func TestDiskLosesWhatWasNotSynced(t *testing.T) {
 			}
 			if diff := cmp.Diff(test.want, got); diff != "" {
 				t.Errorf("after the crash (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestJudgeKnowsWhatACrashKept: what was on disk when the machine died counts afterwards, an offer and an approval as
+// all else.
+func TestJudgeKnowsWhatACrashKept(t *testing.T) {
+	t.Parallel()
+	b := bare(t)
+	variant := slices.IndexFunc(b.list, func(b base) bool { return b.variant.name == "proposed" })
+	if variant < 0 {
+		t.Fatal(`there is no variant "proposed"`)
+	}
+	for name, test := range map[string]struct {
+		kept  Point
+		after time.Duration // of the approval, where no point is waited for
+	}{
+		"an offer":    {onOffered, 30 * time.Second},
+		"an approval": {onApproved, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			approve := Op{Kind: opApprove, What: approveOnce, VM: "SQL02", At: test.after}
+			if test.after == 0 {
+				approve.On = onOffered
+			}
+			var history trace
+			r := b.play(Schedule{Seed: 1, Variant: variant, Ops: []Op{
+				approve,
+				{Kind: opCrash, What: "kept", For: 2 * time.Second, On: test.kept},
+				{Kind: opFault, What: model.ServiceCrash, VM: "SQL02", Instance: "MSSQLSERVER"},
+			}}, &history)
+			if len(r.violations) > 0 || r.crashes != 1 || r.cures[string(incident.ByHypervigil)] != 1 {
+				t.Errorf("%d crashes, cures %v, broken: %v; want 1 crash, 1 cure by the receiver, nothing broken\n%s", r.crashes, r.cures, r.violations, &history)
 			}
 		})
 	}

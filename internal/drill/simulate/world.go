@@ -290,10 +290,15 @@ func (w *world) handle(e incident.Event) {
 	}
 }
 
-// dieWriting ends the machine in the middle of a commit.
+// dieWriting ends the machine in the middle of a commit. A step whose records were kept was taken, though nobody lived to
+// act on it: the next life goes on from it, so that the judge must know it too.
 func (w *world) dieWriting(s *step, f ledger.Failure, down time.Duration) {
 	w.disk.next = f
-	_ = w.disk.commit(s.effects) // nobody is left to be told
+	if err := w.disk.commit(s.effects); f == ledger.UnknownKept && !errors.Is(err, ledger.ErrConflict) {
+		old := w.state
+		w.state = s.next
+		w.judge.stepped(&old, s)
+	}
 	w.crash(down)
 }
 
