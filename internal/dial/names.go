@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -35,7 +36,7 @@ type Names struct {
 // answer is what a name resolved to.
 type answer struct {
 	host  string
-	addrs []netip.Addr
+	found any // []netip.Addr, or []*net.SRV; never changed
 	at    time.Time
 	stale bool // the last lookup failed
 }
@@ -64,25 +65,50 @@ func (n *Names) Stale() []string {
 	return out
 }
 
-// lookup asks the name server, and the memory where that fails.
+// lookup asks the name server for a host's addresses, and the memory where that fails.
 func (n *Names) lookup(ctx context.Context, r resolver, network, host string) ([]netip.Addr, error) {
-	key := network + " " + host
-	kept := n.kept(key)
+	found, err := remembered(ctx, n, network+" "+host, host, func(ctx context.Context) ([]netip.Addr, error) {
+		return r.LookupNetIP(ctx, network, host)
+	})
+	return slices.Clone(found), err // whoever asked may change his own
+}
+
+// LookupSRV asks the name server where a service of a domain is, and the memory where that fails; a nil Names has none. The
+// records are in the order of priority and weight, and are not to be changed. As with net.Resolver, there may be records
+// besides an error.
+func (n *Names) LookupSRV(ctx context.Context, service, proto, domain string) ([]*net.SRV, error) {
+	ask := func(ctx context.Context) ([]*net.SRV, error) {
+		_, records, err := newResolver().LookupSRV(ctx, service, proto, domain)
+		if len(records) > 0 {
+			return records, nil // an error besides is about records that were left out
+		}
+		return nil, err
+	}
+	if n == nil {
+		return ask(ctx)
+	}
+	name := "_" + service + "._" + proto + "." + domain
+	return remembered(ctx, n, "srv "+name, name, ask)
+}
+
+// remembered asks by a question of its own, and the memory where that fails.
+func remembered[T any](ctx context.Context, n *Names, key, host string, ask func(context.Context) ([]T, error)) ([]T, error) {
+	kept, _ := n.kept(key).([]T)
 	asking := ctx
 	if deadline, ok := ctx.Deadline(); ok && kept != nil {
 		var cancel context.CancelFunc
 		asking, cancel = context.WithTimeout(ctx, time.Until(deadline)/staleShare)
 		defer cancel()
 	}
-	addrs, err := r.LookupNetIP(asking, network, host)
-	if err == nil && len(addrs) > 0 {
-		n.keep(key, host, addrs)
-		return addrs, nil
+	found, err := ask(asking)
+	if err == nil && len(found) > 0 {
+		n.keep(key, host, found)
+		return found, nil
 	}
 	var dns *net.DNSError
 	if err == nil || errors.As(err, &dns) && dns.IsNotFound {
 		n.forget(key)
-		return addrs, err
+		return found, err
 	}
 	if kept == nil || ctx.Err() != nil {
 		return nil, err
@@ -91,25 +117,38 @@ func (n *Names) lookup(ctx context.Context, r resolver, network, host string) ([
 	return kept, nil
 }
 
-// kept returns what is remembered, unless it is too old.
-func (n *Names) kept(key string) []netip.Addr {
+// kept returns what is remembered; nil where that is nothing, or too old.
+func (n *Names) kept(key string) any {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	a := n.known[key]
 	if a == nil || time.Since(a.at) > maxStale {
 		return nil
 	}
-	return slices.Clone(a.addrs)
+	return a.found
 }
 
 // keep remembers an answer.
-func (n *Names) keep(key, host string, addrs []netip.Addr) {
+func (n *Names) keep(key, host string, found any) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if old := n.known[key]; old != nil && old.stale {
-		_ = level.Info(n.logger).Log("msg", "name resolved again", "host", host, "addresses", fmt.Sprint(addrs))
+		_ = level.Info(n.logger).Log("msg", "name resolved again", "host", host, "addresses", text(found))
 	}
-	n.known[key] = &answer{host: host, addrs: slices.Clone(addrs), at: time.Now()}
+	n.known[key] = &answer{host: host, found: found, at: time.Now()}
+}
+
+// text is an answer for a reader.
+func text(found any) string {
+	records, ok := found.([]*net.SRV)
+	if !ok {
+		return fmt.Sprint(found)
+	}
+	var names []string
+	for _, r := range records {
+		names = append(names, net.JoinHostPort(r.Target, strconv.Itoa(int(r.Port))))
+	}
+	return fmt.Sprint(names)
 }
 
 // forget drops a name that does not exist any more.
@@ -128,6 +167,6 @@ func (n *Names) fall(key string, err error) {
 		return
 	}
 	a.stale = true
-	_ = level.Warn(n.logger).Log("msg", "name not resolved, last addresses used", "host", a.host, "addresses", fmt.Sprint(a.addrs),
+	_ = level.Warn(n.logger).Log("msg", "name not resolved, last addresses used", "host", a.host, "addresses", text(a.found),
 		"resolved_at", a.at.UTC().Format(time.RFC3339), "err", err)
 }

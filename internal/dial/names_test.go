@@ -77,3 +77,48 @@ func TestTheLastGoodResolutionIsUsedWhereTheNameServerFails(t *testing.T) {
 		}
 	})
 }
+
+// TestTheRecordsOfAServiceAreRememberedToo: where the KDCs of a realm are.
+func TestTheRecordsOfAServiceAreRememberedToo(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		names := NewNames(log.NewLogfmtLogger(&out))
+		records := []*net.SRV{{Target: "dc1.corp.example.", Port: 88}}
+		const key, host = "srv x", "_kerberos._tcp.CORP.EXAMPLE"
+		var failure error
+		ask := func() ([]*net.SRV, error) {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			return remembered(ctx, names, key, host, func(context.Context) ([]*net.SRV, error) {
+				if failure != nil {
+					return nil, failure
+				}
+				return records, nil
+			})
+		}
+		failure = &net.DNSError{Err: "server misbehaving", Name: host, IsTemporary: true}
+		if got, err := ask(); err == nil {
+			t.Errorf("before any answer: %v", got)
+		}
+		failure = nil
+		if _, err := ask(); err != nil {
+			t.Fatal(err)
+		}
+		failure = &net.DNSError{Err: "server misbehaving", Name: host, IsTemporary: true}
+		got, err := ask()
+		if err != nil || len(got) != 1 || got[0].Target != "dc1.corp.example." {
+			t.Errorf("after an answer: %v, %v", got, err)
+		}
+		if got := names.Stale(); !slices.Equal(got, []string{host}) {
+			t.Errorf("stale names %q", got)
+		}
+		if !strings.Contains(out.String(), "dc1.corp.example.:88") {
+			t.Errorf("the log does not tell the records: %s", out.String())
+		}
+		failure = &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}
+		if got, err := ask(); err == nil {
+			t.Errorf("a realm without KDCs: %v", got)
+		}
+	})
+}

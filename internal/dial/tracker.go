@@ -47,6 +47,9 @@ func (p Phase) String() string {
 	return fmt.Sprintf("phase(%d)", int(p))
 }
 
+// newResolver returns the system's resolver: Go's own, which ends when its context does, and Windows' there.
+func newResolver() *net.Resolver { return &net.Resolver{PreferGo: runtime.GOOS != "windows"} }
+
 // resolver is the part of net.Resolver that a Tracker uses.
 type resolver interface {
 	LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error)
@@ -79,7 +82,7 @@ type Tracker struct {
 func NewTracker() *Tracker {
 	return &Tracker{
 		// The Go resolver gives up when its context ends; the C library's holds a thread until it is done.
-		resolver: &net.Resolver{PreferGo: runtime.GOOS != "windows"},
+		resolver: newResolver(),
 		dialer:   &net.Dialer{},
 		spent:    make(map[Phase]time.Duration),
 		conns:    make(map[*Conn]struct{}),
