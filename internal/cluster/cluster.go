@@ -21,6 +21,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/hypervigil/hypervigil/internal/dial"
+	"github.com/hypervigil/hypervigil/internal/lockout"
 	"github.com/hypervigil/hypervigil/internal/wsman"
 )
 
@@ -45,6 +46,8 @@ type Options struct {
 	// Username and Password are for basic and ntlm. Password is asked at every request or new connection and kept nowhere.
 	Username string
 	Password func() (string, error)
+	// Lockout holds back a password that was refused; nil holds nothing back.
+	Lockout *lockout.Keeper
 	// Tickets is for kerberos; SPN is the machine's name there, wsman.ServiceName of the addresses where empty.
 	Tickets wsman.Tickets
 	SPN     string
@@ -67,7 +70,7 @@ type machine struct {
 func newMachine(o Options) (machine, error) {
 	c, err := wsman.New(wsman.Options{
 		Addresses: o.Addresses, Scheme: wsman.Scheme(o.Scheme), Username: o.Username, Password: o.Password,
-		Tickets: o.Tickets, SPN: o.SPN, Names: o.Names, TLS: o.TLS, Logger: o.Logger,
+		Lockout: o.Lockout, Peer: o.Name, Tickets: o.Tickets, SPN: o.SPN, Names: o.Names, TLS: o.TLS, Logger: o.Logger,
 	})
 	if err != nil {
 		return machine{}, err

@@ -88,6 +88,17 @@ func (c Cause) refused() bool {
 	return false
 }
 
+// secret reports whether it is the account or its secret that the KDC refuses, which locks accounts.
+func (c Cause) secret() bool {
+	switch c {
+	case WrongSecret, UnknownAccount, LockedAccount, ExpiredSecret:
+		return true
+	case Refused, UnknownService, Skew, Expired, WrongService, Unreachable, Silent, Malformed, Misconfigured, Closed:
+		return false
+	}
+	return false
+}
+
 // Error is why there is no ticket, or why a service refused one. It never holds a secret. None of its causes says
 // anything about the health of the service: the KDC is somebody else.
 type Error struct {

@@ -11,7 +11,6 @@ import (
 	"math/big"
 	"net"
 	"os"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -31,6 +30,7 @@ import (
 	"github.com/jcmturner/gokrb5/v8/types"
 
 	"github.com/hypervigil/hypervigil/internal/dial"
+	"github.com/hypervigil/hypervigil/internal/lockout"
 )
 
 // What is believed of a KDC.
@@ -52,7 +52,8 @@ type kdc struct {
 	config    *krb5config.Config
 	keytab    func() ([]byte, error)
 	password  func() (string, error)
-	resolver  *net.Resolver
+	lockout   *lockout.Keeper
+	names     *dial.Names
 }
 
 var _ exchanger = (*kdc)(nil)
@@ -82,7 +83,7 @@ func newKDC(o Options) (*kdc, error) {
 	}
 	return &kdc{
 		principal: types.NewPrincipalName(nametype.KRB_NT_PRINCIPAL, user), realm: realm, config: cfg,
-		keytab: o.Keytab, password: o.Password, resolver: &net.Resolver{PreferGo: runtime.GOOS != "windows"},
+		keytab: o.Keytab, password: o.Password, lockout: o.Lockout, names: o.Names,
 	}, nil
 }
 
@@ -151,25 +152,25 @@ func parseKeytab(b []byte) (kt *keytab.Keytab, err error) {
 	return kt, nil
 }
 
-// secret reads the account's secret.
-func (k *kdc) secret() (*credentials.Credentials, error) {
+// secret reads the account's secret; text is what tells it from another.
+func (k *kdc) secret() (_ *credentials.Credentials, text string, _ error) {
 	c := credentials.NewFromPrincipalName(k.principal, k.realm)
 	if k.password != nil {
 		p, err := k.password()
 		if err != nil {
-			return nil, &Error{Cause: Misconfigured, err: err}
+			return nil, "", &Error{Cause: Misconfigured, err: err}
 		}
-		return c.WithPassword(p), nil
+		return c.WithPassword(p), p, nil
 	}
 	b, err := k.keytab()
 	if err != nil {
-		return nil, &Error{Cause: Misconfigured, err: err}
+		return nil, "", &Error{Cause: Misconfigured, err: err}
 	}
 	kt, err := parseKeytab(b)
 	if err != nil {
-		return nil, &Error{Cause: Misconfigured, err: err}
+		return nil, "", &Error{Cause: Misconfigured, err: err}
 	}
-	return c.WithKeytab(kt), nil
+	return c.WithKeytab(kt), string(b), nil
 }
 
 // ciphers returns those that we may ask for: of a keytab only those that it has a key for.
@@ -191,10 +192,38 @@ func (k *kdc) ciphers(c *credentials.Credentials) ([]int32, error) {
 
 // grantor logs in: AS exchange (RFC 4120, section 3.1), with the timestamp as proof where the KDC asks for one.
 func (k *kdc) grantor(ctx context.Context) (ticket, error) {
-	c, err := k.secret()
+	c, text, err := k.secret()
 	if err != nil {
 		return ticket{}, err
 	}
+	try, err := k.lockout.Try(ctx, "KDC of "+k.realm, text)
+	if err != nil {
+		return ticket{}, heldBack(err)
+	}
+	defer try.Done()
+	t, err := k.prove(ctx, c)
+	var refused *Error
+	switch {
+	case err == nil:
+		try.Accepted()
+	case errors.As(err, &refused) && refused.Cause.secret():
+		try.Refused(err)
+	}
+	return t, err
+}
+
+// heldBack is what a KDC said of the secret when it was shown to it last. Its cause is the same.
+func heldBack(err error) error {
+	var held *lockout.Held
+	var said *Error
+	if !errors.As(err, &held) || !errors.As(err, &said) {
+		return &Error{Cause: Silent, err: err} // somebody else's try is waited for
+	}
+	return &Error{Cause: said.Cause, err: &lockout.Held{Err: said.err, Until: held.Until}}
+}
+
+// prove is grantor with a secret that may be shown.
+func (k *kdc) prove(ctx context.Context, c *credentials.Credentials) (ticket, error) {
 	req, err := messages.NewASReqForTGT(k.realm, k.config, k.principal)
 	if err != nil {
 		return ticket{}, &Error{Cause: Malformed, err: err}
@@ -454,7 +483,7 @@ func (k *kdc) ask(ctx context.Context, realm string, request []byte) ([]byte, *m
 	}
 	var first error
 	for i, a := range addresses {
-		answer, err := converse(ctx, a, request, len(addresses)-i)
+		answer, err := k.converse(ctx, a, request, len(addresses)-i)
 		if err == nil {
 			refused := refusal(answer)
 			if refused == nil || refused.ErrorCode != errorcode.KDC_ERR_SVC_UNAVAILABLE {
@@ -500,7 +529,7 @@ func (k *kdc) addresses(ctx context.Context, realm string) ([]string, error) {
 		}
 	}
 	if len(list) == 0 {
-		_, records, err := k.resolver.LookupSRV(ctx, "kerberos", "tcp", realm)
+		records, err := k.names.LookupSRV(ctx, "kerberos", "tcp", realm)
 		if err != nil && len(records) == 0 {
 			if ctx.Err() != nil {
 				return nil, &Error{Cause: Silent, err: fmt.Errorf("the KDCs of %s are not in krb5.conf, and DNS is silent: %w", realm, ctx.Err())}
@@ -528,13 +557,13 @@ func (k *kdc) addresses(ctx context.Context, realm string) ([]string, error) {
 }
 
 // converse sends one request to one KDC and reads the answer, each with its length before it (RFC 4120, section 7.2.2).
-func converse(ctx context.Context, address string, request []byte, left int) ([]byte, error) {
+func (k *kdc) converse(ctx context.Context, address string, request []byte, left int) ([]byte, error) {
 	if deadline, ok := ctx.Deadline(); ok && left > 1 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, time.Until(deadline)/time.Duration(left))
 		defer cancel()
 	}
-	t := dial.NewTracker()
+	t := k.names.NewTracker()
 	defer t.Watch(ctx)()
 	defer t.CloseAll()
 	answer, err := exchange(ctx, t, address, request)

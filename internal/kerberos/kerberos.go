@@ -27,14 +27,17 @@ import (
 	"github.com/go-kit/log/level"
 	"github.com/jcmturner/gokrb5/v8/messages"
 	"github.com/jcmturner/gokrb5/v8/types"
+
+	"github.com/hypervigil/hypervigil/internal/dial"
+	"github.com/hypervigil/hypervigil/internal/lockout"
 )
 
 // How long what may take.
 const (
 	// exchangeTimeout bounds getting one ticket, whoever waits for it.
 	exchangeTimeout = 10 * time.Second
-	// refusedRetry is how long a KDC that said no is not asked for the same again: many domains lock an account after ten
-	// wrong passwords in fifteen minutes (CIS Microsoft Windows Benchmarks, 1.2.2 and 1.2.3), and two programs may try.
+	// refusedRetry is how long a KDC that said no is not asked for the same again. A secret that it refused is held back
+	// longer, by Options.Lockout.
 	refusedRetry = 5 * time.Minute
 	// silentRetry is the same for a KDC that said nothing of use.
 	silentRetry = 5 * time.Second
@@ -53,7 +56,11 @@ type Options struct {
 	// counts without a restart.
 	Keytab   func() ([]byte, error)
 	Password func() (string, error)
-	Logger   log.Logger
+	// Lockout holds back a secret that the KDC refused; nil holds nothing back.
+	Lockout *lockout.Keeper
+	// Names remembers what the KDCs' names resolved to; nil remembers nothing.
+	Names  *dial.Names
+	Logger log.Logger
 }
 
 // DefaultConfigFile is where systems keep krb5.conf.
@@ -333,7 +340,11 @@ func (c *Client) settle(spn string, e *entry, t ticket, err error) {
 	wait := silentRetry
 	var k *Error
 	known := errors.As(err, &k)
-	if known && k.Cause.refused() {
+	var held *lockout.Held
+	switch {
+	case errors.As(err, &held), known && k.Cause.secret():
+		// The secret is looked at again soon, and is shown to nobody before its time unless it has changed.
+	case known && k.Cause.refused():
 		wait = refusedRetry
 	}
 	// A failure of the account itself has no service. It is told once, and not once for each service; those wait for it.
@@ -343,7 +354,7 @@ func (c *Client) settle(spn string, e *entry, t ticket, err error) {
 	}
 	e.retry = now.Add(wait)
 	e.timer = time.AfterFunc(wait, func() { c.renew(spn) })
-	if spn == grantor || !account {
+	if held == nil && (spn == grantor || !account) {
 		_ = level.Warn(c.logger).Log("msg", "ticket not obtained", "service", service, "retry_in", wait, "usable_until", e.ticket.end, "err", err)
 	}
 }

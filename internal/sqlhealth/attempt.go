@@ -3,6 +3,7 @@ package sqlhealth
 import (
 	"context"
 	"database/sql/driver"
+	"errors"
 	"fmt"
 	"net"
 	"sync/atomic"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/hypervigil/hypervigil/internal/config"
 	"github.com/hypervigil/hypervigil/internal/dial"
+	"github.com/hypervigil/hypervigil/internal/lockout"
 )
 
 // grace is how long a call waits for the driver to notice that its connection has been closed. It leaves most of the
@@ -34,6 +36,9 @@ type attempt struct {
 	secret   config.Secret
 	// waiting is true while a ticket is waited for: what is silent then is not SQL Server.
 	waiting atomic.Bool
+	// held is set where the secret was not sent; try is the secret on its way otherwise.
+	held atomic.Pointer[lockout.Held]
+	try  *lockout.Try // used by the driver's goroutine alone
 }
 
 func newAttempt(p *Prober) *attempt {
@@ -129,7 +134,9 @@ func converse[T any](ctx context.Context, a *attempt, secret config.Secret, ask 
 	a.prober.certificates.Hook(cfg.TLSConfig)
 	connector := mssql.NewConnectorConfig(cfg)
 	connector.Dialer = a.dialer(ctx)
+	defer func() { a.try.Done() }()
 	dc, err := connector.Connect(context.WithoutCancel(ctx))
+	a.outcome(err)
 	if err != nil {
 		a.prober.certificates.Failed(err)
 		return none, err
@@ -159,7 +166,41 @@ func (a *attempt) dialer(ctx context.Context) dialFunc {
 			return nil, err
 		}
 		a.progress.connected()
+		// Only now: a port that is refused is seen even while the secret is held back.
+		if err := a.admit(ctx); err != nil {
+			return nil, err
+		}
 		return &conn{Conn: c, progress: a.progress}, nil
+	}
+}
+
+// admit asks whether the secret may be shown to this instance.
+func (a *attempt) admit(ctx context.Context) error {
+	if a.prober.password == nil {
+		return nil // tickets have rules of their own
+	}
+	try, err := a.prober.lockout.Try(ctx, a.prober.address, a.secret.Reveal())
+	var held *lockout.Held
+	if errors.As(err, &held) {
+		a.progress.proving() // as far as the refusal came
+		a.held.Store(held)
+		a.tracker.CloseAll()
+		return err
+	}
+	a.try = try
+	return nil
+}
+
+// outcome tells what became of the secret: SQL Server let it in, refused it, or said nothing about it.
+func (a *attempt) outcome(err error) {
+	var server mssql.Error
+	switch {
+	case err == nil:
+		a.try.Accepted()
+	case errors.As(err, &server):
+		if number, reason, _ := numbered(server, dial.PhaseLogin); reason == dial.Auth && refusesSecret(number) {
+			a.try.Refused(errors.New(a.redact(err)))
+		}
 	}
 }
 

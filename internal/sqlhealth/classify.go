@@ -95,6 +95,10 @@ const permissionNumber = 300
 func (a *attempt) judge(ctx context.Context, err error) *Error {
 	phase := a.progress.at()
 	e := &Error{Target: a.prober.address, Phase: phase, text: a.redact(err), spoke: a.spoke(err)}
+	if held := a.held.Load(); held != nil {
+		e.Reason, e.text = dial.Auth, held.Error()
+		return e
+	}
 	var server mssql.Error
 	if errors.As(err, &server) {
 		e.Number, e.Reason, e.State = numbered(server, phase)
@@ -190,6 +194,12 @@ func meaning(number int32) (dial.Reason, ServerState, bool) {
 	}
 	return "", StateUnknown, false
 }
+
+// refusesSecret reports whether a number says that the secret itself is refused, so that trying it again counts against
+// the account: a wrong name or password, a login that this has locked already, and how an instance answers a Windows
+// account whose proof its domain does not take (MSSQLSERVER_18456, MSSQLSERVER_18452). An instance that is starting says
+// 18401, and an account that is disabled or has to change its password was known by it.
+func refusesSecret(number int32) bool { return number == 18456 || number == 18486 || number == 18452 }
 
 // isPermission reports whether SQL Server refused a statement for want of a permission.
 func isPermission(err error) bool {

@@ -38,6 +38,7 @@ import (
 
 	"github.com/hypervigil/hypervigil/internal/config"
 	"github.com/hypervigil/hypervigil/internal/dial"
+	"github.com/hypervigil/hypervigil/internal/lockout"
 )
 
 // Target is one instance and how to log in to it.
@@ -49,6 +50,8 @@ type Target struct {
 	Username string
 	// Password is called for each login, so that a changed file counts at once; not for Kerberos.
 	Password func() (config.Secret, error)
+	// Lockout holds back a password that was refused; nil holds nothing back.
+	Lockout *lockout.Keeper
 	// Tickets has the tickets for Kerberos, and SPN is the instance's name there.
 	Tickets Tickets
 	SPN     string
@@ -73,6 +76,7 @@ type Prober struct {
 	password  func() (config.Secret, error)
 	config    msdsn.Config // without a password
 	names     *dial.Names
+	lockout   *lockout.Keeper
 	prove     prover // nil for a SQL Server login
 	strict    bool
 	logger    log.Logger
@@ -150,6 +154,7 @@ func New(o Options) (*Prober, error) {
 		password: t.Password,
 		config:   cfg,
 		names:    t.Names,
+		lockout:  t.Lockout,
 		prove:    t.prover(),
 		strict:   t.Encrypt == config.Strict,
 		logger:   o.Logger,

@@ -23,6 +23,7 @@ import (
 	"github.com/hypervigil/hypervigil/internal/config"
 	"github.com/hypervigil/hypervigil/internal/dial"
 	"github.com/hypervigil/hypervigil/internal/lab/tdsserver"
+	"github.com/hypervigil/hypervigil/internal/lockout"
 )
 
 // TestHealthy asks a healthy server in every mode that both sides can agree on.
@@ -480,5 +481,61 @@ func TestNew(t *testing.T) {
 		if _, err := New(o); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("New = %v, want an error with %q", err, want)
 		}
+	}
+}
+
+// TestRefusedPasswordIsNotRepeated shows that SQL Server sees a wrong password once, and that nothing else holds one back.
+func TestRefusedPasswordIsNotRepeated(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		number int32
+		want   int64
+	}{{18456, 1}, {18486, 1}, {18470, 3}, {18401, 3}, {17142, 3}, {4060, 3}} {
+		var logins atomic.Int64
+		f := start(t, server{handler: handler{login: func(context.Context, tdsserver.Login) *tdsserver.Error {
+			logins.Add(1)
+			return &tdsserver.Error{Number: tt.number, Class: 14, State: 1, Message: "Login failed."}
+		}}})
+		current := password
+		p := f.prober(t, config.Strict, func(o *Options) {
+			o.Target.Lockout = lockout.New(lockout.Machine, log.NewNopLogger())
+			o.Target.Password = func() (config.Secret, error) { return config.NewSecret(current), nil }
+		})
+		first := p.Availability(within(t, 5*time.Second))
+		for range 2 {
+			got := p.Availability(within(t, 5*time.Second))
+			if got.Reason != first.Reason || got.Phase != first.Phase || !strings.Contains(got.Err.Error(), "Login failed.") {
+				t.Errorf("login error %d, again: %+v, want what was said first: %+v", tt.number, got, first)
+			}
+		}
+		if n := logins.Load(); n != tt.want {
+			t.Errorf("login error %d: %d logins of 3 arrived, want %d", tt.number, n, tt.want)
+		}
+		current = "changed"
+		_ = p.Availability(within(t, 5*time.Second))
+		if n := logins.Load(); n != tt.want+1 {
+			t.Errorf("login error %d: a changed password did not arrive (%d logins)", tt.number, n)
+		}
+	}
+}
+
+// TestAHeldBackPasswordHidesNoDeadServer shows that a port that is refused is seen all the same.
+func TestAHeldBackPasswordHidesNoDeadServer(t *testing.T) {
+	t.Parallel()
+	l := listen(t)
+	f := start(t, server{listener: l, handler: handler{login: func(context.Context, tdsserver.Login) *tdsserver.Error {
+		return &tdsserver.Error{Number: 18456, Class: 14, State: 1, Message: "Login failed."}
+	}}})
+	p := f.prober(t, config.Strict, func(o *Options) { o.Target.Lockout = lockout.New(lockout.Machine, log.NewNopLogger()) })
+	for range 2 {
+		if got := p.Availability(within(t, 5*time.Second)); got.Reason != dial.Auth {
+			t.Fatalf("got %+v, want %s", got, dial.Auth)
+		}
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if got := p.Availability(within(t, 5*time.Second)); got.Reason != dial.Refused {
+		t.Errorf("a server that has died: %+v, want %s", got, dial.Refused)
 	}
 }

@@ -49,6 +49,12 @@ func (p *password) get() (config.Secret, error) {
 	return secret, nil
 }
 
+// reveal is get in plain text.
+func (p *password) reveal() (string, error) {
+	s, err := p.get()
+	return s.Reveal(), err
+}
+
 // same reports whether two looks at a path saw one file, unchanged.
 func same(a, b os.FileInfo) bool {
 	return os.SameFile(a, b) && a.Size() == b.Size() && a.ModTime().Equal(b.ModTime())

@@ -23,6 +23,7 @@ import (
 	"github.com/hypervigil/hypervigil/internal/config"
 	"github.com/hypervigil/hypervigil/internal/dial"
 	"github.com/hypervigil/hypervigil/internal/kerberos"
+	"github.com/hypervigil/hypervigil/internal/lockout"
 	"github.com/hypervigil/hypervigil/internal/sqlhealth"
 	"github.com/hypervigil/hypervigil/internal/wsman"
 )
@@ -36,15 +37,55 @@ type Targets struct {
 
 	mu      sync.Mutex
 	tickets map[string]*kerberos.Client // by credential
+	secrets map[string]*secret          // by credential
+}
+
+// secret is what the clients that use one credential share: its password, and what became of it where it was shown.
+type secret struct {
+	password *password
+	lockout  *lockout.Keeper
 }
 
 // New returns the Targets of a configuration.
 func New(c *config.Config, l log.Logger) *Targets {
-	return &Targets{config: c, logger: l, names: dial.NewNames(l), tickets: map[string]*kerberos.Client{}}
+	return &Targets{config: c, logger: l, names: dial.NewNames(l), tickets: map[string]*kerberos.Client{}, secrets: map[string]*secret{}}
 }
 
 // StaleNames lists the hosts whose name server fails, and which are reached by the addresses that it gave last.
 func (t *Targets) StaleNames() []string { return t.names.Stale() }
+
+// Names remembers what names resolved to, for whoever connects to something else of the same configuration.
+func (t *Targets) Names() *dial.Names { return t.names }
+
+// secret returns what belongs to a credential.
+func (t *Targets) secret(name string) *secret {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s := t.secrets[name]
+	if s == nil {
+		cred := t.config.Credentials[name]
+		s = &secret{&password{credential: cred}, lockout.New(scope(cred), log.With(t.logger, "credential", name))}
+		t.secrets[name] = s
+	}
+	return s
+}
+
+// scope tells whether a credential's account is the same wherever it is shown: a Windows account with a domain. Basic goes
+// with a machine's own accounts alone (learn.microsoft.com, "Authentication for Remote Connections") and with logins of
+// SQL Server.
+func scope(cred *config.Credential) lockout.Scope {
+	switch cred.Scheme {
+	case config.Kerberos:
+		return lockout.Domain
+	case config.NTLM:
+		domain, _, ok := strings.Cut(cred.Username, `\`)
+		if ok && domain != "." || strings.Contains(cred.Username, "@") {
+			return lockout.Domain
+		}
+	case config.Basic, config.Certificate:
+	}
+	return lockout.Machine
+}
 
 // Close ends the keeping of tickets.
 func (t *Targets) Close() error {
@@ -59,17 +100,21 @@ func (t *Targets) Close() error {
 
 // account returns the tickets of a credential; every client that uses it shares them.
 func (t *Targets) account(name string) (*kerberos.Client, error) {
+	s := t.secret(name)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if k := t.tickets[name]; k != nil {
 		return k, nil
 	}
 	cred := t.config.Credentials[name]
-	o := kerberos.Options{Username: cred.Username, ConfigFile: t.config.Kerberos.ConfigFile, Logger: log.With(t.logger, "credential", name)}
+	o := kerberos.Options{
+		Username: cred.Username, ConfigFile: t.config.Kerberos.ConfigFile, Lockout: s.lockout, Names: t.names,
+		Logger: log.With(t.logger, "credential", name),
+	}
 	if cred.KeytabFile != "" {
 		o.Keytab = cred.Keytab
 	} else {
-		o.Password = revealed(cred)
+		o.Password = s.password.reveal
 	}
 	k, err := kerberos.New(o)
 	if err != nil {
@@ -77,14 +122,6 @@ func (t *Targets) account(name string) (*kerberos.Client, error) {
 	}
 	t.tickets[name] = k
 	return k, nil
-}
-
-// revealed reads a credential's password.
-func revealed(cred *config.Credential) func() (string, error) {
-	return func() (string, error) {
-		s, err := cred.Password()
-		return s.Reveal(), err
-	}
 }
 
 // Account is what the machines that are asked with one credential have in common.
@@ -101,8 +138,10 @@ func (t *Targets) WinRM(credential string, tlsConfig config.TLS) (Account, error
 	if err != nil {
 		return Account{}, err
 	}
+	s := t.secret(credential)
 	a := Account{options: cluster.Options{
-		Scheme: cred.Scheme.String(), Username: cred.Username, TLS: client, Logger: t.logger, Names: t.names, Password: revealed(cred),
+		Scheme: cred.Scheme.String(), Username: cred.Username, TLS: client, Logger: t.logger, Names: t.names,
+		Password: s.password.reveal, Lockout: s.lockout,
 	}}
 	switch cred.Scheme {
 	case config.Certificate:
@@ -152,9 +191,9 @@ func (t *Targets) SQL(cl *config.Cluster, s *config.SQLServer) (*sqlhealth.Probe
 	if err != nil {
 		return nil, err
 	}
-	cred := t.config.Credentials[s.Credential]
+	cred, own := t.config.Credentials[s.Credential], t.secret(s.Credential)
 	target := sqlhealth.Target{
-		Address: s.Address, Scheme: cred.Scheme, Username: cred.Username, Password: (&password{credential: cred}).get, Encrypt: s.Encrypt,
+		Address: s.Address, Scheme: cred.Scheme, Username: cred.Username, Password: own.password.get, Lockout: own.lockout, Encrypt: s.Encrypt,
 		RootCAs: client.RootCAs, ServerName: settings.ServerName, Names: t.names,
 	}
 	if cred.Scheme == config.Kerberos {

@@ -6,6 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
+
+	"github.com/hypervigil/hypervigil/internal/lockout"
 )
 
 // Scheme is how we prove who we are.
@@ -46,7 +49,7 @@ func newAuthenticator(o Options) (Authenticator, error) {
 		if o.Username == "" || o.Password == nil {
 			return nil, errors.New("wsman: scheme basic needs a username and a password")
 		}
-		return basic{o.Username, o.Password}, nil
+		return basic{o.secret()}, nil
 	case Certificate:
 		if o.TLS == nil || (len(o.TLS.Certificates) == 0 && o.TLS.GetClientCertificate == nil) {
 			return nil, errors.New("wsman: scheme certificate needs a client certificate and its key")
@@ -56,7 +59,7 @@ func newAuthenticator(o Options) (Authenticator, error) {
 		if o.Username == "" || o.Password == nil {
 			return nil, errors.New("wsman: scheme ntlm needs a username and a password")
 		}
-		return windowsAccount{o.Username, o.Password}, nil
+		return windowsAccount{o.secret()}, nil
 	case Kerberos:
 		if o.Tickets == nil {
 			return nil, errors.New("wsman: scheme kerberos needs somebody who has tickets")
@@ -73,11 +76,38 @@ func newAuthenticator(o Options) (Authenticator, error) {
 	return nil, fmt.Errorf("wsman: scheme %q; want %s, %s, %s or %s", string(o.Scheme), Basic, NTLM, Kerberos, Certificate)
 }
 
-// basic sends name and password with every request (RFC 7617); TLS keeps them secret.
-type basic struct {
+// secret is an account's name and password, on the way to one machine.
+type secret struct {
 	username string
 	password func() (string, error)
+	lockout  *lockout.Keeper
+	peer     string
 }
+
+// secret returns the options'.
+func (o Options) secret() secret {
+	s := secret{o.Username, o.Password, o.Lockout, o.Peer}
+	if s.peer == "" {
+		s.peer = o.Addresses[0]
+	}
+	return s
+}
+
+// try reads the password and asks whether it may be shown to the machine.
+func (s secret) try(ctx context.Context) (string, *lockout.Try, error) {
+	password, err := s.password()
+	if err != nil {
+		return "", nil, &credentialError{err}
+	}
+	t, err := s.lockout.Try(ctx, s.peer, password)
+	if err != nil {
+		return "", nil, &authError{err}
+	}
+	return password, t, nil
+}
+
+// basic sends name and password with every request (RFC 7617); TLS keeps them secret.
+type basic struct{ secret }
 
 var (
 	_ Authenticator = basic{}
@@ -88,13 +118,46 @@ var (
 func (b basic) Session(tls.ConnectionState) (Session, error) { return b, nil }
 
 // RoundTrip adds the credentials.
-func (b basic) RoundTrip(_ context.Context, req *http.Request, send Send) (*http.Response, error) {
-	password, err := b.password()
+func (b basic) RoundTrip(ctx context.Context, req *http.Request, send Send) (*http.Response, error) {
+	password, try, err := b.try(ctx)
 	if err != nil {
-		return nil, &credentialError{err}
+		return nil, err
 	}
+	defer try.Done()
 	req.SetBasicAuth(b.username, password)
-	return send(req)
+	resp, err := send(req)
+	switch {
+	case err != nil:
+		return nil, err
+	case answered(resp):
+		try.Accepted()
+	case resp.StatusCode == http.StatusUnauthorized && offersBasic(resp): // where the scheme is off, nobody looked at the password
+		try.Refused(unauthorizedError(resp))
+	}
+	return resp, nil
+}
+
+// answered reports whether a status is one that WinRM itself gives, to somebody whom it knows: a result, or a fault.
+func answered(resp *http.Response) bool {
+	return resp.StatusCode/100 == 2 || resp.StatusCode == http.StatusInternalServerError
+}
+
+// offersBasic reports whether a 401 offers the scheme.
+func offersBasic(resp *http.Response) bool {
+	for _, v := range resp.Header.Values("WWW-Authenticate") {
+		for _, one := range strings.Split(v, ",") { // several may stand in one header (RFC 9110, section 11.6.1)
+			scheme, _, _ := strings.Cut(strings.TrimSpace(one), " ")
+			if strings.EqualFold(scheme, "Basic") {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// unauthorizedError is what a 401 says.
+func unauthorizedError(resp *http.Response) error {
+	return fmt.Errorf("HTTP 401: credential refused, or its scheme is off; the server offers %s", offered(resp.Header.Values("WWW-Authenticate")))
 }
 
 // credentialError says that our own credential could not be read; it is nobody's fault but ours.

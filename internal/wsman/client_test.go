@@ -21,9 +21,11 @@ import (
 	"testing"
 	"time"
 
+	kitlog "github.com/go-kit/log"
 	"go.uber.org/goleak"
 
 	"github.com/hypervigil/hypervigil/internal/dial"
+	"github.com/hypervigil/hypervigil/internal/lockout"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -625,5 +627,34 @@ func TestOperationTimeoutAndQuote(t *testing.T) {
 	}
 	if got, want := Quote(`a'b\c`), `'a\'b\\c'`; got != want {
 		t.Errorf("Quote = %s, want %s", got, want)
+	}
+}
+
+func TestARefusedPasswordIsNotShownAgain(t *testing.T) {
+	t.Parallel()
+	s := newFakeServer(t, always(200, fixtureIdentify))
+	o := s.options()
+	current := "wrong-secret"
+	o.Password = func() (string, error) { return current, nil }
+	o.Lockout = lockout.New(lockout.Machine, kitlog.NewNopLogger())
+	c := newClient(t, o)
+	for range 3 {
+		_, err := c.Identify(t.Context())
+		var e *Error
+		if !errors.As(err, &e) || e.Cause != dial.Auth || !strings.Contains(err.Error(), "HTTP 401") {
+			t.Fatalf("Identify = %v, want auth", err)
+		}
+	}
+	_, err := c.Invoke(t.Context(), Call{Namespace: "root/cimv2", Class: "Win32_Service", Method: "StartService"})
+	var e *Error
+	if !errors.As(err, &e) || e.Cause != dial.Auth || e.Sent || e.Unknown() {
+		t.Errorf("Invoke = %v, want auth and nothing sent", err)
+	}
+	if n, _ := s.count(); n != 1 {
+		t.Errorf("%d requests bore the wrong password, want 1", n)
+	}
+	current = "secret"
+	if _, err := c.Identify(t.Context()); err != nil {
+		t.Errorf("the right password is held back: %v", err)
 	}
 }

@@ -367,11 +367,7 @@ func readAll(resp *http.Response) (string, error) {
 func (a *attempt) judge(resp *response, answer string) (*message, *Error) {
 	switch code := resp.StatusCode; {
 	case code == http.StatusUnauthorized:
-		offered := strings.Join(resp.Header.Values("WWW-Authenticate"), ", ")
-		if offered == "" {
-			offered = "no scheme"
-		}
-		return nil, a.fail(dial.Auth, nil, fmt.Errorf("HTTP 401: credential refused, or its scheme is off; the server offers %.200s", offered))
+		return nil, a.fail(dial.Auth, nil, unauthorizedError(resp.Response))
 	case code == http.StatusForbidden && !strings.Contains(answer, "Envelope"):
 		return nil, a.fail(dial.Permission, nil, errors.New("HTTP 403: the account may not use WinRM"))
 	case code >= 300 && code < 400:

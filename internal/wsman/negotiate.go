@@ -155,25 +155,25 @@ func offered(values []string) string {
 }
 
 // windowsAccount is NTLM: the account's name and password, for a new handshake on each connection.
-type windowsAccount struct {
-	username string
-	password func() (string, error)
-}
+type windowsAccount struct{ secret }
 
 var _ Authenticator = windowsAccount{}
 
 // Session begins a handshake for a connection.
 func (w windowsAccount) Session(state tls.ConnectionState) (Session, error) {
 	binding := channel.ServerEndPoint(state)
-	return &bound{prove: func(_ context.Context, ask exchangeToken) (*http.Response, error) { return w.prove(binding, ask) }}, nil
+	return &bound{prove: func(ctx context.Context, ask exchangeToken) (*http.Response, error) {
+		return w.prove(ctx, binding, ask)
+	}}, nil
 }
 
 // prove is the handshake: our first message, the server's challenge, our answer.
-func (w windowsAccount) prove(binding []byte, ask exchangeToken) (*http.Response, error) {
-	password, err := w.password()
+func (w windowsAccount) prove(ctx context.Context, binding []byte, ask exchangeToken) (*http.Response, error) {
+	password, try, err := w.try(ctx)
 	if err != nil {
-		return nil, &credentialError{err}
+		return nil, err
 	}
+	defer try.Done()
 	h, err := ntlm.New(w.username, password)
 	if err != nil {
 		return nil, &authError{err}
@@ -212,7 +212,12 @@ func (w windowsAccount) prove(binding []byte, ask exchangeToken) (*http.Response
 	}
 	if resp.StatusCode == http.StatusUnauthorized {
 		// Windows says no more on purpose: not whether it is the name, the password, the clock or the binding.
-		return nil, refuse("HTTP 401: the server refuses the account or its password (scheme %s)", NTLM)
+		refused := refuse("HTTP 401: the server refuses the account or its password (scheme %s)", NTLM)
+		try.Refused(refused)
+		return nil, refused
+	}
+	if answered(resp) {
+		try.Accepted()
 	}
 	return resp, nil
 }

@@ -24,6 +24,7 @@ import (
 	"github.com/hypervigil/hypervigil/internal/kerberos"
 	"github.com/hypervigil/hypervigil/internal/lab/kdctest"
 	"github.com/hypervigil/hypervigil/internal/lab/sspi"
+	"github.com/hypervigil/hypervigil/internal/lockout"
 )
 
 const (
@@ -475,4 +476,29 @@ func leaf(t *testing.T, c tls.Certificate) *x509.Certificate {
 		t.Fatal(err)
 	}
 	return cert
+}
+
+func TestNTLMShowsARefusedPasswordOnce(t *testing.T) {
+	t.Parallel()
+	n := newNegotiator(t, acceptor(t, sspi.Options{}), false)
+	keeper := lockout.New(lockout.Domain, kitlog.NewNopLogger())
+	current := "wrong"
+	c := clientOf(t, Options{
+		Addresses: []string{address(n.Server)}, Scheme: NTLM, Username: account, Lockout: keeper, Peer: "HV1",
+		Password: func() (string, error) { return current, nil }, TLS: &tls.Config{RootCAs: n.id.pool},
+	})
+	for range 3 {
+		_, err := c.Identify(t.Context())
+		if Reason(err) != dial.Auth {
+			t.Fatalf("Identify = %v, want %s", err, dial.Auth)
+		}
+		checkText(t, err, "refuses the account or its password")
+	}
+	if got := n.requested(); len(got) != 2 {
+		t.Errorf("%d requests; one try is one handshake: %+v", len(got), got)
+	}
+	current = accountPass
+	if _, err := c.Identify(t.Context()); err != nil {
+		t.Errorf("the right password is held back: %v", err)
+	}
 }

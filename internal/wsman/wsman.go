@@ -24,6 +24,7 @@ import (
 	"github.com/go-kit/log"
 
 	"github.com/hypervigil/hypervigil/internal/dial"
+	"github.com/hypervigil/hypervigil/internal/lockout"
 )
 
 // DefaultPort is WinRM's port for HTTPS.
@@ -52,6 +53,10 @@ type Options struct {
 	// kept nowhere. NTLM's account is DOMAIN\user, user@domain, or user where it is the machine's own.
 	Username string
 	Password func() (string, error)
+	// Lockout holds back a password that was refused, and Peer is what it knows the machine by: the first address where
+	// empty. A nil Lockout holds nothing back.
+	Lockout *lockout.Keeper
+	Peer    string
 	// Tickets has the tickets for Kerberos, and SPN is the machine's name there: ServiceName of its addresses where empty.
 	Tickets Tickets
 	SPN     string
