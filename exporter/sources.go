@@ -19,9 +19,10 @@ import (
 // openSources makes a client for every host, guest and instance. They keep their connections from probe to probe, but
 // for SQL Server: a fresh login is the question there, besides the stream of its diagnostics.
 func openSources(c *config.Config, l log.Logger) (*sources, error) {
-	o := &opening{targets: targets.New(c, l), sources: sources{
+	t := targets.New(c, l)
+	o := &opening{targets: t, sources: sources{
 		hosts: map[[2]string]host{}, guests: map[[2]string]guest.Source{}, instances: map[[3]string]mssql.Source{},
-		urls: map[[2]string]application.Getter{}, reach: reach.TCP,
+		urls: map[[2]string]application.Getter{}, reach: reach.TCP(t.Names()),
 	}}
 	o.sources.close, o.sources.stale = o.close, o.targets.StaleNames
 	for _, cl := range c.Clusters {
@@ -83,7 +84,7 @@ func (o *opening) cluster(c *config.Config, cl *config.Cluster) error {
 			if err != nil {
 				return err
 			}
-			o.sources.urls[[2]string{cl.Name, vm.Name}] = application.NewGetter(client)
+			o.sources.urls[[2]string{cl.Name, vm.Name}] = application.NewGetter(client, o.targets.Names())
 		}
 		for _, s := range vm.SQLServers {
 			p, err := o.targets.SQL(cl, s)

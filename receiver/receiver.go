@@ -120,6 +120,10 @@ func (r *Receiver) open(cfg *config.Config) error {
 		return err
 	}
 	r.world = newWorld(s)
+	o.Registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "hypervigil_receiver_stale_names",
+		Help: "Names that the name server does not resolve now, and which are reached by the addresses that it gave last.",
+	}, r.world.staleNames))
 	if r.store, err = ledger.OpenBolt(cfg.Receiver.Ledger.Path, ledger.Options{}); err != nil {
 		return err
 	}

@@ -94,6 +94,9 @@ func TestARestartForgetsNothing(t *testing.T) {
 	if _, err := c.lab.Inject(model.Request{Fault: model.ServiceStop, VM: "SQL02"}); err != nil {
 		t.Fatal(err)
 	}
+	if _, m := get(t, s.web.URL+"/metrics"); !strings.Contains(m, "hypervigil_receiver_stale_names 0\n") {
+		t.Error("the metrics do not tell the names that are answered from memory")
+	}
 	at := time.Now()
 	c.alerts.set(at, serviceAlert("SQL02"))
 	if code := c.post(s.webhook, body("firing", at, serviceAlert("SQL02"))); code != http.StatusAccepted {

@@ -39,6 +39,13 @@ func (w *world) acquire() (s *site.Site, release func()) {
 	return g.Site, g.users.Done
 }
 
+// staleNames counts the names of the present configuration that are answered from memory.
+func (w *world) staleNames() float64 {
+	s, release := w.acquire()
+	defer release()
+	return float64(len(s.StaleNames()))
+}
+
 // swap puts another site in place.
 func (w *world) swap(s *site.Site) {
 	w.mu.Lock()

@@ -1,7 +1,7 @@
 // Package application probes something in a virtual machine besides SQL Server, by the signs that the inventory gives of
 // it: a TCP port that takes connections, a URL that answers, a Windows service that runs.
 //
-//	collectors := application.Collectors(application.Options{Cluster: "hv-cl1", VM: vm, Reach: reach.TCP, Get: get, Services: guest})
+//	collectors := application.Collectors(application.Options{Cluster: "hv-cl1", VM: vm, Reach: reach.TCP(names), Get: get, Services: guest})
 //
 // A sign that the inventory does not give has no series. The metrics belong to the layer of the virtual machine and are
 // named hyperv_guest_application_*. Nothing is concluded from them here, and nothing is done about an application.

@@ -33,12 +33,13 @@ const (
 	maxBody   = 64 << 10
 )
 
-// NewGetter returns a Getter that trusts what t says; nil trusts the system's authorities. Each question is a new
+// NewGetter returns a Getter that trusts what t says; nil trusts the system's authorities. names remembers what names
+// resolved to; nil remembers nothing. Each question is a new
 // connection, through no proxy; certificates are verified, and a redirection is an answer and not followed: it could
 // lead to a host that nobody named.
-func NewGetter(t *tls.Config) Getter {
+func NewGetter(t *tls.Config, names *dial.Names) Getter {
 	return func(ctx context.Context, url string) (Answer, error) {
-		tracker := dial.NewTracker()
+		tracker := names.NewTracker()
 		defer tracker.CloseAll()
 		transport := &http.Transport{
 			DialContext: tracker.DialContext, TLSClientConfig: t.Clone(), DisableKeepAlives: true, MaxResponseHeaderBytes: maxHeader,

@@ -50,7 +50,7 @@ func TestGetter(t *testing.T) {
 		}
 	})
 	for path, want := range map[string]int{"/": 200, "/sick": 503, "/moved": 302, "/large": 200} {
-		a, err := NewGetter(trust)(t.Context(), s.URL+path)
+		a, err := NewGetter(trust, nil)(t.Context(), s.URL+path)
 		if err != nil || a.Status != want || a.Took <= 0 || !a.Expiry.Equal(s.Certificate().NotAfter) {
 			t.Errorf("%s = %+v, %v; want status %d", path, a, err, want)
 		}
@@ -115,7 +115,7 @@ func TestGetterClassifies(t *testing.T) {
 			t.Parallel()
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()
-			a, err := NewGetter(tc.trust)(ctx, tc.url+secret)
+			a, err := NewGetter(tc.trust, nil)(ctx, tc.url+secret)
 			if tc.want == dial.Answered {
 				if err != nil || a.Status != http.StatusBadRequest {
 					t.Errorf("= %+v, %v; want the server's own word about it", a, err)

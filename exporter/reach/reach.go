@@ -1,7 +1,7 @@
 // Package reach asks whether an address takes a TCP connection, and says no word to whoever took it. It tells the network
 // and the listener apart from what stands behind them: a dead guest answers nothing, a dead service refuses.
 //
-//	took, err := reach.TCP(ctx, "sql01.corp.example:1433")
+//	took, err := reach.TCP(names)(ctx, "sql01.corp.example:1433")
 //	state := reach.State(err)
 package reach
 
@@ -18,19 +18,20 @@ import (
 // Dialer connects to an address and hangs up. The error has a Reason.
 type Dialer func(ctx context.Context, address string) (took time.Duration, err error)
 
-var _ Dialer = TCP
-
-// TCP connects to host:port and hangs up.
-func TCP(ctx context.Context, address string) (time.Duration, error) {
-	t := dial.NewTracker()
-	defer t.CloseAll()
-	start := time.Now()
-	_, err := t.DialContext(ctx, "tcp", address)
-	took := time.Since(start)
-	if err != nil {
-		return took, &probe.Error{Why: dial.Classify(ctx, t, err), Err: fmt.Errorf("connect to %s: %w", address, err)}
+// TCP returns a Dialer that connects to host:port and hangs up. names remembers what names resolved to; nil remembers
+// nothing.
+func TCP(names *dial.Names) Dialer {
+	return func(ctx context.Context, address string) (time.Duration, error) {
+		t := names.NewTracker()
+		defer t.CloseAll()
+		start := time.Now()
+		_, err := t.DialContext(ctx, "tcp", address)
+		took := time.Since(start)
+		if err != nil {
+			return took, &probe.Error{Why: dial.Classify(ctx, t, err), Err: fmt.Errorf("connect to %s: %w", address, err)}
+		}
+		return took, nil
 	}
-	return took, nil
 }
 
 // States are the states that State returns, for a state set.

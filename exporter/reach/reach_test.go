@@ -44,7 +44,7 @@ func TestTCP(t *testing.T) {
 	}
 	for address, want := range want {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second/2)
-		took, err := TCP(ctx, address)
+		took, err := TCP(nil)(ctx, address)
 		cancel()
 		if got, ok := State(err); got != want || !ok || took <= 0 {
 			t.Errorf("State(TCP(%s)) = %q, %t after %s; want %q (%v)", address, got, ok, took, want, err)

@@ -47,6 +47,8 @@ var errClosed = errors.New("client is closed")
 type Options struct {
 	URLs   []string // base URLs, with a path prefix where Alertmanager has one; no credential in them
 	Logger log.Logger
+	// Names remembers what the URLs' names resolved to; nil remembers nothing.
+	Names *dial.Names
 }
 
 // Client asks the configured Alertmanagers.
@@ -76,7 +78,7 @@ func New(o Options) (*Client, error) {
 	}
 	c := &Client{logger: o.Logger}
 	for i, raw := range o.URLs {
-		p, err := newPeer(raw)
+		p, err := newPeer(raw, o.Names)
 		if err != nil {
 			return nil, fmt.Errorf("alertmanager %d of %d: %w", i+1, len(o.URLs), err)
 		}

@@ -37,10 +37,11 @@ type peer struct {
 	name   string // its base URL
 	secure bool   // HTTPS
 	client alert.ClientService
+	names  *dial.Names
 }
 
-// newPeer makes the client of one Alertmanager from its base URL.
-func newPeer(raw string) (*peer, error) {
+// newPeer makes the client of one Alertmanager from its base URL; names may be nil.
+func newPeer(raw string, names *dial.Names) (*peer, error) {
 	u, err := url.Parse(raw)
 	switch {
 	case err != nil:
@@ -58,7 +59,7 @@ func newPeer(raw string) (*peer, error) {
 		runtime.JSONMime: runtime.JSONConsumer(),
 		"*/*":            runtime.ConsumerFunc(func(io.Reader, any) error { return errNotJSON }),
 	}
-	return &peer{name: strings.TrimSuffix(u.String(), "/"), secure: u.Scheme == "https", client: alert.New(rt, strfmt.Default)}, nil
+	return &peer{name: strings.TrimSuffix(u.String(), "/"), secure: u.Scheme == "https", client: alert.New(rt, strfmt.Default), names: names}, nil
 }
 
 var (
@@ -68,7 +69,7 @@ var (
 
 // alerts asks for every alert that has at least these labels, whatever its state, and returns when ctx ends.
 func (p *peer) alerts(ctx context.Context, want map[string]string) ([]*models.GettableAlert, *Error) {
-	tracker := dial.NewTracker()
+	tracker := p.names.NewTracker()
 	defer tracker.CloseAll()
 	all := true
 	params := alert.NewGetAlertsParamsWithContext(ctx).WithHTTPClient(p.http(ctx, tracker)).

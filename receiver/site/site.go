@@ -70,6 +70,9 @@ type machine struct {
 	streams map[string]*sqlhealth.Stream
 }
 
+// StaleNames lists the hosts whose name server fails, and which are reached by the addresses that it gave last.
+func (s *Site) StaleNames() []string { return s.targets.StaleNames() }
+
 // New makes the clients; it connects to nothing.
 func New(o Options) (*Site, error) {
 	if o.Config == nil || o.Logger == nil {
@@ -83,7 +86,7 @@ func New(o Options) (*Site, error) {
 }
 
 func (s *Site) open(o Options) (err error) {
-	s.alertmanagers, err = alertmanager.New(alertmanager.Options{URLs: o.Config.Receiver.Alertmanagers, Logger: o.Logger})
+	s.alertmanagers, err = alertmanager.New(alertmanager.Options{URLs: o.Config.Receiver.Alertmanagers, Logger: o.Logger, Names: s.targets.Names()})
 	if err != nil {
 		return err
 	}

@@ -40,7 +40,7 @@ func (q *question) sweep(ctx context.Context) evidence.Reading[evidence.Sweep] {
 	r.Value.Controls = make([]evidence.Control, len(controls))
 	for n, c := range controls {
 		work.Go(func() {
-			why := connect(ctx, strings.TrimPrefix(c, "tcp://"))
+			why := q.site.connect(ctx, strings.TrimPrefix(c, "tcp://"))
 			r.Value.Controls[n] = evidence.Control{Address: c, OK: why == dial.Answered, Reason: why}
 		})
 	}
@@ -64,8 +64,8 @@ func anyConnects(ctx context.Context, servers map[string]*sqlhealth.Prober) dial
 }
 
 // connect opens a connection to an address and closes it.
-func connect(ctx context.Context, address string) dial.Reason {
-	t := dial.NewTracker()
+func (s *Site) connect(ctx context.Context, address string) dial.Reason {
+	t := s.targets.Names().NewTracker()
 	stop := t.Watch(ctx)
 	defer stop()
 	c, err := t.DialContext(ctx, "tcp", address)
