@@ -54,6 +54,8 @@ func (p *peer) MemoryBalance(context.Context) (cluster.MemoryBalance, error) {
 	return cluster.MemoryBalance{}, nil
 }
 
+func (p *peer) LogicalProcessors(context.Context) (uint64, error) { return 0, nil }
+
 func (p *peer) ProcessorTime(context.Context) (cluster.ProcessorTime, error) {
 	return cluster.ProcessorTime{}, nil
 }

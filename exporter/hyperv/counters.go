@@ -16,6 +16,7 @@ import (
 type counterSource interface {
 	MemoryBalance(ctx context.Context) (cluster.MemoryBalance, error)
 	ProcessorTime(ctx context.Context) (cluster.ProcessorTime, error)
+	LogicalProcessors(ctx context.Context) (uint64, error)
 	StorageDevices(ctx context.Context) ([]cluster.StorageDevice, error)
 	NetworkAdapters(ctx context.Context) ([]cluster.NetworkAdapter, error)
 	clusterCounterSource
@@ -27,7 +28,7 @@ type counters struct {
 	supported probe.Desc
 
 	available, pressure        probe.Desc
-	time, base                 probe.Desc
+	time, base, logical        probe.Desc
 	storageErrors, storageWait probe.Desc
 	dropped                    probe.Desc
 
@@ -42,6 +43,7 @@ func newCounters(o Options, d probe.Descs) *counters {
 		pressure:      d.New("hyperv_host_memory_pressure_ratio", "What the host's virtual machines with dynamic memory want, of what they have; more than 1 is a host that cannot give it."),
 		time:          d.New("hyperv_host_processor_time_total", "Running total of what the host's logical processors did, in ticks; divide its increase by that of hyperv_host_processor_time_base_total of the same mode. Only this tells how busy a Hyper-V host is.", "mode"),
 		base:          d.New("hyperv_host_processor_time_base_total", "Running total of the ticks in which the host's logical processors could have done it.", "mode"),
+		logical:       d.New("hyperv_host_logical_processors", "Logical processors that the host's hypervisor has; the management partition may see fewer."),
 		storageErrors: d.New("hyperv_vm_storage_errors_total", "Errors of the virtual disk since it was opened; device is made of its file's path.", "device"),
 		storageWait:   d.New("hyperv_vm_storage_queue_length", "Requests that wait for the virtual disk.", "device"),
 		dropped:       d.New("hyperv_vm_nic_dropped_total", "Packets that the virtual network adapter dropped.", "adapter", "direction"),
@@ -84,7 +86,10 @@ func (c *counters) memory() probe.Collector {
 }
 
 func (c *counters) processors() probe.Collector {
-	return collector(c, "processors", cluster.ClassProcessors, Source.ProcessorTime, func(s *probe.Set, t cluster.ProcessorTime) {
+	count := collector(c, "processors", cluster.ClassHypervisor, Source.LogicalProcessors, func(s *probe.Set, n uint64) {
+		s.Gauge(c.logical, float64(n))
+	})
+	times := collector(c, "processors", cluster.ClassProcessors, Source.ProcessorTime, func(s *probe.Set, t cluster.ProcessorTime) {
 		for _, m := range []struct {
 			mode       string
 			time, base uint64
@@ -95,6 +100,15 @@ func (c *counters) processors() probe.Collector {
 			s.Counter(c.base, float64(m.base), m.mode)
 		}
 	})
+	// One after the other: the counters' provider answers in turn anyway. What the first has told stands.
+	return probe.Collector{Name: times.Name, Collect: func(ctx context.Context, l log.Logger) probe.Result {
+		r := times.Collect(ctx, l)
+		if r.Err != nil {
+			return r
+		}
+		also := count.Collect(ctx, l)
+		return probe.Result{Metrics: append(r.Metrics, also.Metrics...), Err: also.Err}
+	}}
 }
 
 func (c *counters) storage() probe.Collector {

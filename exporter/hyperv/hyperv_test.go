@@ -63,6 +63,8 @@ func (f fake) Uplinks(context.Context) ([]cluster.Uplink, error) { return f.upli
 
 func (f fake) MemoryBalance(context.Context) (cluster.MemoryBalance, error) { return f.memory, f.err }
 
+func (f fake) LogicalProcessors(context.Context) (uint64, error) { return 64, f.err }
+
 func (f fake) ProcessorTime(context.Context) (cluster.ProcessorTime, error) {
 	return f.processors, f.err
 }

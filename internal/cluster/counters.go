@@ -10,6 +10,7 @@ const perfRaw = "Win32_PerfRawData_"
 const (
 	ClassDynamicMemory  = "BalancerStats_HyperVDynamicMemoryBalancer"
 	ClassProcessors     = "HvStats_HyperVHypervisorLogicalProcessor"
+	ClassHypervisor     = "HvStats_HyperVHypervisor"
 	ClassStorage        = "Counters_HyperVVirtualStorageDevice"
 	ClassAdapters       = "NvspNicStats_HyperVVirtualNetworkAdapter"
 	ClassGuestProcessor = "PerfOS_Processor"
@@ -51,6 +52,14 @@ func (h *Host) ProcessorTime(ctx context.Context) (ProcessorTime, error) {
 				f.mustUint64("PercentTotalRunTime"), f.mustUint64("PercentTotalRunTime_Base"),
 			}
 		})
+}
+
+// LogicalProcessors reads how many logical processors the hypervisor has: what the management partition sees of them may
+// be fewer. Source: HvStats_HyperVHypervisor's property of this name.
+func (h *Host) LogicalProcessors(ctx context.Context) (uint64, error) {
+	return one(ctx, &h.machine, nsWindows, "SELECT LogicalProcessors FROM "+perfRaw+ClassHypervisor, func(f *fields) uint64 {
+		return f.mustUint64("LogicalProcessors")
+	})
 }
 
 // StorageDevice is Counters_HyperVVirtualStorageDevice: a virtual disk. Its name is made of the file's path; it does not

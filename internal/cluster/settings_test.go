@@ -103,6 +103,10 @@ func TestCounters(t *testing.T) {
 	if got, err := h.ProcessorTime(t.Context()); err != nil || got != (ProcessorTime{200, 201, 202, 203, 204, 205, 206, 207}) {
 		t.Errorf("ProcessorTime = %+v, %v", got, err)
 	}
+	set(ClassHypervisor, row(perfRaw+ClassHypervisor, "Name", "Name", "", "LogicalProcessors", uint64(64)))
+	if got, err := h.LogicalProcessors(t.Context()); err != nil || got != 64 {
+		t.Errorf("LogicalProcessors = %d, %v", got, err)
+	}
 	set(ClassStorage, row(perfRaw+ClassStorage, "Name", "Name", "C:-disk.vhdx", "ErrorCount", uint32(2), "QueueLength", uint64(5)))
 	if got, err := h.StorageDevices(t.Context()); err != nil || len(got) != 1 || got[0] != (StorageDevice{"C:-disk.vhdx", 2, 5}) {
 		t.Errorf("StorageDevices = %+v, %v", got, err)

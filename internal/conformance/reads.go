@@ -92,6 +92,8 @@ func nodeReads() []Assertion {
 			func(ctx context.Context, h *cluster.Host) (cluster.MemoryBalance, error) { return h.MemoryBalance(ctx) }),
 		counter("processor_time", "Win32_PerfRawData_HvStats_HyperVHypervisorLogicalProcessor",
 			func(ctx context.Context, h *cluster.Host) (cluster.ProcessorTime, error) { return h.ProcessorTime(ctx) }),
+		counter("logical_processors", "Win32_PerfRawData_HvStats_HyperVHypervisor",
+			func(ctx context.Context, h *cluster.Host) (uint64, error) { return h.LogicalProcessors(ctx) }),
 		counter("storage_devices", "Win32_PerfRawData_Counters_HyperVVirtualStorageDevice",
 			func(ctx context.Context, h *cluster.Host) ([]cluster.StorageDevice, error) {
 				return h.StorageDevices(ctx)

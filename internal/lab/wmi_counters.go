@@ -29,6 +29,11 @@ func processorTime(m *model.Model, n *model.Node) wsmanserver.Instance {
 		"PercentIdleTime", up-up/10-up/100, "PercentIdleTime_Base", up, "PercentTotalRunTime", up/10+up/100, "PercentTotalRunTime_Base", up)
 }
 
+// hypervisor is a host's.
+func hypervisor(*model.Model) []wsmanserver.Instance {
+	return []wsmanserver.Instance{instance("Win32_PerfRawData_HvStats_HyperVHypervisor", byName, "Name", "", "LogicalProcessors", uint64(16))}
+}
+
 // running makes an instance for each running virtual machine of a node.
 func running(node string, of func(*model.VM) wsmanserver.Instance) table {
 	return func(m *model.Model) []wsmanserver.Instance {

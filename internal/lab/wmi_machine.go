@@ -38,6 +38,7 @@ func hostTables(node string) map[string]table {
 		"win32_perfrawdata_hvstats_hypervhypervisorlogicalprocessor": func(m *model.Model) []wsmanserver.Instance {
 			return []wsmanserver.Instance{processorTime(m, m.Node(node))}
 		},
+		"win32_perfrawdata_hvstats_hypervhypervisor":                 hypervisor,
 		"win32_perfrawdata_counters_hypervvirtualstoragedevice":      running(node, storageDevice),
 		"win32_perfrawdata_nvspnicstats_hypervvirtualnetworkadapter": running(node, adapterCounters),
 		"win32_perfrawdata_netftperfprovider_clusternetftheartbeats": func(m *model.Model) []wsmanserver.Instance { return heartbeats(m, node) },
