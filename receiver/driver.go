@@ -279,7 +279,7 @@ func (d *driver) look(e incident.Look) {
 	defer cancel()
 	var lab evidence.Reading[bool]
 	var both sync.WaitGroup
-	if e.Purpose == incident.Revalidate {
+	if e.Identify {
 		both.Go(func() { lab = d.isLab(ctx, e.Ask.VM.Cluster) })
 	}
 	round := d.site.Read(ctx, e.Ask)

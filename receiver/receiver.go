@@ -106,6 +106,7 @@ func New(o Options) (*Receiver, error) {
 	o.Registry.MustRegister(r.reloadOK, r.reloadTime)
 	r.config.Store(cfg)
 	r.warn(cfg)
+	tellModes(o.Logger, cfg)
 	r.reloaded()
 	if err := r.open(cfg); err != nil {
 		return nil, errors.Join(err, r.Close())
@@ -239,6 +240,7 @@ func (r *Receiver) Reload() error {
 	r.world.swap(s)
 	r.driver.reload(cfg)
 	r.warn(cfg)
+	tellModes(r.options.Logger, cfg)
 	r.reloaded()
 	level.Info(r.options.Logger).Log("msg", "configuration reloaded", "config", r.options.ConfigFile)
 	return nil

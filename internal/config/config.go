@@ -68,6 +68,7 @@ type Cluster struct {
 	Reader          string            `yaml:"reader"`
 	Operator        string            `yaml:"operator"`
 	GuestOperator   string            `yaml:"guest_operator"`
+	Mode            Mode              `yaml:"mode"` // how far any rung may go here, whatever the policies say; Act leaves it to them
 	TLS             TLS               `yaml:"tls"`
 	Nodes           []*Node           `yaml:"nodes"`
 	VirtualMachines []*VirtualMachine `yaml:"virtual_machines"`
@@ -265,6 +266,14 @@ func (m Mode) String() string { return string(m) }
 
 // Modes lists every mode, in rising order.
 func Modes() []Mode { return []Mode{Observe, Propose, Act} }
+
+// AtMost returns the mode, or most where that goes less far. One that is no mode goes least far.
+func (m Mode) AtMost(most Mode) Mode {
+	if slices.Index(Modes(), most) < slices.Index(Modes(), m) {
+		return most
+	}
+	return m
+}
 
 // Policy says what may be done to the virtual machines that name it.
 type Policy struct {

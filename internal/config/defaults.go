@@ -121,6 +121,7 @@ func DefaultLimits() Limits {
 // not name keeps them.
 
 func (c *Credential) setDefaults()     { c.Scheme = Basic }
+func (c *Cluster) setDefaults()        { c.Mode = Act }
 func (s *SQLServer) setDefaults()      { s.Encrypt = Mandatory }
 func (v *VirtualMachine) setDefaults() { v.Policy = StandardPolicy }
 func (p *Policy) setDefaults()         { *p = *DefaultPolicy() }

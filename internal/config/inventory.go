@@ -24,6 +24,7 @@ func (v *validator) clusters() {
 		v.name(path+".name", c.Name)
 		v.unique(names, path+".name", "cluster", c.Name)
 		v.reference(path+".reader", c.Reader)
+		enum(v, path+".mode", c.Mode, Modes())
 		if c.Operator != "" {
 			v.reference(path+".operator", c.Operator)
 		}

@@ -55,6 +55,11 @@ func (r *Receiver) WeakerThanDefault() []string {
 	return w
 }
 
+// Weaker lists the limits under which a policy decides that are weaker than their defaults: its own and the receiver's.
+func (c *Config) Weaker(p *Policy) []string {
+	return slices.Concat(p.WeakerThanDefault(), c.Receiver.WeakerThanDefault())
+}
+
 type weaker []string
 
 func (w *weaker) less(name string, got, want time.Duration) {

@@ -11,6 +11,9 @@ import (
 // ApprovalFor is how long an approval holds, and how long a plan stands for one to be given (G23).
 const ApprovalFor = 10 * time.Minute
 
+// ReasonObserved is G23's where the mode lets nothing be sent: an approval would be of no use.
+const ReasonObserved = "mode_observe"
+
 // Approval is a person's word that one plan may be carried out, once. The zero Approval is none.
 type Approval struct {
 	By      string    `json:"by"`
@@ -39,8 +42,8 @@ func approval(in Input) Verdict {
 	}
 	a := in.Approval
 	switch {
-	case !in.Lab:
-		return propose("approval_lab_only", "%s: an approved plan is sent to the lab alone until every guard exists", wanted).
+	case in.Mode() == config.Observe:
+		return propose(ReasonObserved, "%s: the mode is observe, in which nothing is sent, whoever approves it", wanted).
 			unblocked("run the proposed command by hand")
 	case plan == "":
 		return propose("no_plan", "%s: there is no plan that could be approved, for this release does not send it or the evidence does not name every command", wanted).

@@ -37,7 +37,7 @@ func TestAnApprovalIsGoodForOnePlanOnceAndForTenMinutes(t *testing.T) {
 		"no approver any more": {func(in *guard.Input) { in.Approvers = nil }, "not_an_approver"},
 		"no plan":              {func(in *guard.Input) { in.Plan = func() string { return "" } }, "no_plan"},
 		"nobody makes plans":   {func(in *guard.Input) { in.Plan = nil }, "no_plan"},
-		"not the lab":          {func(in *guard.Input) { in.Lab = false }, "approval_lab_only"},
+		"not the lab":          {func(in *guard.Input) { in.Lab = false }, ""},
 		"nothing proposed": {func(in *guard.Input) {
 			in.Policy.Mode, in.Approval = config.Act, guard.Approval{}
 		}, ""},
@@ -84,6 +84,25 @@ func TestAnApprovalLiftsNoRefusalAndNoHold(t *testing.T) {
 				t.Errorf("decided by %s %s (%t), want %s", v.Guard, v.Reason, stopped, tt.want)
 			}
 		})
+	}
+}
+
+// What is left to a person where nothing is sent is not offered to him: he could approve it for nothing.
+func TestNothingIsOfferedInModeObserve(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(*guard.Input){
+		"the policy observes":  func(in *guard.Input) { in.Policy.Mode = config.Observe },
+		"the cluster observes": func(in *guard.Input) { in.Most = config.Observe },
+		"weaker limits":        func(in *guard.Input) { in.Lab, in.Weaker = false, []string{"hold"} },
+	} {
+		vs := guard.Evaluate(proposed(func(in *guard.Input) {
+			in.Policy.Mode = config.Act
+			in.StartsAt = now.Add(-16 * time.Minute) // G6 leaves it to a person
+			change(in)
+		}))
+		if v := verdict(t, vs, "G23"); v.Outcome != guard.Propose || v.Reason != guard.ReasonObserved || v.Unblock == "" {
+			t.Errorf("%s: G23 = %s %q (%s), want propose %q", name, v.Outcome, v.Reason, v.Unblock, guard.ReasonObserved)
+		}
 	}
 }
 

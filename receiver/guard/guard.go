@@ -92,8 +92,10 @@ type Input struct {
 	Samples    int       // cluster samples since Started
 	NeverTouch bool
 	Lab        bool // the cluster identified itself as the lab on every node
-	// Weaker lists the policy's limits that are weaker than their defaults.
+	// Weaker lists the limits that are weaker than their defaults, the policy's and the receiver's.
 	Weaker []string
+	// Most is how far any rung may go on this cluster, whatever the policy says.
+	Most config.Mode
 
 	Proof evidence.Proof
 	// Vitals are what the background sampler last read of the virtual machine; Instances are all that the inventory knows
@@ -184,14 +186,20 @@ func (g Guard) ask(in Input) Verdict {
 	return mutated(v)
 }
 
-// Decide names the verdict that decides: the first in order that does not pass. A pause, a mode, an approval and the
-// dead-man's switch (G21 to G23, G29) are consulted last, so that a shadow run tells the same story as an acting one. What
-// was proposed and then approved (G23) is no obstacle. The second result is false where every guard passes.
+// Decide names the verdict that decides: the first in order that does not pass. A pause and the dead-man's switch (G21,
+// G29) are consulted after all that is about the case, and the mode and an approval (G22, G23) after these, so that a shadow
+// run tells the same story as an acting one. What was proposed and then approved (G23) is no obstacle. The second result
+// is false where every guard passes.
 func Decide(verdicts []Verdict) (Verdict, bool) {
 	approved := slices.ContainsFunc(verdicts, func(v Verdict) bool { return v.Guard == "G23" && v.Outcome == Pass })
 	stops := func(v Verdict) bool { return v.Outcome != Pass && (v.Outcome != Propose || !approved) }
 	for _, v := range verdicts {
 		if stops(v) && !v.Late() {
+			return v, true
+		}
+	}
+	for _, v := range verdicts {
+		if stops(v) && v.Guard != "G22" && v.Guard != "G23" {
 			return v, true
 		}
 	}

@@ -43,8 +43,8 @@ func (in Input) revalidate(cmd remedy.Command, owner string) Verdict {
 	if !ok {
 		return hold("no_evidence", in.soon(), "nothing was read for the re-validation")
 	}
-	if !in.Lab {
-		return refuse("mode_act_lab_only", "the cluster no longer identifies itself as the lab")
+	if in.weakened() {
+		return refuse("weaker_limits", "%s now", in.weakenedWords())
 	}
 	check, ok := rechecks()[cmd.Method]
 	if !ok {

@@ -34,7 +34,7 @@ func (st *stepper) input(i *Incident) guard.Input {
 		Opened: i.OpenedAt, StartsAt: i.Alert.StartsAt, Rounds: i.Rounds,
 		HoldOff: st.s.Config.Receiver.HoldOff, Started: st.s.Started, Heard: st.s.lastHeard(), Samples: c.Samples,
 		NeverTouch: st.s.Config.NeverTouch(i.VM.Cluster, i.VM.Name, st.s.VMs.of(i.VM).Proof.Binding.VMID),
-		Lab:        c.Lab.Known() && c.Lab.Value, Weaker: slices.Concat(policy.WeakerThanDefault(), st.s.Config.Receiver.WeakerThanDefault()),
+		Lab:        c.Lab.Known() && c.Lab.Value, Weaker: st.s.Config.Weaker(policy), Most: st.s.Config.Cluster(i.Cluster).Mode,
 		Proof: st.s.VMs.of(i.VM).Proof, Owners: c.Owners[vm.GroupName()], Info: c.Info,
 		Latched: st.s.VMs.of(i.VM).Latched, Brake: c.Brake,
 		Vitals: st.s.VMs.of(i.VM).Vitals, UnreadableSince: i.UnreadableSince, StoppedSince: i.StoppedSince, Names: evidence.NamesOf(vm),

@@ -55,7 +55,7 @@ type Looked struct {
 	Incident string
 	AskID    uint64
 	Round    evidence.Round
-	Lab      evidence.Reading[bool] // for Revalidate only
+	Lab      evidence.Reading[bool] // where Identify was asked
 }
 
 // PlanStored is the driver's word that the plan is on disk: the first action may be claimed.
@@ -117,12 +117,14 @@ type Put struct {
 // Delete removes a record.
 type Delete struct{ Key string }
 
-// Look asks for a round of evidence. Revalidate asks whether the cluster is the lab too.
+// Look asks for a round of evidence.
 type Look struct {
 	Incident string
 	AskID    uint64
 	Purpose  Purpose
 	Ask      evidence.Ask
+	// Identify asks every node besides whether it is the lab: a command is to follow under limits that count for the lab only.
+	Identify bool
 }
 
 // Sample asks for a look at a cluster.

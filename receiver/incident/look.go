@@ -65,6 +65,7 @@ func (st *stepper) look(i *Incident, p Purpose) {
 	st.s.Asks++
 	i.Asked, i.AskID = p, st.s.Asks
 	ask := st.ask(i)
+	identify := false
 	switch p {
 	case Confirm:
 		ask.Parts = confirmParts()
@@ -93,6 +94,9 @@ func (st *stepper) look(i *Incident, p Purpose) {
 		}
 	case Revalidate:
 		ask.Timeout, ask.AsOperator = revalidateTimeout, true
+		if vm, ok := st.s.inventory(i.VM); ok {
+			identify = len(st.s.Config.Weaker(st.s.policy(vm))) > 0
+		}
 		ask.Parts = []evidence.Part{evidence.PartHost, evidence.PartViews}
 		ask.Nodes = answering(i, ask.Owner)
 		if a := i.current(); a != nil {
@@ -118,7 +122,7 @@ func (st *stepper) look(i *Incident, p Purpose) {
 	case Verify:
 		ask.Parts = []evidence.Part{evidence.PartAlert, evidence.PartLogin, evidence.PartDatabases, evidence.PartService, evidence.PartViews, evidence.PartHost}
 	}
-	st.emit(Look{Incident: i.ID, AskID: i.AskID, Purpose: p, Ask: ask})
+	st.emit(Look{Incident: i.ID, AskID: i.AskID, Purpose: p, Ask: ask, Identify: identify})
 }
 
 // rung is the one that is being asked for; ok is false where the ladder has none.

@@ -30,7 +30,7 @@ type Rescuer struct {
 	Fault    evidence.Fault `json:"fault"`
 	Instance string         `json:"sql_instance"` // "-" where the rung is the whole machine's
 	Rung     remedy.Rung    `json:"rung"`
-	Mode     config.Mode    `json:"mode"` // the policy's; it does not count against Ready
+	Mode     config.Mode    `json:"mode"` // how far the rung may go here; it does not count against Ready
 	Ready    bool           `json:"ready"`
 	// Decisive is the first verdict that does not pass; zero where all do.
 	Decisive guard.Verdict   `json:"decisive,omitzero"`
@@ -141,7 +141,7 @@ func (st *stepper) rescuer(subject evidence.Subject, rung remedy.Rung, round evi
 	}
 	in := st.input(i)
 	r := Rescuer{
-		Fault: subject.Fault, Instance: subject.Instance, Rung: rung, Mode: in.Policy.ModeOf(string(rung)), Verdicts: guard.Rehearse(in),
+		Fault: subject.Fault, Instance: subject.Instance, Rung: rung, Mode: in.Mode(), Verdicts: guard.Rehearse(in),
 	}
 	stopped := false
 	r.Decisive, stopped = guard.Decide(r.Verdicts)

@@ -137,8 +137,8 @@ func TestRefusedOrHeld(t *testing.T) {
 			change: func(w *world) { w.kill("SQL01") }, guard: "G22", reason: "mode_propose", phase: incident.Proposed,
 		},
 		{
-			name: "a cluster that is not the lab is only observed", fault: evidence.Service,
-			change: func(w *world) { w.lab = false; w.advance(11 * time.Second); w.kill("SQL01") }, guard: "G22", reason: "mode_act_lab_only", phase: incident.Told,
+			name: "under weaker limits a cluster that is not the lab is only observed", fault: evidence.Service, policy: weakPolicy,
+			change: func(w *world) { w.lab = false; w.advance(11 * time.Second); w.kill("SQL01") }, guard: "G22", reason: "weaker_limits", phase: incident.Told,
 		},
 		{
 			name: "an owner that changed is left to settle", fault: evidence.Service,

@@ -65,8 +65,8 @@ func (j *judge) unchanged(e incident.Send, a incident.Action, key string) {
 	case e.Command.Method == remedy.CancelOperation:
 	case s.owner != a.Owner:
 		w.breaks(asPlanned, "%s: the owner is %s, the plan was made for %s", key, s.owner, a.Owner)
-	case !s.lab:
-		w.breaks(inMode, "%s: the cluster does not say that it is the lab", key)
+	case !s.lab && !w.variant.strict:
+		w.breaks(inMode, "%s: limits are weaker than their defaults, and the cluster does not say that it is the lab", key)
 	case e.Command.Method == remedy.BringOnline:
 		if s.group != cluster.GroupFailed && s.group != cluster.GroupOffline || s.status&busy != 0 || s.node != cluster.NodeUp || s.nodeStatus != 0 {
 			w.breaks(asPlanned, "%s: group state %d, status %#x, owner's state %d", key, s.group, uint64(s.status), s.node)

@@ -244,7 +244,7 @@ func (j *judge) planned(i *incident.Incident, s *snapshot, rung remedy.Rung, by 
 		w.breaks(heardOf, "%s: Watchdog came %s ago", i.ID, d)
 	}
 	mode := j.policy(i.VM.Name).ModeOf(string(rung))
-	if mode == config.Observe {
+	if mode == config.Observe || w.variant.onlyObserves() {
 		w.breaks(inMode, "%s: %s", i.ID, rung)
 	}
 	last := i.Actions[len(i.Actions)-1]

@@ -50,7 +50,7 @@ const (
 	clusterWhole  Invariant = "nothing is decided in a cluster that is split, moves or waits (G19)"
 	notPaused     Invariant = "no rung begins while paused (G21)"
 	maintenance   Invariant = "no rung begins in maintenance (G21)"
-	inMode        Invariant = "no rung begins but in mode act, on the lab (G22)"
+	inMode        Invariant = "no rung begins but in mode act, and under weaker limits on the lab alone (G22)"
 	heardOf       Invariant = "no rung begins while Watchdog stays away (G29)"
 	asApproved    Invariant = "no rung that is left to a person begins without an approval of exactly that, in its time and once (G23)"
 	deliberate    Invariant = "a deliberate stop is left alone (G31)"
@@ -146,8 +146,10 @@ func (w *world) snapshot(e incident.Look, asked time.Time) *snapshot {
 		}
 	}
 	if e.Purpose == incident.Revalidate {
-		l := w.lab()
-		s.lab = l.Known() && l.Value
+		if e.Identify {
+			l := w.lab()
+			s.lab = l.Known() && l.Value
+		}
 		return s
 	}
 	if e.Purpose != incident.Confirm {

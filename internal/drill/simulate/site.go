@@ -479,7 +479,7 @@ func (w *world) lab() evidence.Reading[bool] {
 			return evidence.Reading[bool]{At: w.now}
 		}
 	}
-	return evidence.Reading[bool]{At: w.now, Value: true}
+	return evidence.Reading[bool]{At: w.now, Value: !w.variant.elsewhere}
 }
 
 // proof follows the names of a virtual machine, as receiver/site's Prove does.

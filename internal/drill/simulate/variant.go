@@ -20,8 +20,11 @@ type variant struct {
 	weight int
 	// policy is the YAML of policy "standard"; by is that of a virtual machine's own.
 	policy string
-	by     map[string]string
-	never  string // receiver.never_touch
+	// strict: no limit is weaker than its default, so that the policy counts elsewhere, too. elsewhere: the cluster is not the
+	// lab, and does not say that it is.
+	strict, elsewhere bool
+	by                map[string]string
+	never             string // receiver.never_touch
 	// controlled are virtual machines whose SQL Servers belong to a cluster of the guests or an availability group.
 	controlled map[string]evidence.Login
 }
@@ -29,7 +32,9 @@ type variant struct {
 func variants() []variant {
 	quick := "mode: act, rungs: {live_migrate: act}, limits: {moves_per_6h: 3, cool_down: 0s, settle: 0s, hold: 3s, actions_per_24h: 20, service_restarts_per_hour: %d}"
 	return []variant{
-		{name: "default limits", weight: 2, policy: "mode: act"},
+		{name: "default limits", weight: 1, policy: "mode: act", strict: true},
+		{name: "another cluster than the lab", weight: 1, policy: "mode: act", strict: true, elsewhere: true},
+		{name: "weaker limits elsewhere", weight: 1, policy: fmt.Sprintf(quick, 3), elsewhere: true},
 		{name: "quick", weight: 6, policy: fmt.Sprintf(quick, 3)},
 		{name: "many restarts allowed", weight: 2, policy: fmt.Sprintf(quick, 20)},
 		{name: "one restart an hour", weight: 2, policy: fmt.Sprintf(quick, 1)},
@@ -48,6 +53,10 @@ func variants() []variant {
 		},
 	}
 }
+
+// onlyObserves reports whether nothing may be sent under the variant, whatever its policies say: their limits count for
+// the lab alone, and it is played elsewhere.
+func (v variant) onlyObserves() bool { return v.elsewhere && !v.strict }
 
 // start is when every schedule's world was made; it was warm, and the schedule begins, at epoch.
 var (
@@ -113,36 +122,43 @@ type bases struct {
 func newBases() (*bases, error) {
 	b := &bases{}
 	for _, v := range variants() {
-		spec := model.Default(model.Quick())
-		cfg, err := v.settings(spec)
+		warm, err := v.warm()
 		if err != nil {
-			return nil, err
-		}
-		w, err := newWorld(base{variant: v, spec: spec, config: cfg}, Schedule{}, nil)
-		if err != nil {
-			return nil, err
-		}
-		w.boot()
-		w.run(epoch)
-		if w.reading() {
-			return nil, fmt.Errorf("variant %q: a read is under way when the schedules begin; choose another warmUp", v.name)
-		}
-		if missing := w.state.Ready(w.now); len(missing) > 0 || len(w.result.violations) > 0 {
-			return nil, fmt.Errorf("variant %q: not ready after a quiet warm-up: %v %v", v.name, missing, w.result.violations)
-		}
-		warm := base{variant: v, spec: spec, config: cfg, warm: w.state, due: w.wake}
-		w.disk.flush()
-		if err := w.disk.store.List(context.Background(), "", func(key string, value []byte) error {
-			if key != "meta/schema" && key != "meta/epoch" {
-				warm.records = append(warm.records, ledger.Op{Key: key, Value: bytes.Clone(value)})
-			}
-			return nil
-		}); err != nil {
 			return nil, err
 		}
 		b.list = append(b.list, warm)
 	}
 	return b, nil
+}
+
+// warm has a receiver watch a healthy cluster under the variant.
+func (v variant) warm() (base, error) {
+	spec := model.Default(model.Quick())
+	cfg, err := v.settings(spec)
+	if err != nil {
+		return base{}, err
+	}
+	w, err := newWorld(base{variant: v, spec: spec, config: cfg}, Schedule{}, nil)
+	if err != nil {
+		return base{}, err
+	}
+	w.boot()
+	w.run(epoch)
+	if w.reading() {
+		return base{}, fmt.Errorf("variant %q: a read is under way when the schedules begin; choose another warmUp", v.name)
+	}
+	if missing := w.state.Ready(w.now); len(missing) > 0 || len(w.result.violations) > 0 {
+		return base{}, fmt.Errorf("variant %q: not ready after a quiet warm-up: %v %v", v.name, missing, w.result.violations)
+	}
+	warm := base{variant: v, spec: spec, config: cfg, warm: w.state, due: w.wake}
+	w.disk.flush()
+	err = w.disk.store.List(context.Background(), "", func(key string, value []byte) error {
+		if key != "meta/schema" && key != "meta/epoch" {
+			warm.records = append(warm.records, ledger.Op{Key: key, Value: bytes.Clone(value)})
+		}
+		return nil
+	})
+	return warm, err
 }
 
 // reading reports whether the receiver waits for an answer.

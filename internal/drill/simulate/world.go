@@ -41,6 +41,7 @@ type world struct {
 	alerts alerts
 	judge  judge
 	result result
+	watch  func(*step) // sees each step that is taken; nil where nobody wants to
 }
 
 // receiver is the process under test: what the driver of production holds.
@@ -326,6 +327,9 @@ func (w *world) take(s *step) {
 	}
 	old := w.state
 	w.state = s.next
+	if w.watch != nil {
+		w.watch(s)
+	}
 	w.judge.stepped(&old, s)
 	w.perform(s.effects)
 }
@@ -380,7 +384,10 @@ func (w *world) look(e incident.Look) {
 	w.soon(took/2, func() {
 		w.asked[e.AskID] = w.snapshot(e, asked)
 		round := w.read(e.Ask, asked)
-		lab := w.lab()
+		var lab evidence.Reading[bool]
+		if e.Identify {
+			lab = w.lab()
+		}
 		w.soon(took-took/2, func() {
 			round.Finished = w.now
 			w.handle(incident.Looked{At: incident.At(w.now), Incident: e.Incident, AskID: e.AskID, Round: round, Lab: lab})
