@@ -20,6 +20,7 @@ import (
 func TestHostPowerOffIsLeftToTheCluster(t *testing.T) {
 	t.Parallel()
 	s := start(t, stage.Options{})
+	broken := time.Now()
 	tr, c := trial(t, s, model.Request{Fault: model.HostPowerOff, VM: "SQL01"}, 2*time.Minute)
 	want := outcome{Outcome: "healed", HealedBy: "cluster", Failovers: 1, Starts: 1} // the one start is the boot's
 	if diff := cmp.Diff(want, outcomeOf(tr, c)); diff != "" {
@@ -44,6 +45,19 @@ func TestHostPowerOffIsLeftToTheCluster(t *testing.T) {
 	if tr.SQLDownSeconds == nil {
 		t.Error("SQL Server did not answer again")
 	}
+	answers(t, s, model.HostPowerOff, "SQL01", broken, 10*time.Second)
+	// The cluster is no longer whole; what is left of it shows what the other classes of faults look like.
+	// The second and the fourth machine are on one host; the board of the third's is another.
+	broken = time.Now()
+	faults := []model.Request{{Fault: model.SQLInternal, VM: "SQL02"}, {Fault: model.LANBoard, VM: "SQL03"}, {Fault: model.GuestCrash, VM: "SQL04"}}
+	for _, f := range faults {
+		if _, err := s.Lab.Inject(f); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, f := range faults {
+		answers(t, s, f.Fault, f.VM, broken, 40*time.Second)
+	}
 }
 
 // TestServiceFaults: on one cluster, a clean stop is refused, and a crash and a hang, each on a virtual machine of its
@@ -51,6 +65,8 @@ func TestHostPowerOffIsLeftToTheCluster(t *testing.T) {
 func TestServiceFaults(t *testing.T) {
 	t.Parallel()
 	s := start(t, stage.Options{})
+	began := time.Now()
+	answers(t, s, healthy, "SQL03", began, 30*time.Second)
 
 	tr, c := trial(t, s, model.Request{Fault: model.ServiceStop, VM: "SQL01"}, time.Minute)
 	if diff := cmp.Diff(outcome{Outcome: "refused"}, outcomeOf(tr, c)); diff != "" {
@@ -60,6 +76,7 @@ func TestServiceFaults(t *testing.T) {
 		t.Errorf("service-stop: summary %q, plan %q; want the guard that refused, and what a person would type", tr.Summary, tr.Plan)
 	}
 
+	crashed := time.Now()
 	tr, c = trial(t, s, model.Request{Fault: model.ServiceCrash, VM: "SQL02"}, time.Minute)
 	if diff := cmp.Diff(outcome{Outcome: "healed", HealedBy: "hypervigil", Commands: 1, Starts: 1}, outcomeOf(tr, c)); diff != "" {
 		t.Errorf("service-crash (-want +got):\n%s", diff)
@@ -70,6 +87,7 @@ func TestServiceFaults(t *testing.T) {
 	within(t, "service-crash: detection", tr.DetectionSeconds, 10)
 	within(t, "service-crash: SQL Server down", tr.SQLDownSeconds, 30)
 
+	hung := time.Now()
 	tr, c = trial(t, s, model.Request{Fault: model.SQLHang, VM: "SQL04"}, 2*time.Minute)
 	if diff := cmp.Diff(outcome{Outcome: "healed", HealedBy: "hypervigil", Commands: 4, Starts: 1}, outcomeOf(tr, c)); diff != "" {
 		t.Errorf("sql-hang (-want +got):\n%s", diff)
@@ -82,6 +100,11 @@ func TestServiceFaults(t *testing.T) {
 	if tr.FirstCommandSeconds == nil || *tr.FirstCommandSeconds < 15 {
 		t.Errorf("sql-hang: first command after %s s, want not before the health check's 15 s", number(tr.FirstCommandSeconds))
 	}
+
+	// What the dashboards and the rules ask has had data where it must. The third machine was left alone all the time.
+	answers(t, s, model.ServiceCrash, "SQL02", crashed, time.Minute)
+	answers(t, s, model.SQLHang, "SQL04", hung, 10*time.Second)
+	answers(t, s, minute, "SQL03", began, time.Minute+30*time.Second)
 
 	// Nobody touched the first one meanwhile.
 	counters, err := s.Endpoints.Counters(t.Context())
