@@ -47,7 +47,7 @@ soak-hang: ## Peers that hang in twelve ways for HANG_FOR (10m): every answer in
 
 .PHONY: bench
 bench: ## The design's numbers, measured in one run; ROW=probe for one of them. Exit 1 where a goal is missed.
-	@internal/tools/progress 'building the bench' go build -trimpath -o build/bench/ ./cmd/hypervigil-exporter ./internal/drill/bench
+	@internal/tools/progress 'building the bench' go build -trimpath -ldflags '$(LDFLAGS)' -o build/bench/ ./cmd/hypervigil-exporter ./internal/drill/bench
 	@build/bench/bench --dir=build/bench $(addprefix --row=,$(ROW))
 
 # Real hosts are named by HYPERVIGIL_CONFORMANCE_CONFIG=hypervigil.yml; docs/conformance.md has the rest.

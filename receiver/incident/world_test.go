@@ -16,6 +16,7 @@ import (
 	"github.com/hypervigil/hypervigil/receiver/evidence"
 	"github.com/hypervigil/hypervigil/receiver/guard"
 	"github.com/hypervigil/hypervigil/receiver/incident"
+	"github.com/hypervigil/hypervigil/receiver/ledger"
 	"github.com/hypervigil/hypervigil/receiver/remedy"
 )
 
@@ -50,6 +51,9 @@ type world struct {
 	notes      []string
 	identified int  // how often the nodes were asked who they are, right before a command
 	pure       bool // every step is looked at: the state that it was given and the orders in the new one
+
+	disk  func([]ledger.Op) // writes the records of a step, besides the world's own memory of them; nil: nobody does
+	spent time.Duration     // of real time, in Step and by disk
 }
 
 // timed is one thing that will happen.
@@ -183,7 +187,9 @@ func (w *world) crash(down time.Duration) {
 func (w *world) step(e incident.Event) {
 	w.t.Helper()
 	before := w.watched()
+	began := time.Now()
 	next, effects := incident.Step(w.state, e)
+	w.spent += time.Since(began)
 	if after := w.watched(); after != before {
 		w.t.Fatalf("Step of a %T changed the state that it was given:\n%s\n%s", e, before, after)
 	}
@@ -237,6 +243,8 @@ func (w *world) conflict(effects []incident.Effect) (incident.ClaimLost, bool) {
 }
 
 func (w *world) carryOut(effects []incident.Effect) {
+	var batch []ledger.Op
+	began := time.Now()
 	for _, e := range effects {
 		switch e := e.(type) {
 		case incident.Put:
@@ -245,10 +253,16 @@ func (w *world) carryOut(effects []incident.Effect) {
 				w.t.Fatalf("record %s: %v", e.Key, err)
 			}
 			w.records[e.Key] = value
+			batch = append(batch, ledger.Op{Key: e.Key, Value: value, IfAbsent: e.IfAbsent})
 		case incident.Delete:
 			delete(w.records, e.Key)
+			batch = append(batch, ledger.Op{Key: e.Key})
 		}
 	}
+	if w.disk != nil && len(batch) > 0 {
+		w.disk(batch)
+	}
+	w.spent += time.Since(began)
 	for _, e := range effects {
 		switch e := e.(type) {
 		case incident.Put, incident.Delete, incident.Refusal:

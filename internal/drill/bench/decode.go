@@ -3,10 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
-	"os/exec"
-	"regexp"
-	"strconv"
 )
 
 // decodeRounds is how often both benchmarks are run, one after the other each time.
@@ -18,8 +14,6 @@ const (
 	decodeStandard = "BenchmarkStandardUnmarshal"
 )
 
-var benchLine = regexp.MustCompile(`(?m)^(Benchmark\w+)-?\d*\s+\d+\s+([\d.]+) ns/op`) //nolint:gochecknoglobals // never written
-
 // benchDecode compares our decoder with what a client on encoding/xml does. Both are benchmarks beside the decoder, which
 // no other package can call; go test runs them, alternating.
 func benchDecode(ctx context.Context, b *bench) (outcome, error) {
@@ -27,28 +21,22 @@ func benchDecode(ctx context.Context, b *bench) (outcome, error) {
 	if err != nil {
 		return outcome{}, err
 	}
-	binary := dir + "/wsman.test"
-	if out, err := exec.CommandContext(ctx, "go", "test", "-c", "-o", binary, "./internal/wsman").CombinedOutput(); err != nil {
-		return outcome{}, fmt.Errorf("build the benchmarks: %w: %.500s", err, out)
+	binary, err := buildBenchmarks(ctx, dir, "./internal/wsman")
+	if err != nil {
+		return outcome{}, err
 	}
 	took := map[string][]float64{}
 	for range decodeRounds {
 		for _, name := range []string{decodeOurs, decodeStandard} {
-			cmd := exec.CommandContext(ctx, binary, "-test.run=^$", "-test.bench=^"+name+"$", "-test.benchtime=300ms")
-			cmd.Dir = dir
-			out, err := cmd.CombinedOutput()
-			if err != nil {
-				return outcome{}, fmt.Errorf("%s: %w: %.500s", name, err, out)
-			}
-			m := benchLine.FindSubmatch(out)
-			if m == nil || string(m[1]) != name {
-				return outcome{}, fmt.Errorf("%s printed no result: %.500s", name, out)
-			}
-			ns, err := strconv.ParseFloat(string(m[2]), 64)
+			all, err := binary.run(ctx, "^"+name+"$", "300ms", 1)
 			if err != nil {
 				return outcome{}, err
 			}
-			took[name] = append(took[name], ns/1e6)
+			ns, err := unit(all[name], "ns/op")
+			if err != nil {
+				return outcome{}, err
+			}
+			took[name] = append(took[name], ns[0]/1e6)
 		}
 	}
 	var ratios []float64

@@ -52,6 +52,7 @@ func benchNeighbour(ctx context.Context, b *bench) (outcome, error) {
 		if err != nil {
 			return outcome{}, err
 		}
+		b.say("measurement %d of at most %d: two minutes", try+1, neighbourTries)
 		list, err := hang.Neighbours(ctx, hang.NeighbourOptions{Dir: dir, Pairs: neighbourPairs})
 		if err != nil {
 			return outcome{}, err

@@ -78,6 +78,11 @@ func (largest) Instances(_ context.Context, namespace, class string) ([]wsmanser
 		return list(largeNodes, func(i int) wsmanserver.Instance {
 			return object("MSCluster_ClusterSharedVolume", "Name", fmt.Sprintf(`C:\ClusterStorage\Volume%d`, i), "VolumeName", fmt.Sprintf(`\\?\Volume{%012d}\`, i), "FaultState", 0)
 		}), nil
+	case "mscluster_diskpartition":
+		return list(largeNodes, func(i int) wsmanserver.Instance {
+			return object("MSCluster_DiskPartition", "Path", fmt.Sprintf(`\\?\Volume{%012d}\`, i), "VolumeLabel", "Data", "VolumeGuid", fmt.Sprintf("%012d", i),
+				"TotalSize", uint32(1<<22), "FreeSpace", uint32(1<<21))
+		}), nil
 	case "mscluster_resourcetopossibleowner":
 		return list(2*largeVMs*largeNodes, func(i int) wsmanserver.Instance {
 			kind := "Virtual Machine"

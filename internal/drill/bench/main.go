@@ -61,6 +61,8 @@ func rows() []row {
 		{"cluster", "whole cluster, 64 nodes and 8,000 virtual machines, one scrape", benchCluster},
 		{"decode", "WS-Management decoding against encoding/xml", benchDecode},
 		{"webhook", "webhook, open loop, 200 notifications/s of 50 alerts, against the same bytes through bare bbolt", benchWebhook},
+		{"command", "accepted to first command, waits and network aside", benchCommand},
+		{"incidents", "10,000 open incidents: memory and time of a decision per incident", benchIncidents},
 		{"hung", "any hung peer, any stage", benchHung},
 		{"neighbour", "what a hung SQL Server or host costs the targets beside it", benchNeighbour},
 	}

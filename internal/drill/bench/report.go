@@ -8,9 +8,10 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"runtime/debug"
 	"strings"
 	"time"
+
+	"github.com/prometheus/common/version"
 )
 
 // row is one line of the design's table.
@@ -154,21 +155,17 @@ func newReport() *report {
 	if b, err := os.ReadFile("/proc/loadavg"); err == nil {
 		r.Load = strings.TrimSpace(string(b))
 	}
-	if info, ok := debug.ReadBuildInfo(); ok {
-		dirty := ""
-		for _, s := range info.Settings {
-			switch s.Key {
-			case "vcs.revision":
-				r.Commit = s.Value
-			case "vcs.modified":
-				if s.Value == "true" {
-					dirty = "+"
-				}
-			}
-		}
-		r.Commit += dirty
-	}
+	r.Commit = commit(version.Version, version.Revision)
 	return r
+}
+
+// commit is the revision that the Makefile builds from, marked where git describe found the tree changed. Go's own word
+// on it is not to be had: where GOFLAGS or a linked work tree keeps it out of the program, a report named none.
+func commit(described, revision string) string {
+	if strings.HasSuffix(described, "-dirty") {
+		return revision + "+"
+	}
+	return revision
 }
 
 // processor is the name of the CPU, where Linux tells it.
