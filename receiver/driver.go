@@ -64,6 +64,8 @@ type driver struct {
 	ctx    context.Context //nolint:containedctx // the lifetime of the goroutines that the driver owns
 	cancel context.CancelFunc
 
+	fenced atomic.Bool // the ledger has refused our epoch: the driver has stopped by itself
+
 	headTold uint64 // the newest head of the record of decisions that was logged, and when; the driver's goroutine's own
 	headAt   time.Time
 }
@@ -207,6 +209,14 @@ func (d *driver) store(effects []incident.Effect, e incident.Event) bool {
 			d.work.Go(func() {
 				d.send(incident.ClaimLost{At: incident.At(time.Now()), Incident: claim.Incident, Number: claim.Number})
 			})
+			return false
+		case errors.Is(err, ledger.ErrFenced):
+			// Whoever wrote with a newer epoch acts now. Nothing of this step was written, nothing of it is done, and nothing
+			// that this receiver knows can be trusted any more.
+			d.metrics.ledgerErrors.Inc()
+			level.Error(d.logger).Log("msg", "fenced off: another receiver has taken the ledger over; this one stops and sends nothing more", "err", err)
+			d.fenced.Store(true)
+			d.cancel()
 			return false
 		case d.ctx.Err() != nil:
 			return false

@@ -233,6 +233,40 @@ func TestALostClaimIsTold(t *testing.T) {
 	})
 }
 
+// TestAFencedReceiverStops: once the ledger has refused its epoch, a receiver takes no step, sends nothing, and ends.
+func TestAFencedReceiverStops(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := ledger.NewMemory()
+		if err := store.Commit(t.Context(), epoch+1, nil); err != nil { // another receiver took over
+			t.Fatal(err)
+		}
+		site := &fakeSite{}
+		commits := 0
+		d := testDriver(t, site, func(ctx context.Context, batch []ledger.Op) error {
+			commits++
+			return store.Commit(ctx, epoch, batch)
+		})
+		before := d.state.Load()
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			d.run([]incident.Effect{
+				incident.Put{Key: "action/x/001", Value: 1},
+				incident.Send{Incident: "x", Number: 1, NotAfter: time.Now().Add(time.Minute), Command: remedy.Command{Timeout: time.Minute}},
+			})
+		}()
+		<-ended
+		d.perform([]incident.Effect{incident.Send{Incident: "x", Number: 1, NotAfter: time.Now().Add(time.Minute), Command: remedy.Command{Timeout: time.Minute}}})
+		d.work.Wait()
+		if n := site.did("do"); n != 0 || commits != 1 || !d.fenced.Load() || d.state.Load() != before {
+			t.Errorf("%d commands, %d commits, fenced %t; want it to stop at the first refusal and to send nothing", n, commits, d.fenced.Load())
+		}
+		if store.List(t.Context(), "action/", func(key string, _ []byte) error { return errors.New(key) }) != nil {
+			t.Error("the fenced receiver wrote")
+		}
+	})
+}
+
 // TestTheClockWakesStep: without any event the driver samples and proves by its own timer.
 func TestTheClockWakesStep(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -179,8 +179,10 @@ func (r *Receiver) Run(ctx context.Context) error {
 		// Alertmanager repeats what fires, and is asked below; a record that cannot be read stops nobody.
 		level.Error(r.options.Logger).Log("msg", "notifications of an earlier life not read", "err", err)
 	}
+	ctx, cancel := context.WithCancel(ctx)
 	var work sync.WaitGroup
 	defer work.Wait()
+	defer cancel() // a driver that stops by itself ends what else runs here
 	work.Go(func() {
 		for _, n := range pending {
 			r.driver.send(notified(n))
@@ -197,6 +199,10 @@ func (r *Receiver) Run(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, r.driver.stop)
 	defer stop()
 	r.driver.run(r.first)
+	if r.driver.fenced.Load() {
+		return fmt.Errorf("this receiver was fenced off: another one has taken over the ledger %s; stop that one, or leave this one stopped: %w",
+			r.configuration().Receiver.Ledger.Path, ledger.ErrFenced)
+	}
 	return nil
 }
 
