@@ -61,7 +61,12 @@ func OpenBolt(path string, o Options) (*Bolt, error) {
 		return nil, fmt.Errorf("open ledger %s: %w", path, err)
 	}
 	b := &Bolt{path: path, commit: (*bolt.Tx).Commit}
-	if err := b.open(o); err != nil {
+	if err := checkLength(path); err != nil {
+		return nil, fmt.Errorf("open ledger %s: %w", path, err)
+	}
+	// bbolt answers a damaged page with a panic. The process that could not open its ledger ends, so that the
+	// descriptor it leaves behind does no harm.
+	if err := guarded(func() error { return b.open(o) }); err != nil {
 		return nil, fmt.Errorf("open ledger %s: %w", path, err)
 	}
 	return b, nil
@@ -93,14 +98,8 @@ func checkPath(path string) error {
 }
 
 // open opens, checks and, where it is new, prepares the file.
-func (b *Bolt) open(o Options) (err error) {
-	// bbolt answers a damaged page with a panic. The process that could not open its ledger ends, so that the
-	// descriptor it leaves behind does no harm.
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("the file is damaged (%v): move it away for examination and start with a new one, or restore a copy", p)
-		}
-	}()
+func (b *Bolt) open(o Options) error {
+	var err error
 	options := &bolt.Options{Timeout: o.LockTimeout, FreelistType: bolt.FreelistMapType}
 	if runtime.GOOS != "windows" { // there the file itself would get this size
 		options.InitialMmapSize = mapSize
@@ -151,6 +150,9 @@ func (b *Bolt) prepare() error {
 		return nil
 	}
 	return b.db.View(func(tx *bolt.Tx) error {
+		if err := walk(tx); err != nil {
+			return err
+		}
 		var first error
 		for err := range tx.Check() { // read to its end: the checker would wait for ever
 			if first == nil {
@@ -296,16 +298,25 @@ func (b *Bolt) List(ctx context.Context, prefix string, fn func(key string, valu
 		return err
 	}
 	defer func() { _ = tx.Rollback() }()
+	// Only bbolt's own steps are guarded: what fn does is its own.
+	var key, value []byte
 	cursor := tx.Bucket(bucketName).Cursor()
-	for key, value := cursor.Seek([]byte(prefix)); bytes.HasPrefix(key, []byte(prefix)) && key != nil; key, value = cursor.Next() {
+	step := func() error { key, value = cursor.Seek([]byte(prefix)); return nil }
+	for {
+		if err := guarded(step); err != nil {
+			return fmt.Errorf("list ledger %s: %w", b.path, err)
+		}
+		if key == nil || !bytes.HasPrefix(key, []byte(prefix)) {
+			return nil
+		}
 		if err := ctx.Err(); err != nil {
 			return fmt.Errorf("list ledger %s: %w", b.path, err)
 		}
 		if err := fn(string(key), value); err != nil {
 			return err
 		}
+		step = func() error { key, value = cursor.Next(); return nil }
 	}
-	return nil
 }
 
 // Close implements Store. It releases the file's lock.
