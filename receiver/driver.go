@@ -64,6 +64,8 @@ type driver struct {
 	ctx    context.Context //nolint:containedctx // the lifetime of the goroutines that the driver owns
 	cancel context.CancelFunc
 
+	ignoredTold map[string]bool // the ignored alerts that were logged, by their labels; the driver's goroutine's own
+
 	fenced atomic.Bool // the ledger has refused our epoch: the driver has stopped by itself
 
 	headTold uint64 // the newest head of the record of decisions that was logged, and when; the driver's goroutine's own
@@ -74,7 +76,7 @@ func newDriver(site Site, commit Commit, state incident.State, logger log.Logger
 	ctx, cancel := context.WithCancel(context.Background())
 	d := &driver{
 		site: site, commit: commit, logger: logger, metrics: m,
-		events: make(chan incident.Event, queueLength), state: m.state, ctx: ctx, cancel: cancel,
+		ignoredTold: map[string]bool{}, events: make(chan incident.Event, queueLength), state: m.state, ctx: ctx, cancel: cancel,
 	}
 	d.wake = time.AfterFunc(time.Hour, func() { d.send(incident.Ticked{At: incident.At(time.Now())}) })
 	d.state.Store(&state)
@@ -172,6 +174,24 @@ func (d *driver) handle(e incident.Event) {
 	d.metrics.observe(old, effects, time.Now())
 	d.tellHead(&next)
 	d.perform(effects)
+}
+
+// mostIgnored bounds how many ignored alerts are told apart in the log; the counter counts all.
+const mostIgnored = 1000
+
+// ignored counts an alert that nothing is done about, and logs it the first time.
+func (d *driver) ignored(e incident.Ignored) {
+	d.metrics.ignored.WithLabelValues(e.Reason).Inc()
+	key, err := json.Marshal(e.Labels) // with sorted keys
+	if err != nil || d.ignoredTold[string(key)] || len(d.ignoredTold) > mostIgnored {
+		return
+	}
+	d.ignoredTold[string(key)] = true
+	if len(d.ignoredTold) > mostIgnored {
+		level.Warn(d.logger).Log("msg", "more ignored alerts are counted and not logged until the next start", "metric", "hypervigil_alerts_ignored_total")
+		return
+	}
+	level.Info(d.logger).Log("msg", "alert ignored", "alertname", e.Labels["alertname"], "cluster", e.Labels["cluster"], "vm", e.Labels["vm"], "reason", e.Why)
 }
 
 // headEvery is how often the head of the record of decisions is logged while it grows: a copy of the log elsewhere shows
@@ -278,6 +298,8 @@ func (d *driver) perform(effects []incident.Effect) {
 			d.wake.Reset(max(0, time.Until(effect.When)))
 		case incident.Note:
 			level.Info(d.logger).Log(append([]any{"msg", effect.Message}, effect.Keys...)...)
+		case incident.Ignored:
+			d.ignored(effect)
 		case incident.Refusal:
 			d.metrics.refused.WithLabelValues(effect.Guard, effect.Outcome, effect.Reason).Inc()
 		}

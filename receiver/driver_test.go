@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -228,6 +229,27 @@ func TestALostClaimIsTold(t *testing.T) {
 		}
 		if e := (<-d.events).(incident.ClaimLost); e.Incident != "x" || e.Number != 1 {
 			t.Errorf("told %+v, want the claim that was lost", e)
+		}
+		end(d)
+	})
+}
+
+// TestIgnoredAlertsAreCountedAndToldOnce: a flood of them is no flood of the log.
+func TestIgnoredAlertsAreCountedAndToldOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := testDriver(t, &fakeSite{}, noLedger)
+		var b strings.Builder
+		d.logger = log.NewLogfmtLogger(&b)
+		for range 3 {
+			for n := range mostIgnored + 50 {
+				d.ignored(incident.Ignored{Reason: "not_in_inventory", Why: "unknown", Labels: map[string]string{"alertname": "A", "vm": strconv.Itoa(n)}})
+			}
+		}
+		if got := testutil.ToFloat64(d.metrics.ignored.WithLabelValues("not_in_inventory")); got != 3*(mostIgnored+50) {
+			t.Errorf("counted %v, want all %d", got, 3*(mostIgnored+50))
+		}
+		if got := strings.Count(b.String(), "\n"); got != mostIgnored+1 {
+			t.Errorf("%d lines, want one for each of the first %d and one that says so", got, mostIgnored)
 		}
 		end(d)
 	})

@@ -19,6 +19,7 @@ type metrics struct {
 	stages       *prometheus.HistogramVec
 	escalations  *prometheus.CounterVec
 	refused      *prometheus.CounterVec
+	ignored      *prometheus.CounterVec
 	incidents    *prometheus.CounterVec
 	commands     *prometheus.CounterVec
 	readAge      prometheus.Histogram
@@ -44,6 +45,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		stages:      newStages(),
 		escalations: counter("incidents_escalated_total", "Incidents that were left to a person because what was tried, or waited for, did not help.", "fault"),
 		refused:     counter("guard_refused_total", "Verdicts other than pass, counted once when they begin, by guard, outcome and reason.", "guard", "outcome", "reason"),
+		ignored:     counter("alerts_ignored_total", "Firings and ends of alerts that nothing is done about, each delivery counted, by why.", "reason"),
 		incidents:   counter("incidents_closed_total", "Incidents that ended, by fault class, final state and who healed them.", "fault", "state", "healed_by"),
 		commands:    counter("commands_issued_total", "Commands handed over to be sent, by rung, method and result.", "rung", "method", "result"),
 		readAge: prometheus.NewHistogram(prometheus.HistogramOpts{
@@ -73,7 +75,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 	for _, f := range evidence.Faults() {
 		m.escalations.WithLabelValues(string(f))
 	}
-	r.MustRegister(m.ledgerErrors, m.denied, m.stages, m.escalations, m.refused, m.incidents, m.commands, m.readAge, m.toCommand, m.heartbeat, newStateCollector(m.state.Load))
+	r.MustRegister(m.ledgerErrors, m.denied, m.stages, m.escalations, m.refused, m.ignored, m.incidents, m.commands, m.readAge, m.toCommand, m.heartbeat, newStateCollector(m.state.Load))
 	return m
 }
 

@@ -157,6 +157,15 @@ type Note struct {
 // Refusal is for the counter of refusals by guard.
 type Refusal struct{ Guard, Outcome, Reason string }
 
+// Ignored is an alert that nothing is done about and that is in no record: anybody's rules may send many of them. It is
+// counted, and told once.
+type Ignored struct {
+	Reason string // a bounded word: the label of the counter
+	Why    string
+	Labels map[string]string
+}
+
+func (Ignored) effect() {}
 func (Put) effect()     {}
 func (Delete) effect()  {}
 func (Look) effect()    {}

@@ -27,9 +27,9 @@ func (st *stepper) notified(e Notified) {
 		if st.heard(a.Labels, a.Firing) {
 			continue
 		}
-		subject, why := st.subject(a.Labels)
-		if why != "" {
-			st.emit(Note{Message: "alert ignored", Keys: []any{"alertname", a.Labels[labelAlert], "reason", why}})
+		subject, reason, why := st.subject(a.Labels)
+		if reason != "" {
+			st.emit(Ignored{Reason: reason, Why: why, Labels: a.Labels})
 			continue
 		}
 		if a.Firing {
@@ -43,37 +43,37 @@ func (st *stepper) notified(e Notified) {
 	}
 }
 
-// subject reads what an alert is about, or says why it is ignored.
-func (st *stepper) subject(labels map[string]string) (evidence.Subject, string) {
+// subject reads what an alert is about, or says why it is ignored: a word and a sentence.
+func (st *stepper) subject(labels map[string]string) (s evidence.Subject, reason, why string) {
 	if labels[labelAct] != "act" {
-		return evidence.Subject{}, `it does not carry hypervigil="act"`
+		return evidence.Subject{}, "not_acting", `it does not carry hypervigil="act"`
 	}
 	for _, l := range []string{labelAlert, labelCluster, labelVM, labelInstance, labelFault, labelSeverity} {
 		if labels[l] == "" {
-			return evidence.Subject{}, "label " + l + " is missing"
+			return evidence.Subject{}, "label_missing", "label " + l + " is missing"
 		}
 	}
-	s := evidence.Subject{
+	s = evidence.Subject{
 		VM:       evidence.VM{Cluster: labels[labelCluster], Name: labels[labelVM]},
 		Instance: labels[labelInstance],
 		Fault:    evidence.Fault(labels[labelFault]),
 	}
 	if !s.Fault.Known() {
-		return s, fmt.Sprintf("fault %q is no fault class", labels[labelFault])
+		return s, "unknown_fault", fmt.Sprintf("fault %q is no fault class", labels[labelFault])
 	}
 	vm, ok := st.s.inventory(s.VM)
 	if !ok {
-		return s, fmt.Sprintf("%s is not in the inventory", s.VM)
+		return s, "not_in_inventory", fmt.Sprintf("%s is not in the inventory", s.VM)
 	}
 	if s.Instance == evidence.NoInstance {
-		return s, ""
+		return s, "", ""
 	}
 	for _, q := range vm.SQLServers {
 		if q.Instance == s.Instance {
-			return s, ""
+			return s, "", ""
 		}
 	}
-	return s, fmt.Sprintf("%s has no instance %q in the inventory", s.VM, s.Instance)
+	return s, "unknown_instance", fmt.Sprintf("%s has no instance %q in the inventory", s.VM, s.Instance)
 }
 
 func (st *stepper) firing(subject evidence.Subject, a NotifiedAlert) {

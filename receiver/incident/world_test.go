@@ -265,7 +265,7 @@ func (w *world) carryOut(effects []incident.Effect) {
 	w.spent += time.Since(began)
 	for _, e := range effects {
 		switch e := e.(type) {
-		case incident.Put, incident.Delete, incident.Refusal:
+		case incident.Put, incident.Delete, incident.Refusal, incident.Ignored:
 		case incident.Wake:
 			w.wake = e.When
 		case incident.Note:
