@@ -69,7 +69,7 @@ func below(pkg string, dirs ...string) bool {
 
 // pure are the packages that decide.
 func pure() []string {
-	return []string{"receiver/incident", "receiver/guard", "receiver/remedy", "receiver/evidence"}
+	return []string{"receiver/incident", "receiver/guard", "receiver/remedy", "receiver/evidence", "receiver/replay"}
 }
 
 // TestWhatDecidesAsksNoClock looks for the functions of package time that do more than compute.

@@ -55,6 +55,8 @@ type driver struct {
 	commit  Commit
 	logger  log.Logger
 	metrics *metrics
+	// recorder is shown every step that was taken; nil where nothing is recorded.
+	recorder *recorder
 
 	events chan incident.Event
 	state  *atomic.Pointer[incident.State] // what the metrics show, too
@@ -136,12 +138,14 @@ func (d *driver) settle(ctx context.Context, e incident.Event) {
 	if _, ok := e.(incident.Commanded); !ok {
 		return
 	}
-	next, effects := incident.Step(*d.state.Load(), e)
+	old := d.state.Load()
+	next, effects := incident.Step(*old, e)
 	if err := d.commit(ctx, records(effects)); err != nil {
 		level.Error(d.logger).Log("msg", "answer of a command not written down; it will be looked up", "err", err)
 		return
 	}
 	d.state.Store(&next)
+	d.recorder.record(old, e, &next, effects)
 }
 
 // stop breaks off what is being read, lets a command that has begun come back, and returns when all is quiet.
@@ -171,6 +175,7 @@ func (d *driver) handle(e incident.Event) {
 		return
 	}
 	d.state.Store(&next)
+	d.recorder.record(old, e, &next, effects)
 	d.metrics.observe(old, effects, time.Now())
 	d.tellHead(&next)
 	d.perform(effects)

@@ -50,6 +50,7 @@ type Receiver struct {
 	store     *ledger.Bolt
 	committer *ledger.Committer
 	driver    *driver
+	recorder  *recorder
 	first     []incident.Effect
 	truncated chan struct{} // a notification came that Alertmanager had cut short
 	world     *world
@@ -136,12 +137,15 @@ func (r *Receiver) open(cfg *config.Config) error {
 	}
 	m := newMetrics(o.Registry)
 	r.driver = newDriver(r.world, r.committer.Commit, state, log.With(o.Logger, "component", "driver"), m)
+	r.recorder = newRecorder(cfg.Receiver.Ledger, log.With(o.Logger, "component", "recorder"))
+	r.driver.recorder = r.recorder
 	if r.intake, err = r.newIntake(cfg); err != nil {
 		return err
 	}
 	r.web, err = console.New(console.Options{
 		State: r.driver.state.Load, Send: r.driver.send, Reload: r.Reload, Gatherer: o.Registry,
-		Approver: r.approver, Denied: m.denied.Inc, List: r.store.List,
+		Recording: r.recorder.copyTo,
+		Approver:  r.approver, Denied: m.denied.Inc, List: r.store.List,
 		Logger: log.With(o.Logger, "component", "console"), Hosts: o.Hosts,
 	})
 	return err
@@ -245,6 +249,7 @@ func (r *Receiver) Reload() error {
 	r.config.Store(cfg)
 	r.world.swap(s)
 	r.driver.reload(cfg)
+	r.recorder.configure(cfg.Receiver.Ledger)
 	r.warn(cfg)
 	tellModes(r.options.Logger, cfg)
 	r.reloaded()
@@ -285,6 +290,9 @@ func (r *Receiver) reloaded() {
 // Close ends what New began. The driver must have stopped.
 func (r *Receiver) Close() error {
 	var errs []error
+	if r.recorder != nil {
+		r.recorder.close()
+	}
 	if r.committer != nil {
 		errs = append(errs, r.committer.Close())
 	}

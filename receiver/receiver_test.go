@@ -83,6 +83,7 @@ func TestADeadServiceIsHealedOnce(t *testing.T) {
 			t.Errorf("/metrics lacks %s", want)
 		}
 	}
+	replays(t, s.web.URL)
 }
 
 // TestARestartForgetsNothing: what was accepted and decided in one life is known in the next, and not done again.
@@ -111,6 +112,7 @@ func TestARestartForgetsNothing(t *testing.T) {
 		t.Fatalf("webhook answered %d, want 202", code)
 	}
 	after := again.phase(incident.Refused, 20*time.Second)
+	replays(t, again.web.URL) // both lives
 	if after.ID != before.ID {
 		t.Errorf("incident %s after the restart, want %s again", after.ID, before.ID)
 	}

@@ -30,7 +30,7 @@ func TestNoSwitchWeakensAGuardForEveryone(t *testing.T) {
 		t.Errorf("flags of hypervigil-receiver (-judged +found):\n%s", diff)
 	}
 	fields := map[string]string{
-		"ledger.path": "where", "webhook.token_file": "G1 needs one proof at least", "webhook.token_env": "the same",
+		"ledger.path": "where", "ledger.replay_bytes": "of a recording that decides nothing", "ledger.replay_age": "the same", "webhook.token_file": "G1 needs one proof at least", "webhook.token_env": "the same",
 		"webhook.tls.cert_file": "the listener's", "webhook.tls.key_file": "the listener's", "webhook.tls.client_ca_file": "one proof more",
 		"alertmanagers": "none: refused; none that answers: G7 holds", "controls": "fewer than two: G17 holds",
 		"never_touch": "adds refusals", "approvers[].name": "each proves himself, and only plans that are offered are approved",

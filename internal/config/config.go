@@ -227,6 +227,9 @@ type Retention struct {
 // Ledger says where the durable record lies.
 type Ledger struct {
 	Path string `yaml:"path"`
+	// ReplayBytes and ReplayAge bound the recording of what Step saw, beside the ledger; 0 bytes keep none.
+	ReplayBytes int64         `yaml:"replay_bytes"`
+	ReplayAge   time.Duration `yaml:"replay_age"`
 }
 
 // Webhook is how Alertmanager proves itself: a bearer token, a client certificate, or both.

@@ -22,7 +22,7 @@ func Default() *Config {
 		Kerberos:    Realms{ConfigFile: DefaultKerberosConfig},
 		Exporter:    Exporter{Modules: DefaultModules(), TimeoutOffset: DefaultTimeoutOffset},
 		Receiver: Receiver{
-			Ledger:         Ledger{Path: "/var/lib/hypervigil/ledger.db"},
+			Ledger:         Ledger{Path: "/var/lib/hypervigil/ledger.db", ReplayBytes: 256 << 20, ReplayAge: 72 * time.Hour},
 			Retention:      DefaultRetention(),
 			HoldOff:        DefaultHoldOff,
 			SampleInterval: DefaultSampleInterval,

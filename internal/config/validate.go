@@ -202,6 +202,12 @@ func (v *validator) exporter() {
 
 func (v *validator) receiverSection() {
 	r := v.config.Receiver
+	if b := r.Ledger.ReplayBytes; b != 0 && b < leastReplay {
+		v.check("receiver.ledger.replay_bytes", "%d is not allowed; use 0 (keep none) or %d (8 MiB) or more", b, leastReplay)
+	}
+	if r.Ledger.ReplayAge <= 0 {
+		v.check("receiver.ledger.replay_age", "%s is not allowed; use a positive duration such as 72h", r.Ledger.ReplayAge)
+	}
 	if r.Ledger.Path == "" {
 		v.check("receiver.ledger.path", "is missing")
 	}
@@ -239,6 +245,9 @@ const (
 	leastBytes  = 1 << 20
 	leastClosed = 100
 )
+
+// leastReplay is the least of a recording, in bytes: eight segments with a state each.
+const leastReplay = 8 << 20
 
 func (v *validator) retention(r Retention) {
 	const path = "receiver.retention"

@@ -158,6 +158,27 @@ func addReceiver(ctx context.Context, app *kingpin.Application, commands map[str
 		return a.evidence(ctx, stdout, *evidenceOf, asJSON)
 	}
 
+	replayed := withJSON(at(app.Command("replay", "Play what the receiver saw once more, through this version and, with --policy, under another configuration, and list what would have been decided differently, beside what really happened. Nothing is sent.")))
+	since := replayed.Flag("since", "From when on: a time such as 2026-11-24T12:00:00Z, or how long ago, such as 24h. All that is kept where absent.").String()
+	policy := replayed.Flag("policy", "A hypervigil.yml to decide by; what the receiver had then where absent.").String()
+	commands[replayed.FullCommand()] = func() error {
+		from, err := moments(*since, time.Now())
+		if err != nil {
+			return err
+		}
+		var cfg *config.Config
+		if *policy != "" {
+			if cfg, err = config.Load(*policy); err != nil {
+				return err
+			}
+		}
+		a, err := client()
+		if err != nil {
+			return err
+		}
+		return a.replay(ctx, stdout, from, cfg, asJSON)
+	}
+
 	ack := at(app.Command("ack", "Acknowledge an incident whose action did not succeed: the virtual machine's latch opens."))
 	acked := ack.Arg("id", "The incident.").Required().String()
 	by := ack.Flag("by", "Who acknowledges.").Default(os.Getenv("USER")).String()

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -27,6 +29,7 @@ import (
 	"github.com/hypervigil/hypervigil/receiver/guard"
 	"github.com/hypervigil/hypervigil/receiver/incident"
 	"github.com/hypervigil/hypervigil/receiver/remedy"
+	"github.com/hypervigil/hypervigil/receiver/replay"
 )
 
 func TestMain(m *testing.M) {
@@ -157,9 +160,54 @@ func receiver() (http.Handler, error) {
 			}
 			return ctx.Err()
 		},
-		Gatherer: prometheus.NewRegistry(), Logger: log.NewNopLogger(),
+		Recording: recording,
+		Gatherer:  prometheus.NewRegistry(), Logger: log.NewNopLogger(),
 	})
 }
+
+// recording is of a receiver that refused an alert for its policy's mode, in the lab's smallest configuration.
+func recording(_ context.Context, since time.Time, w io.Writer) error {
+	if since.After(opened.Add(time.Hour)) {
+		return nil
+	}
+	cfg, err := config.Parse("recorded.yml", []byte(recordedConfig))
+	if err != nil {
+		return err
+	}
+	before := incident.New(cfg, opened)
+	line, err := replay.Checkpoint(before, opened)
+	if err != nil {
+		return err
+	}
+	e := incident.Notified{At: incident.At(opened), Alerts: []incident.NotifiedAlert{{
+		Firing: true, StartsAt: opened, Labels: map[string]string{
+			"alertname": "SQLServerDown", "cluster": "hv-cl1", "vm": "SQL01", "sql_instance": "MSSQLSERVER", "fault": "service", "severity": "critical", "hypervigil": "act",
+		},
+	}}}
+	after, effects := incident.Step(before, e)
+	step, err := replay.Step(before, e, after, effects)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(w, "%s\n%s\n", line, step)
+	return err
+}
+
+const recordedConfig = `credentials: {c: {username: u, password_env: HYPERVIGIL_TEST_PASSWORD}}
+clusters:
+  - name: hv-cl1
+    reader: c
+    operator: c
+    guest_operator: c
+    nodes: [{name: HV1, addresses: [127.0.0.1]}]
+    virtual_machines:
+      - {name: SQL01, guest: {address: 127.0.1.1}, sql_servers: [{instance: MSSQLSERVER, address: "127.0.1.1:1433", credential: c}]}
+receiver:
+  ledger: {path: ledger.db}
+  webhook: {token_env: HYPERVIGIL_TEST_TOKEN}
+  alertmanagers: ["http://127.0.0.1:9093"]
+  policies: {standard: {}}
+`
 
 // kept is evidence of a SQL Server that hung.
 func kept(vm evidence.VM) evidence.Bundle {

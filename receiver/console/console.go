@@ -38,9 +38,11 @@ type Options struct {
 	Approver func(*http.Request) (string, error) // the approver who sends a request, by his own proof (G23)
 	Denied   func()                              // counts an approval of somebody who is none
 	// List reads the ledger; see ledger.Store.
-	List     func(ctx context.Context, prefix string, fn func(key string, value []byte) error) error
-	Gatherer prometheus.Gatherer
-	Logger   log.Logger
+	List func(ctx context.Context, prefix string, fn func(key string, value []byte) error) error
+	// Recording writes what was recorded from the last checkpoint before a time on, as lines of JSON. Nil where nothing is.
+	Recording func(ctx context.Context, since time.Time, w io.Writer) error
+	Gatherer  prometheus.Gatherer
+	Logger    log.Logger
 	// Hosts are the names under which the listener may be told something, besides addresses and localhost; without case.
 	Hosts []string
 }
@@ -78,6 +80,7 @@ func New(o Options) (http.Handler, error) {
 	mux.HandleFunc("POST /api/v1/incidents/{id}/ack", c.ack)
 	mux.HandleFunc("POST /api/v1/incidents/{id}/approve", c.approve)
 	mux.HandleFunc("GET /api/v1/audit", c.audit)
+	mux.HandleFunc("GET /api/v1/replay", c.replay)
 	mux.HandleFunc("GET /api/v1/rescues", c.rescues)
 	mux.HandleFunc("GET /api/v1/pauses", c.pauses)
 	mux.HandleFunc("POST /api/v1/pauses", c.pause)

@@ -19,6 +19,9 @@ type At time.Time
 
 func (a At) at() time.Time { return time.Time(a) }
 
+// Moment is when the driver learned of an event.
+func Moment(e Event) time.Time { return e.at() }
+
 // Notified is a notification that was accepted and written down. Record is its key in the ledger, deleted in the
 // same commit as what came of it; empty for a repeat.
 type Notified struct {

@@ -70,7 +70,7 @@ func story(t *testing.T, b base, s Schedule) (lines []string, plan int) {
 		t.Fatal(err)
 	}
 	plan = -1
-	w.watch = func(s *step) {
+	w.watch = func(_ incident.State, s *step) {
 		e, ok := s.event.(incident.Looked)
 		if !ok || plan >= 0 {
 			return

@@ -41,7 +41,7 @@ type world struct {
 	alerts alerts
 	judge  judge
 	result result
-	watch  func(*step) // sees each step that is taken; nil where nobody wants to
+	watch  func(before incident.State, s *step) // sees each step that is taken; nil where nobody wants to
 }
 
 // receiver is the process under test: what the driver of production holds.
@@ -328,7 +328,7 @@ func (w *world) take(s *step) {
 	old := w.state
 	w.state = s.next
 	if w.watch != nil {
-		w.watch(s)
+		w.watch(old, s)
 	}
 	w.judge.stepped(&old, s)
 	w.perform(s.effects)
