@@ -164,3 +164,34 @@ PASS
 		}
 	}
 }
+
+// TestWebhookFigures has refusals, which are quick and no success, and floors beside the one from which a limit holds.
+func TestWebhookFigures(t *testing.T) {
+	t.Parallel()
+	same := func(ms float64) []float64 {
+		list := make([]float64, 200)
+		for i := range list {
+			list[i] = ms
+		}
+		return list
+	}
+	for _, c := range []struct {
+		name        string
+		floor, took float64
+		refused     int
+		want        []bool // the refusals, the ratio, the limit
+	}{
+		{"well", 5, 10, 0, []bool{true, true, true}},
+		{"twice and a bit", 5, 10.1, 0, []bool{true, false, false}},
+		{"a busy disk", 5.1, 10.2, 0, []bool{true, true, true}},
+		{"two of 200 refused", 5, 9, 2, []bool{false, true, true}},
+		{"more than one in a hundred refused", 5, 9, 3, []bool{false, false, false}},
+		{"the same on a busy disk", 900, 1000, 100, []bool{false, false, true}},
+	} {
+		f := webhookFigures(same(c.floor), same(c.took), c.refused)
+		got := []bool{f[2].Met, f[4].Met, f[5].Met}
+		if diff := cmp.Diff(c.want, got); diff != "" {
+			t.Errorf("%s: met (-want +got):\n%s", c.name, diff)
+		}
+	}
+}
