@@ -74,11 +74,13 @@ func chain() Dashboard {
 				over(`sum(increase(hypervigil_receiver_ledger_errors_total`+of+`[$__rate_interval]))`, "failed")).steps("transparent", 1.0, "red"),
 			series("Duration of a commit", "95 % were quicker than this, sync included.", "s",
 				over(`histogram_quantile(0.95, sum by (le) (rate(hypervigil_ledger_commit_duration_seconds_bucket`+of+`[$__rate_interval])))`, "95 %")),
+			series("Size of the records", "Of the decisions, and of the incidents that are over; receiver.retention bounds both.", "bytes",
+				over(`max(hypervigil_audit_bytes`+of+`)`, "decisions"), over(`max(hypervigil_incidents_kept_bytes`+of+`)`, "closed incidents")),
 			timeline("Configuration was taken", "1 where the configuration file was taken the last time it was read.", words("1", "taken", "green", "0", "refused", "red"),
 				over(`min by (instance) (hypervigil_exporter_config_last_reload_successful`+of+`)`, "exporter {{instance}}"),
-				over(`min by (instance) (hypervigil_receiver_config_last_reload_successful`+of+`)`, "receiver {{instance}}")).size(12, plotHeight),
+				over(`min by (instance) (hypervigil_receiver_config_last_reload_successful`+of+`)`, "receiver {{instance}}")).size(8, plotHeight),
 			table("Versions", "What runs where.", labels("job", "instance", "version", "revision"), []string{"Value"},
-				rows(`max by (job, instance, version, revision) (hypervigil_exporter_build_info`+of+` or hypervigil_receiver_build_info`+of+`)`)),
+				rows(`max by (job, instance, version, revision) (hypervigil_exporter_build_info`+of+` or hypervigil_receiver_build_info`+of+`)`)).size(8, plotHeight),
 		}},
 	)
 }

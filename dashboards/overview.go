@@ -85,8 +85,13 @@ func machines() Panel {
 // rose is by how much a counter has risen in a window, where it has. A series that began in the window began with its
 // first event already counted, which increase cannot see; and the first refusal of a kind is the one to be shown.
 func rose(counter, by, window string) string {
-	const form = `round(sum by (BY) ((increase(COUNTER[WINDOW]) and (COUNTER offset WINDOW)) or (COUNTER unless (COUNTER offset WINDOW)))) > 0`
-	return strings.NewReplacer("BY", by, "COUNTER", counter, "WINDOW", window).Replace(form)
+	return `round(sum by (` + by + `) (` + born(counter, window) + `)) > 0`
+}
+
+// born is the increase of each series of a counter, or all of what began in the window.
+func born(counter, window string) string {
+	const form = `(increase(COUNTER[WINDOW]) and (COUNTER offset WINDOW)) or (COUNTER unless (COUNTER offset WINDOW))`
+	return strings.NewReplacer("COUNTER", counter, "WINDOW", window).Replace(form)
 }
 
 // What more than one page shows.

@@ -56,6 +56,7 @@ var expected = map[string]struct{ when, why string }{
 	"incidents/What stands in a rung's way":           {model.ServiceCrash, ""},
 	"incidents/How they ended":                        {model.ServiceCrash, ""},
 	"incidents/What was refused, and why":             {model.ServiceCrash, ""},
+	"incidents/Stages":                                {model.ServiceCrash, ""},
 	"incidents/Commands by method and result":         {model.ServiceCrash, ""},
 	"incidents/From incident to first command (A)":    {model.ServiceCrash, ""},
 	"incidents/From incident to first command (B)":    {model.ServiceCrash, ""},
@@ -87,7 +88,7 @@ var expected = map[string]struct{ when, why string }{
 	"chain/Alerts of the chain":                       {never, "none of them is to be had, see the rules"},
 	"chain/Collectors that cannot see":                {model.ServiceCrash, ""},
 	"chain/Collectors that hang":                      {never, "the lab's faults end with the connection; internal/drill/hang has those that do not"},
-	"cluster/Flags of nodes":                          {never, "no fault of the lab drains, isolates or quarantines a node"},
+	"cluster/Flags of nodes":                          {model.HostPowerOff, ""}, // isolated, before it is down
 	"hyperv/Replication":                              {never, "no virtual machine of the lab is replicated"},
 	"hyperv/Errors of virtual disks":                  {never, "the lab's disks are good"},
 	"sql-server/Databases (E)":                        {never, "the lab makes no differential backups"},
