@@ -75,7 +75,7 @@ var constants = map[string]map[string]string{
 		"claimBound": "G9", "proveAgain": "G33", "holdBound": "",
 	},
 	"intake":  {"maxBody": "G1", "deadline": "G2", "deliveryWindow": "G5"},
-	"remedy":  {"ServiceTimeout": "G24", "VMTimeout": "G24", "DumpTimeout": "G24", "LeastRun": "G9", "jobSettle": "G25"},
+	"remedy":  {"ServiceTimeout": "G24", "VMTimeout": "G24", "DumpTimeout": "G24", "LeastRun": "G9", "LeastResumed": "G9", "jobSettle": "G25"},
 	"console": {"defaultPause": "G21"},
 }
 

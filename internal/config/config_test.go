@@ -328,12 +328,12 @@ func TestParseRefuses(t *testing.T) {
       limits: {cool_down: -1m, moves_per_6h: -1, actions_per_24h: many}
 `, []string{
 			`f.yml:18: receiver.policies.p.mode: "full" is not allowed; use observe, propose or act`,
-			`f.yml:19: receiver.policies.p.rungs.reboot: "reboot" is not a rung; use restart_service, shutdown_restart, nmi_restart, reset_vm, live_migrate, move_save, move_shutdown, move_turn_off or start_group`,
+			`f.yml:19: receiver.policies.p.rungs.reboot: "reboot" is not a rung; use restart_service, shutdown_restart, nmi_restart, reset_vm, live_migrate, move_save, move_shutdown, move_turn_off, white_paper or start_group`,
 			`f.yml:19: receiver.policies.p.rungs.reset_vm: "on" is not allowed; use observe, propose or act`,
 			`f.yml:21: receiver.policies.p.ladders.flood: "flood" is not a fault class; use host, storage, network, guest, resource, hang, internal, service or database`,
 			`f.yml:22: receiver.policies.p.ladders.service[1]: "restart_service" stands in the ladder twice`,
-			`f.yml:22: receiver.policies.p.ladders.service[2]: "reboot" is not a rung; use restart_service, shutdown_restart, nmi_restart, reset_vm, live_migrate, move_save, move_shutdown, move_turn_off or start_group`,
-			`f.yml:23: receiver.policies.p.ladders.guest[0]: "live_migrate" is not allowed for the fault class guest: a live migration takes a sick guest along as it is; use nmi_restart, reset_vm, move_shutdown or move_turn_off`,
+			`f.yml:22: receiver.policies.p.ladders.service[2]: "reboot" is not a rung; use restart_service, shutdown_restart, nmi_restart, reset_vm, live_migrate, move_save, move_shutdown, move_turn_off, white_paper or start_group`,
+			`f.yml:23: receiver.policies.p.ladders.guest[0]: "live_migrate" is not allowed for the fault class guest: a live migration takes a sick guest along as it is; use nmi_restart, reset_vm, move_shutdown, move_turn_off or white_paper`,
 			`f.yml:24: receiver.policies.p.ladders.host[0]: "reset_vm" is not allowed for the fault class host: a virtual machine cannot be restarted on a node that is gone; use start_group`,
 			`f.yml:25: receiver.policies.p.ladders.storage[0]: "reset_vm" is not allowed; for the fault class storage this release only tells, so its ladder stays empty`,
 			"f.yml:26: receiver.policies.p.clean_stop.heal_after: -1s is not allowed; use 0s or more",

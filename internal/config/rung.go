@@ -12,6 +12,7 @@ const (
 	RungMoveSave        = "move_save"
 	RungMoveShutdown    = "move_shutdown"
 	RungMoveTurnOff     = "move_turn_off"
+	RungWhitePaper      = "white_paper"
 	RungStartGroup      = "start_group"
 )
 
@@ -33,6 +34,8 @@ func RungKinds() []RungKind { return []RungKind{OnService, OnVM, OnNode} }
 type Rung struct {
 	Name string
 	Kind RungKind
+	// Also is a second kind, of a rung that does two things; empty for all others. It counts against the budgets of both.
+	Also RungKind
 	// Faults are the fault classes whose ladders may have it: a rung is missing where it could not help or would do harm.
 	Faults []string
 	// After are those of Faults in whose ladders it may not come first: evidence that the node is sick, and not the guest,
@@ -49,7 +52,7 @@ func (r Rung) unfit(fault string) string {
 		return "the cluster itself takes the virtual machine away from a node that is gone"
 	case r.Kind == OnNode && r.Name == RungLiveMigrate:
 		return "a live migration takes a sick guest along as it is"
-	case r.Kind == OnNode:
+	case r.Kind == OnNode && r.Also == "":
 		return "a move needs evidence that the node is sick, and here the guest is"
 	case r.Kind == OnService:
 		return "what is wrong is outside SQL Server, whose service would be restarted in vain"
@@ -78,9 +81,13 @@ func KnownRungs() []Rung {
 		{Name: RungMoveSave, Kind: OnNode, Faults: []string{"resource", "network"}, Named: true},
 		{Name: RungMoveShutdown, Kind: OnNode, Faults: []string{"resource", "network", "guest", "hang", "service"}, Named: true, After: []string{"guest", "hang", "service"}},
 		{Name: RungMoveTurnOff, Kind: OnNode, Faults: []string{"network", "guest", "hang", "service"}, Named: true, After: []string{"guest", "hang", "service"}},
+		{Name: RungWhitePaper, Kind: OnNode, Also: OnVM, Faults: []string{"service", "hang", "guest"}, Named: true},
 		{Name: RungStartGroup, Kind: OnVM, Faults: []string{"host"}},
 	}
 }
+
+// Acts reports whether the rung acts on that.
+func (r Rung) Acts(on RungKind) bool { return r.Kind == on || r.Also == on }
 
 // RungNamed finds a rung; ok is false for a name that is none.
 func RungNamed(name string) (r Rung, ok bool) {

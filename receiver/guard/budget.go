@@ -15,14 +15,15 @@ func budget(in Input) Verdict {
 		within time.Duration
 		counts func(Past) bool
 	}
-	kind := func(k config.RungKind) func(Past) bool { return func(p Past) bool { return p.Rung.Kind() == k } }
+	kind := func(k config.RungKind) func(Past) bool { return func(p Past) bool { return p.Rung.Acts(k) } }
 	limits := []limit{{"actions_per_24h", l.ActionsPer24h, 24 * time.Hour, func(Past) bool { return true }}}
-	switch in.Rung.Kind() {
-	case config.OnService:
+	if in.Rung.Acts(config.OnService) {
 		limits = append(limits, limit{"service_restarts_per_hour", l.ServiceRestartsPerHour, time.Hour, kind(config.OnService)})
-	case config.OnVM:
+	}
+	if in.Rung.Acts(config.OnVM) {
 		limits = append(limits, limit{"vm_restarts_per_6h", l.VMRestartsPer6h, 6 * time.Hour, kind(config.OnVM)})
-	case config.OnNode:
+	}
+	if in.Rung.Acts(config.OnNode) {
 		limits = append(limits, limit{"moves_per_6h", l.MovesPer6h, 6 * time.Hour, kind(config.OnNode)})
 	}
 	for _, lim := range limits {

@@ -107,7 +107,9 @@ type Input struct {
 	Info   cluster.Info
 	// Past holds what was begun in the cluster in the last 24 h, this VM's included, but not by this incident: its own
 	// rungs are the ladder's business.
-	Past    []Past
+	Past []Past
+	// Moved is when a move of the rung that is under way came to its end; zero where there was none.
+	Moved   time.Time
 	Latched string // the incident whose failure latched this VM; empty if none
 	Pauses  []Pause
 	Brake   time.Time // a storm was last seen then

@@ -11,14 +11,16 @@ import (
 // ReasonDone is G9's word for a command that has nothing left to do: somebody else did it, or it came to its end.
 const ReasonDone = "done"
 
-// movable: the destination is still a node that is up and normal, by every view, and nobody logs in to what is about to be
-// moved away from its clients. The source is the place (standing): the cluster knows none.
+// movable: the destination is still a node that is up and normal, by every view, nobody logs in to what is about to be
+// moved away from its clients, and a guest that was called dead shows no life. The source is the place (standing): the cluster knows none.
 func (in Input) movable(round evidence.Round, cmd remedy.Command) Verdict {
 	switch l := round.Login; {
 	case l.Known() && l.Value.Up:
 		return refuse("login", "vetoed: SQL Server logs in again")
 	case !l.Known() && !l.At.IsZero():
 		return hold("unreadable", in.soon(), "SQL Server could not be tried again: %s", l.Failure)
+	case in.Subject.Fault == evidence.Guest && round.Host.Value.Heartbeat == cluster.HeartbeatOK:
+		return refuse("heartbeat", "vetoed: the guest's heartbeat is OK again")
 	}
 	for _, view := range round.KnownViews() {
 		n, ok := view.Value.Node(cmd.To)

@@ -149,11 +149,15 @@ func (st *stepper) revalidated(i *Incident, round evidence.Round, lab evidence.R
 			st.abandon(i, v.Detail)
 			return
 		}
-		if v.Reason == "not_stopped" || v.Reason == "login" || v.Reason == "gone" || v.Reason == guard.ReasonDone {
-			// Somebody started it meanwhile, the hang is over, or the process has ended by itself: the work is done, by
-			// whomever. What follows brings back what was stopped for it.
+		switch v.Reason {
+		case "not_stopped", "login", "gone", "heartbeat", "restarted", guard.ReasonDone:
+			// Somebody started or restarted it meanwhile, the hang is over, the guest lives again, or the process has ended
+			// by itself: the work is done, by whomever. What follows brings back what was stopped for it.
 			a.State, a.Ended, a.Why = Verified, st.now, "not sent: "+v.Detail
 			st.emit(Put{Key: actionKey(i, a), Value: *a})
+			if v.Reason == "login" || v.Reason == "heartbeat" {
+				i.spare(st.now, a.Why)
+			}
 			st.proceed(i)
 			return
 		}
@@ -260,6 +264,10 @@ func (i *Incident) observed() *Action {
 
 // proceed goes on to the next planned action, or to the proof of health.
 func (st *stepper) proceed(i *Incident) {
+	if i.observed() != nil {
+		i.Next = st.now // what was cancelled: it may have come to its effect all the same, and what follows depends on that
+		return
+	}
 	if a := i.current(); a != nil {
 		i.Next = time.Time{}
 		st.emit(Proceed{Incident: i.ID})

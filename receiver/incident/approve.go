@@ -211,8 +211,14 @@ func (st *stepper) useApproval(i *Incident, plan string) string {
 	return a.By
 }
 
-// inFlight gives the guards the approval under which the action's rung began, as it was then.
+// inFlight gives the guards the approval under which the action's rung began, as it was then, and when a move of it came
+// to its end.
 func (i *Incident) inFlight(in *guard.Input, a *Action) {
+	for _, b := range i.present() {
+		if b.Command.Method == remedy.MoveGroup && b.State == Verified && b.left() {
+			in.Moved = b.Ended
+		}
+	}
 	if by := i.approval(); by != nil && by.Used.Equal(a.Planned) {
 		in.Approval = by.Approval
 		in.Approval.Used = time.Time{}

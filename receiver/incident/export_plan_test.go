@@ -1,6 +1,7 @@
 package incident
 
 import (
+	"slices"
 	"time"
 
 	"github.com/hypervigil/hypervigil/receiver/evidence"
@@ -13,6 +14,7 @@ func PlanRung(s State, id string, rung remedy.Rung, round evidence.Round, now ti
 	st := &stepper{s: s, now: now, work: map[string]*Incident{}}
 	i, _ := st.incident(id)
 	i.Ladder, i.Rung = []remedy.Rung{rung}, 0
+	i.Rounds = append(slices.Clip(i.Rounds), round)
 	in := st.input(i)
 	st.plan(i, in, round)
 	st.store()

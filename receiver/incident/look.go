@@ -117,6 +117,9 @@ func (st *stepper) look(i *Incident, p Purpose) {
 			}
 			if s, ok := a.Command.Method.Spec(); ok {
 				ask.Parts = s.After
+				if s.Target == remedy.Host {
+					ask.Owner = a.Command.Node // which a move may have brought it to after the newest sample
+				}
 			}
 		}
 	case Verify:

@@ -23,10 +23,13 @@ func decide(t *testing.T, w *world, rung remedy.Rung) incident.Incident {
 	if len(w.commands) > 0 {
 		t.Fatalf("%v was sent before it was planned", w.methods())
 	}
-	round := w.round(evidence.Ask{VM: i.VM, Instance: "MSSQLSERVER", Owner: "HV1", Parts: []evidence.Part{evidence.PartHost, evidence.PartLogin}})
+	round := w.round(evidence.Ask{VM: i.VM, Instance: "MSSQLSERVER", Owner: "HV1", Parts: []evidence.Part{evidence.PartHost, evidence.PartLogin, evidence.PartViews, evidence.PartPlacement}})
 	next, effects := incident.PlanRung(w.state, i.ID, rung, round, w.now)
 	w.state = next
 	w.carryOut(effects)
+	if i = w.only("SQL01", evidence.Guest); i.Phase != incident.Acting {
+		t.Fatalf("%s was not planned: %s, destinations %v", rung, i.Summary, i.Destinations)
+	}
 	return i
 }
 

@@ -66,6 +66,17 @@ func (i *Incident) lastIssued() *Action {
 	return last
 }
 
+// spare takes what a rung would still stop or end off its plan: the fault that it was planned for is over. None of that was
+// claimed yet.
+func (i *Incident) spare(now time.Time, why string) {
+	for n := range i.Actions {
+		a := &i.Actions[n]
+		if s, ok := a.Command.Method.Spec(); a.State == Planned && ok && s.Ends {
+			a.State, a.Ended, a.Why = Verified, now, why
+		}
+	}
+}
+
 // abandon takes back a rung of which nothing was issued, as if it had never been planned, and asks again.
 func (st *stepper) abandon(i *Incident, why string) {
 	for n := range i.Actions {
@@ -175,8 +186,9 @@ func (st *stepper) failed(i *Incident) {
 // guest is sick, a move where the node is (G24). ok is false where the ladder ends here.
 func (i *Incident) after(cause remedy.Cause) (rung int, ok bool) {
 	for n := i.Rung + 1; n < len(i.Ladder); n++ {
-		kind := i.Ladder[n].Kind()
-		if cause == remedy.GuestBound && kind != config.OnNode || cause == remedy.NodeBound && kind == config.OnNode {
+		r := i.Ladder[n]
+		moves, restarts := r.Acts(config.OnNode), r.Acts(config.OnVM) || r.Acts(config.OnService)
+		if cause == remedy.GuestBound && restarts || cause == remedy.NodeBound && moves {
 			return n, true
 		}
 	}

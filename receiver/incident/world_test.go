@@ -85,6 +85,10 @@ type machine struct {
 	hung      bool             // the guest answers nothing
 	job       cluster.Job      // what Hyper-V was told last
 	fate      cluster.JobState // of the next job: completed where 0; JobRunning never ends
+	resumed   time.Time        // when a move restored it
+	stays     bool             // the next move does not come to its destination
+	arrives   func()           // what happens as soon as it has
+	lateMove  time.Duration    // how long a move takes beyond its time
 	lateBoot  time.Duration    // how long a command to Hyper-V takes to come to its effect
 }
 
@@ -406,6 +410,23 @@ func (w *world) apply(c remedy.Command) uint32 {
 		m.agent.State = cluster.ServiceStopped
 	case remedy.TerminateProcess:
 		w.kill(m.name)
+	case remedy.MoveGroup:
+		if c.Group != group(m.name) || c.Node != c.To {
+			w.t.Errorf("move of %s sent to %s, want the group of %s moved by its destination %s", c.Group, c.Node, m.name, c.To)
+		}
+		m.group = cluster.GroupPending
+		w.change(m.lateMove+5*time.Second, func() {
+			m.group = cluster.GroupOnline
+			if !m.stays {
+				m.owner, m.started, m.resumed = c.To, w.now, w.now // OnTimeInMilliseconds begins again where it is restored
+			}
+			if m.arrives != nil {
+				m.arrives()
+			}
+		})
+		return uint32(cluster.GroupIOPending)
+	case remedy.CancelOperation:
+		m.group, m.stays = cluster.GroupOnline, true
 	case remedy.ResetSystem, remedy.InjectNMI, remedy.RebootGuest:
 		if c.VMID != "id-"+m.name || c.Node != m.owner {
 			w.t.Errorf("%s to %s on %s, want id-%s on %s", c.Method, c.VMID, c.Node, m.name, m.owner)
@@ -593,7 +614,7 @@ func (w *world) round(a evidence.Ask) evidence.Round {
 		case evidence.PartHost:
 			r.Host = reading(w, cluster.VirtualMachine{
 				ID: "id-" + m.name, Host: m.owner, State: cluster.VMRunning, HealthState: 5, Heartbeat: m.heartbeat, Uptime: w.now.Sub(m.started),
-			}, w.down[m.owner])
+			}, w.down[m.owner] || a.Owner != "" && a.Owner != m.owner)
 		case evidence.PartJob:
 			if a.Job != "" {
 				r.Job = reading(w, m.job, w.down[m.owner])
@@ -602,6 +623,8 @@ func (w *world) round(a evidence.Ask) evidence.Round {
 			r.Views = w.views()
 		case evidence.PartActivity:
 			r.Activity = reading(w, cluster.Activity{}, w.down[m.owner])
+		case evidence.PartPlacement:
+			r.Placement = reading(w, w.placement(m), false)
 		case evidence.PartDumps:
 			r.Dumps = reading(w, m.dumps, w.blind[m.name])
 		case evidence.PartSweep:
@@ -615,6 +638,18 @@ func (w *world) round(a evidence.Ask) evidence.Round {
 		}
 	}
 	return r
+}
+
+// placement: every other node could take the machine.
+func (w *world) placement(m *machine) evidence.Placement {
+	p := evidence.Placement{Hosts: map[string]evidence.Reading[evidence.Capacity]{}}
+	p.Group, p.PossibleOwners = group(m.name), w.nodes
+	p.Memory, p.Monitored = reading(w, uint64(8<<30), false), reading(w, false, false)
+	for _, n := range w.nodes {
+		p.Nodes = append(p.Nodes, cluster.PlacementNode{Name: n})
+		p.Hosts[n] = reading(w, evidence.Capacity{MemoryFree: 64 << 30, Volumes: []cluster.SharedVolume{{Name: "Volume1"}}}, false)
+	}
+	return p
 }
 
 func (w *world) login(m *machine, lost bool) evidence.Reading[evidence.Login] {

@@ -1,6 +1,7 @@
 package remedy
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -27,6 +28,9 @@ const (
 	// LeastRun is how long a virtual machine must have run before it is restarted: a younger one is booting. It is also what
 	// tells a run from the one before: see newRun.
 	LeastRun = 60 * time.Second
+	// LeastResumed is the same for one that a move of the same rung has just resumed: OnTimeInMilliseconds counts from there.
+	// Nothing boots in it, so that it need only be longer than a round takes.
+	LeastResumed = 20 * time.Second
 	// jobSettle is how long a reset that shows no effect may still be waiting in Hyper-V's queue.
 	jobSettle = 60 * time.Second
 )
@@ -97,11 +101,11 @@ func hyperV(code uint32) (Cause, string) {
 
 // newRun reports whether a round shows that the virtual machine began another run since the call was issued.
 // OnTimeInMilliseconds counts "since the machine was last turned on, reset, or restored", without the time it was paused
-// (learn.microsoft.com, Msvm_ComputerSystem); a run that was there before is older by LeastRun at least, which the
-// re-validation saw to, so that no clocks are compared and a pause cannot be taken for a restart.
+// (learn.microsoft.com, Msvm_ComputerSystem); a run that was there before is older by the command's least run,
+// which the re-validation saw to, so that no clocks are compared and a pause cannot be taken for a restart.
 func newRun(c Call, r evidence.Round) bool {
 	vm := r.Host.Value
-	return r.Host.Known() && vm.State == cluster.VMRunning && vm.Uptime > 0 && vm.Uptime < r.Finished.Sub(c.Issued)+LeastRun/2
+	return r.Host.Known() && vm.State == cluster.VMRunning && vm.Uptime > 0 && vm.Uptime < r.Finished.Sub(c.Issued)+c.leastRun()/2
 }
 
 // restarted is the effect of a reset, a reboot or an interrupt: the virtual machine is in another run, and the guest has
@@ -155,20 +159,32 @@ func jobFailed(c Call, r evidence.Round) (Effect, bool) {
 	return Effect{}, false
 }
 
+func (c Command) leastRun() time.Duration { return cmp.Or(c.LeastRun, LeastRun) }
+
 // vmCommand is a command to the owner about one virtual machine.
 func (c Case) vmCommand(m Method, cmdlet string) ([]Command, error) {
+	cmd, err := c.vmOn(c.Owner, m, cmdlet)
+	if err != nil {
+		return nil, err
+	}
+	return []Command{cmd}, nil
+}
+
+// vmOn is a command about the virtual machine that the owner shows now, to the node that it will be on when the command
+// leaves.
+func (c Case) vmOn(node string, m Method, cmdlet string) (Command, error) {
 	switch vm := c.Round.Host; {
 	case c.Owner == "":
-		return nil, fmt.Errorf("the owner of %s is not known", c.Group)
+		return Command{}, fmt.Errorf("the owner of %s is not known", c.Group)
 	case c.VMID == "":
-		return nil, fmt.Errorf("the id of %s's virtual machine is not proven", c.Subject.VM)
+		return Command{}, fmt.Errorf("the id of %s's virtual machine is not proven", c.Subject.VM)
 	case !vm.Known():
-		return nil, fmt.Errorf("owner %s does not tell of the virtual machine: %s", c.Owner, vm.Failure)
+		return Command{}, fmt.Errorf("owner %s does not tell of the virtual machine: %s", c.Owner, vm.Failure)
 	case !strings.EqualFold(vm.Value.ID, c.VMID) || vm.Value.Host != c.Owner:
-		return nil, fmt.Errorf("%s on %s was read, virtual machine %s of %s was proven", vm.Value.ID, vm.Value.Host, c.VMID, c.Owner)
+		return Command{}, fmt.Errorf("%s on %s was read, virtual machine %s of %s was proven", vm.Value.ID, vm.Value.Host, c.VMID, c.Owner)
 	}
-	return []Command{{
-		Method: m, VM: c.Subject.VM, Instance: c.Subject.Instance, Node: c.Owner, VMID: c.VMID, Timeout: callTimeout,
-		Cmdlet: fmt.Sprintf(cmdlet, c.VMID, quote(c.Owner)),
-	}}, nil
+	return Command{
+		Method: m, VM: c.Subject.VM, Instance: c.Subject.Instance, Node: node, VMID: c.VMID, Timeout: callTimeout,
+		Cmdlet: fmt.Sprintf(cmdlet, c.VMID, quote(node)),
+	}, nil
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/hypervigil/hypervigil/internal/cluster"
+	"github.com/hypervigil/hypervigil/internal/config"
 	"github.com/hypervigil/hypervigil/internal/dial"
 	"github.com/hypervigil/hypervigil/receiver/evidence"
 	"github.com/hypervigil/hypervigil/receiver/remedy"
@@ -57,6 +58,48 @@ func TestPlanOfAVirtualMachineIsBoundToItsSource(t *testing.T) {
 			if cmds, err := remedy.Plan(rung, g); err == nil {
 				t.Errorf("%s, %s: planned %v, want an error", rung, name, cmds)
 			}
+		}
+	}
+}
+
+// TestPlanOfTheWhitePaper: a move as it is, and a reset where it goes; neither without the other.
+func TestPlanOfTheWhitePaper(t *testing.T) {
+	t.Parallel()
+	c := guestCase()
+	c.Destination = "HV2"
+	cmds, err := remedy.Plan(remedy.WhitePaper, c)
+	if err != nil || len(cmds) != 2 {
+		t.Fatalf("%v, %v; want two commands", cmds, err)
+	}
+	if m := cmds[0]; m.Method != remedy.MoveGroup || m.How != remedy.Save || m.From != "HV1" || m.To != "HV2" {
+		t.Errorf("first %+v, want a quick migration from HV1 to HV2", m)
+	}
+	if r := cmds[1]; r.Method != remedy.ResetSystem || r.Node != "HV2" || r.VMID != vmID || r.LeastRun != remedy.LeastResumed ||
+		r.Cmdlet != "Restart-VM -VM (Get-VM -Id "+vmID+" -ComputerName 'HV2') -Force" {
+		t.Errorf("second %+v, want a reset of %s on HV2", r, vmID)
+	}
+	if !remedy.WhitePaper.Kills(evidence.Service) || !remedy.WhitePaper.Acts(config.OnVM) || !remedy.WhitePaper.Acts(config.OnNode) || remedy.WhitePaper.Acts(config.OnService) {
+		t.Error("it does not count as what it is: a destructive move and restart")
+	}
+	for name, change := range map[string]func(*remedy.Case){
+		"no destination": func(c *remedy.Case) { c.Destination = "" },
+		"no proven id":   func(c *remedy.Case) { c.VMID = "" },
+		"no owner":       func(c *remedy.Case) { c.Owner = "" },
+		"no group":       func(c *remedy.Case) { c.Group = "" },
+	} {
+		g := guestCase()
+		g.Destination = "HV2"
+		change(&g)
+		if cmds, err := remedy.Plan(remedy.WhitePaper, g); err == nil {
+			t.Errorf("%s: planned %v, want an error", name, cmds)
+		}
+	}
+	// A resumed run of 20 s is told from the one after it as a run of a minute is.
+	call := remedy.Call{Command: cmds[1], Issued: born, Observed: true}
+	for uptime, want := range map[time.Duration]bool{remedy.LeastResumed + 9*time.Second: false, 9 * time.Second: true} {
+		e := remedy.EffectOf(call, vmRound(9*time.Second, uptime, cluster.VMRunning, cluster.HeartbeatOK))
+		if e.Done != want {
+			t.Errorf("9 s after the reset, running for %s: %+v; want done %t", uptime, e, want)
 		}
 	}
 }

@@ -27,6 +27,7 @@ const (
 	MoveSave        Rung = config.RungMoveSave
 	MoveShutdown    Rung = config.RungMoveShutdown
 	MoveTurnOff     Rung = config.RungMoveTurnOff
+	WhitePaper      Rung = config.RungWhitePaper
 	StartGroup      Rung = config.RungStartGroup
 )
 
@@ -45,9 +46,12 @@ type Command struct {
 	Service string `json:"service,omitempty"` // StartService, StopService: Win32_Service.Name
 	PID     uint32 `json:"pid,omitempty"`     // TerminateProcess
 	// Created belongs to PID: the process with this number must be as old as this.
-	Created time.Time     `json:"created,omitzero"`
-	Cmdlet  string        `json:"cmdlet"`  // the line an operator would type for the same effect
-	Timeout time.Duration `json:"timeout"` // of the one call
+	Created time.Time `json:"created,omitzero"`
+	// LeastRun is how long the virtual machine's present run must have lasted before this ends it, and what tells the run
+	// after from the one before; zero: remedy.LeastRun.
+	LeastRun time.Duration `json:"least_run,omitempty"`
+	Cmdlet   string        `json:"cmdlet"`  // the line an operator would type for the same effect
+	Timeout  time.Duration `json:"timeout"` // of the one call
 }
 
 // What says, beside the method, what the command is about.

@@ -25,7 +25,7 @@ type Spec struct {
 // specs lists the rungs, in the order of config.KnownRungs.
 func specs() []Spec {
 	return []Spec{
-		restartService(), shutdownRestart(), nmiRestart(), resetVM(), liveMigrate(), moveSave(), moveShutdown(), moveTurnOff(), startGroup(),
+		restartService(), shutdownRestart(), nmiRestart(), resetVM(), liveMigrate(), moveSave(), moveShutdown(), moveTurnOff(), whitePaper(), startGroup(),
 	}
 }
 
@@ -42,7 +42,13 @@ func SpecOf(r Rung) (s Spec, ok bool) {
 // Sent reports whether this release sends the rung; the others it proposes.
 func (s Spec) Sent() bool { return s.plan != nil }
 
-// Kind says what the rung acts on.
+// Acts reports whether the rung acts on that: one that moves a virtual machine and restarts it acts on both.
+func (r Rung) Acts(on config.RungKind) bool {
+	k, ok := config.RungNamed(string(r))
+	return ok && k.Acts(on)
+}
+
+// Kind says what the rung acts on; where that is two things, where it may go.
 func (r Rung) Kind() config.RungKind {
 	k, _ := config.RungNamed(string(r))
 	return k.Kind
