@@ -60,7 +60,7 @@ func TestTheGuardsStandInTheirOrder(t *testing.T) {
 // receiver/guard none may be missing.
 var constants = map[string]map[string]string{
 	"guard": {
-		"failedHere": "G20", "reserveGiB": "G20", "protectedNetwork": "G11",
+		"failedHere": "G20", "reserveGiB": "G20", "protectedNetwork": "G11", "guestMargin": "G11",
 		"maxSkew": "G6", "maxProofAge": "G33", "hostWait": "G12", "hostMargin": "G12", "lossMargin": "G12", "minSamples": "G13",
 		"exitOK": "G31", "exitProcessAborted": "G31", "exitNeverStarted": "G31", "eventTerminated": "G31", "eventTerminatedRecovering": "G31",
 		"lookBack": "G10", "movedSettle": "G10", "proofOfLifeRounds": "G8", "proofOfLifeSpan": "G8", "silentRounds": "G8", "guestSpan": "G8",

@@ -131,7 +131,7 @@ func resourceObject(name, kind, group, owner string, state cluster.ResourceState
 		"Name", name, "Id", fmt.Sprintf("%08x-0000-4000-a000-%012x", len(name), sum(name)), "Caption", name, "Description", "", "Type", kind, "OwnerGroup", group,
 		"OwnerNode", owner, "State", uint32(state), "StatusInformation", uint64(0), "LastOperationStatusCode", uint64(0), "ResourceSpecificStatus", "",
 		"RestartAction", 2, "RestartThreshold", model.RestartThreshold, "RestartPeriod", model.RestartPeriod.Milliseconds(), "RestartDelay", 500, "PendingTimeout", 180000, "RetryPeriodOnFailure", 3600000,
-		"IsAlivePollInterval", noOwner, "LooksAlivePollInterval", noOwner, "IsClusterSharedVolume", false, "CoreResource", false, "QuorumCapable", false,
+		"IsAlivePollInterval", noOwner, "DeadlockTimeout", model.Deadlock.Milliseconds(), "LooksAlivePollInterval", noOwner, "IsClusterSharedVolume", false, "CoreResource", false, "QuorumCapable", false,
 		"PersistentState", true, "PrivateProperties", private)
 }
 
@@ -140,8 +140,12 @@ func resourceObjects(m *model.Model) []wsmanserver.Instance {
 		resourceObject("Cluster Name", "Network Name", coreGroup, coreOwner(m), cluster.ResourceOnline, nil),
 		resourceObject(witnessName, witnessName, coreGroup, coreOwner(m), m.Witness, nil),
 	}
+	watched := uint32(0)
+	if m.Spec.CheckHeartbeat {
+		watched = 1
+	}
 	for _, v := range m.VMs {
-		private := instance("MSCluster_Property_Virtual_Machine", nil, "VmID", v.ID, "CheckHeartbeat", 0, "OfflineAction", 1, "ShutdownAction", 0)
+		private := instance("MSCluster_Property_Virtual_Machine", nil, "VmID", v.ID, "CheckHeartbeat", watched, "OfflineAction", 1, "ShutdownAction", 0)
 		list = append(list,
 			resourceObject("Virtual Machine "+v.Name, "Virtual Machine", v.Group, v.Owner, resourceStates[v.GroupState], private),
 			resourceObject("Virtual Machine Configuration "+v.Name, "Virtual Machine Configuration", v.Group, v.Owner, cluster.ResourceOnline, nil))

@@ -35,12 +35,12 @@ func hypervisor(*model.Model) []wsmanserver.Instance {
 }
 
 // running makes an instance for each running virtual machine of a node.
-func running(node string, of func(*model.VM) wsmanserver.Instance) table {
+func running(node string, of func(*model.Model, *model.VM) wsmanserver.Instance) table {
 	return func(m *model.Model) []wsmanserver.Instance {
 		var list []wsmanserver.Instance
 		for _, v := range m.VMs {
 			if v.Owner == node && v.State == cluster.VMRunning {
-				list = append(list, of(v))
+				list = append(list, of(m, v))
 			}
 		}
 		return list
@@ -48,13 +48,19 @@ func running(node string, of func(*model.VM) wsmanserver.Instance) table {
 }
 
 // storageDevice is a virtual machine's one disk. Windows names it by its file, with hyphens for backslashes.
-func storageDevice(v *model.VM) wsmanserver.Instance {
-	name := strings.ReplaceAll(`C:\ClusterStorage\Volume1\`+v.Name+`\`+v.Name+".vhdx", `\`, "-")
-	return instance("Win32_PerfRawData_Counters_HyperVVirtualStorageDevice", byName, "Name", name, "ErrorCount", uint32(0), "QueueLength", uint64(0))
+func storageDevice(m *model.Model, v *model.VM) wsmanserver.Instance {
+	n := m.DiskCount(v)
+	return instance("Win32_PerfRawData_Counters_HyperVVirtualStorageDevice", byName, "Name", strings.ReplaceAll(diskFile(v), `\`, "-"),
+		"ErrorCount", uint32(0), "QueueLength", uint64(0), "ReadCount", n, "WriteCount", n)
+}
+
+// diskFile is a virtual machine's one disk.
+func diskFile(v *model.VM) string {
+	return `C:\ClusterStorage\Volume1\` + v.Name + `\` + v.Name + ".vhdx"
 }
 
 // adapterCounters are those of a virtual machine's one network adapter.
-func adapterCounters(v *model.VM) wsmanserver.Instance {
+func adapterCounters(_ *model.Model, v *model.VM) wsmanserver.Instance {
 	return instance("Win32_PerfRawData_NvspNicStats_HyperVVirtualNetworkAdapter", byName, "Name", v.Name+"_Network Adapter_"+v.ID+"--"+adapterID(v),
 		"DroppedPacketsIncomingPersec", uint64(0), "DroppedPacketsOutgoingPersec", uint64(0))
 }

@@ -40,6 +40,9 @@ func hypervTables(node string) map[string]table {
 		"msvm_externalethernetport":             func(m *model.Model) []wsmanserver.Instance { return externalPorts(m, node) },
 		"msvm_syntheticethernetportsettingdata": own(adapter),
 		"msvm_memorysettingdata":                own(memorySetting),
+		"msvm_storageallocationsettingdata":     own(diskSetting),
+		"msvm_resourceallocationsettingdata":    own(diskDrive),
+		"msvm_syntheticfcportsettingdata":       func(*model.Model) []wsmanserver.Instance { return nil },
 		"msvm_replicationrelationship":          func(m *model.Model) []wsmanserver.Instance { return replicas(m, node) },
 		"msvm_affectedjobelement":               func(m *model.Model) []wsmanserver.Instance { return affected(m, node) },
 		"msvm_migrationjob":                     func(m *model.Model) []wsmanserver.Instance { return migrations(m, node) },
@@ -113,6 +116,21 @@ func memorySetting(_ *model.Model, v *model.VM) wsmanserver.Instance {
 		"ResourceType", uint16(4), "ResourceSubType", "Microsoft:Hyper-V:Memory", "AllocationUnits", "byte * 2^20", "VirtualQuantity", v.Memory>>20,
 		"Reservation", v.Memory>>20, "Limit", v.Memory>>20, "DynamicMemoryEnabled", false, "SwapFilesInUse", false)
 }
+
+// diskSetting is a virtual machine's one disk, as it is set (learn.microsoft.com, "Msvm_StorageAllocationSettingData class").
+func diskSetting(_ *model.Model, v *model.VM) wsmanserver.Instance {
+	return instance("Msvm_StorageAllocationSettingData", []string{"InstanceID"}, "InstanceID", "Microsoft:"+v.ID+`\`+diskController+`\0\0\L`, "ElementName", "Festplattenimage",
+		"ResourceType", uint16(31), "ResourceSubType", "Microsoft:Hyper-V:Virtual Hard Disk", "HostResource", []string{diskFile(v)})
+}
+
+// diskDrive is the drive that the disk is in.
+func diskDrive(_ *model.Model, v *model.VM) wsmanserver.Instance {
+	return instance("Msvm_ResourceAllocationSettingData", []string{"InstanceID"}, "InstanceID", "Microsoft:"+v.ID+`\`+diskController+`\0\0\D`, "ElementName", "Festplatte",
+		"ResourceType", uint16(17), "ResourceSubType", "Microsoft:Hyper-V:Synthetic Disk Drive")
+}
+
+// diskController is a part of the disks' InstanceID, the same for every virtual machine.
+const diskController = "F8B3781A-1E82-4818-A1C3-63D806EC15BB"
 
 // shutdownComponent is the shutdown integration service of a virtual machine that runs (learn.microsoft.com,
 // Msvm_ShutdownComponent).

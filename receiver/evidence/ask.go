@@ -24,7 +24,8 @@ const (
 	PartActivity   Part = "activity"
 	PartDumps      Part = "dumps"
 	PartSiblings   Part = "siblings"
-	PartUplinks    Part = "uplinks"   // of the owner
+	PartUplinks    Part = "uplinks" // of the owner
+	PartMonitoring Part = "monitoring"
 	PartPlacement  Part = "placement" // before a move alone: it is not a small read
 	PartJob        Part = "job"
 )

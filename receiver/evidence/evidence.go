@@ -147,6 +147,8 @@ type Round struct {
 	Siblings map[string]Reading[Login]  `json:"siblings,omitempty"`
 	// Uplinks are the owner's physical network adapters.
 	Uplinks Reading[[]cluster.Uplink] `json:"uplinks,omitzero"`
+	// Monitoring is whether the cluster itself watches the guest's heartbeat.
+	Monitoring Reading[cluster.HeartbeatMonitoring] `json:"monitoring,omitzero"`
 	// Placement is where the group may run.
 	Placement Reading[Placement]   `json:"placement,omitzero"`
 	Job       Reading[cluster.Job] `json:"job,omitzero"` // what a command has begun on a host

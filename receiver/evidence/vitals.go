@@ -1,6 +1,7 @@
 package evidence
 
 import (
+	"maps"
 	"time"
 
 	"github.com/hypervigil/hypervigil/internal/cluster"
@@ -14,6 +15,25 @@ type Vitals struct {
 	Work map[string]Reading[Work] `json:"work"`
 	// Orderly is what the guest says of a shutdown, a restart or an update of its own.
 	Orderly Reading[cluster.Orderly] `json:"orderly"`
+	// Disks is what its host last counted of its virtual disks, and StillSince when the first of the readings in a row was
+	// asked that counted the same.
+	Disks      Reading[cluster.DiskIO] `json:"disks"`
+	StillSince time.Time               `json:"still_since,omitzero"`
+}
+
+// Counted takes in a reading of the disks. One that could not be made leaves the one before it as it is, with its age:
+// that none was made is no word that nothing was written.
+func (v Vitals) Counted(disks Reading[cluster.DiskIO]) Vitals {
+	switch before := v.Disks; {
+	case !disks.Known() && before.Known():
+	case !disks.Known():
+		v.Disks, v.StillSince = disks, time.Time{}
+	case before.Known() && before.Value.Host == disks.Value.Host && maps.Equal(before.Value.Disks, disks.Value.Disks):
+		v.Disks = disks
+	default:
+		v.Disks, v.StillSince = disks, disks.At
+	}
+	return v
 }
 
 // Work is what a restart of an instance would break off, and what its recovery would have to undo.

@@ -1,8 +1,6 @@
 package guard
 
 import (
-	"maps"
-	"slices"
 	"strings"
 	"time"
 
@@ -17,19 +15,8 @@ const protectedNetwork = 180 * time.Second
 // the guests or an availability group, and where the cluster watches the machine's network (ClusterMonitored), its own
 // time has run out first.
 func (in Input) moveController() Verdict {
-	if len(in.Proof.Baseline) == 0 {
-		return refuse("unread", "whether an instance in it is clustered was never read").
-			unblocked("the proof is made by itself once the virtual machine is healthy; see /-/ready")
-	}
-	for _, name := range slices.Sorted(maps.Keys(in.Proof.Baseline)) {
-		switch base := in.Proof.Baseline[name]; {
-		case base.Clustered:
-			return refuse("failover_cluster_instance", "instance %s belongs to a failover cluster inside the guests, which would fail over at the same time", name).
-				unblocked("move it by hand, or let the guests' cluster fail over")
-		case base.Hadr:
-			return refuse("availability_groups", "availability groups are enabled on instance %s; their failover is not ours to race", name).
-				unblocked("move it by hand, or let its group fail over")
-		}
+	if v := in.wholeController(); v.Outcome != Pass {
+		return v
 	}
 	if in.Subject.Fault != evidence.Network {
 		return pass("no instance in it is clustered or enabled for availability groups")

@@ -162,7 +162,7 @@ func TestVerdicts(t *testing.T) {
 			in.Proof.Baseline = map[string]evidence.Baseline{"MSSQLSERVER": {Hadr: true}}
 		}, "G11", guard.Refuse, "availability_groups"},
 		{"whether it is clustered was never read", func(in *guard.Input) { in.Proof.Baseline = nil }, "G11", guard.Refuse, "unread"},
-		{"who owns the guest's faults is not read", func(in *guard.Input) { in.Rung = remedy.ResetVM }, "G11", guard.Refuse, "unread"},
+		{"who owns the guest's faults is not read", func(in *guard.Input) { in.Rung = remedy.ResetVM }, "G11", guard.Hold, "unread"},
 		{"a move of what was never read", func(in *guard.Input) { in.Rung, in.Proof.Baseline = remedy.LiveMigrate, nil }, "G11", guard.Refuse, "unread"},
 		{"a move of another instance that is clustered", func(in *guard.Input) {
 			in.Rung, in.Proof.Baseline = remedy.LiveMigrate, map[string]evidence.Baseline{"MSSQLSERVER": {}, "REPORTING": {Clustered: true}}

@@ -42,9 +42,7 @@ func opinion(in Input) Verdict {
 		if v.Outcome != Pass {
 			return v
 		}
-		// The table also asks for the guest's disk I/O, which this release does not read: without it a guest that
-		// is busy writing (an update, a dump) looks like a dead one.
-		return in.unreadable("whether the guest still does disk I/O cannot be read by this release")
+		return in.still(v)
 	case evidence.Network:
 		return in.agreed(silentRounds, networkSpan, in.cutOff)
 	case evidence.Host:
@@ -161,6 +159,8 @@ func (in Input) guestDead(r evidence.Round) Verdict {
 		return in.unreadable("the owner host tells no heartbeat of the running VM")
 	case vm.Heartbeat == cluster.HeartbeatOK:
 		return hold("heartbeat", in.soon(), "vetoed: the guest's heartbeat is OK")
+	case len(in.Instances) > 0 && !r.Login.Known():
+		return in.unreadable("SQL Server could not be tried: " + string(r.Login.Failure) + " " + r.Login.Detail)
 	case r.Guest.Known():
 		return hold("guest_answers", in.soon(), "the guest answers")
 	case !silence(r.Guest.Failure):
@@ -188,6 +188,28 @@ func linked(uplinks []cluster.Uplink) (up, known bool) {
 		}
 	}
 	return false, known
+}
+
+// still: the guest's disks were neither read nor written over the class's time. A guest that writes its dump, checks its
+// disks or installs an update looks as dead as a dead one in everything else. They are counted in the background, for the
+// counters of a host may take seconds, and not for a moment only: the newest reading may be as old as the class's time.
+func (in Input) still(dead Verdict) Verdict {
+	d := in.Vitals.Disks
+	if !d.Known() {
+		return in.unreadable("whether the guest still reads or writes its disks could not be read: " + string(d.Failure) + " " + d.Detail)
+	}
+	if age := in.Now.Sub(d.At); age > guestSpan {
+		return in.unreadable("whether the guest still reads or writes its disks was last read " + ago(age).String() + " ago")
+	}
+	if since := in.Vitals.StillSince; since.IsZero() || d.At.Sub(since) < guestSpan {
+		until := since.Add(guestSpan)
+		if !until.After(in.Now) {
+			until = in.soon()
+		}
+		return hold("disk_io", until, "%s; its disks are the same since %s only (read %s ago): it may be at work on them", dead.Detail, since.Format(time.RFC3339), ago(in.Now.Sub(d.At)))
+	}
+	dead.Detail += "; " + plural(len(d.Value.Disks), "disk") + " neither read nor written for " + ago(d.At.Sub(in.Vitals.StillSince)).String()
+	return dead
 }
 
 // cutOff: the guest is well, says its host, nobody reaches it, and the host's own uplink is down.

@@ -9,6 +9,7 @@ import (
 	"github.com/hypervigil/hypervigil/internal/dial"
 	"github.com/hypervigil/hypervigil/receiver/evidence"
 	"github.com/hypervigil/hypervigil/receiver/guard"
+	"github.com/hypervigil/hypervigil/receiver/remedy"
 )
 
 // evident is an input whose rounds show a fault of the class as plainly as G8's truth table asks for.
@@ -29,6 +30,8 @@ func evident(fault evidence.Fault) guard.Input {
 			return r
 		}
 	case evidence.Guest, evidence.Network:
+		in.Rung = remedy.ResetVM
+		in.Vitals = still(now.Add(-5*time.Second), now.Add(-70*time.Second))
 		round = func(at time.Time) evidence.Round {
 			r := deadService(at)
 			r.Login = known(evidence.Login{Reason: dial.TCPTimeout})
@@ -118,7 +121,8 @@ func TestSecondOpinion(t *testing.T) {
 		{"the process is young", evidence.Hang, func(r *evidence.Round) { r.Process.Value.Created = r.Started.Add(-10 * time.Second) }, guard.Hold, "starting", ""},
 		{"the process is unknown", evidence.Hang, func(r *evidence.Round) { r.Process = lost[cluster.Process](dial.QueryTimeout) }, guard.Hold, "unreadable", ""},
 
-		{"dead guest, whose disk I/O this release cannot read", evidence.Guest, nil, guard.Hold, "unreadable", "disk I/O"},
+		{"dead guest", evidence.Guest, nil, guard.Pass, "", "1 disk neither read nor written"},
+		{"our password is wrong", evidence.Guest, untried, guard.Hold, "unreadable", ""},
 		{"a login", evidence.Guest, up, guard.Hold, "login", ""},
 		{"its heartbeat is well", evidence.Guest, heartbeat(cluster.HeartbeatOK), guard.Hold, "heartbeat", ""},
 		{"its host tells no heartbeat", evidence.Guest, heartbeat(cluster.HeartbeatAbsent), guard.Hold, "unreadable", "no heartbeat"},
@@ -184,6 +188,99 @@ func uplink(m cluster.MediaState, bound bool) cluster.Uplink {
 
 func uplinks(list ...cluster.Uplink) func(*evidence.Round) {
 	return func(r *evidence.Round) { r.Uplinks = known(list) }
+}
+
+// still are the vitals of a guest whose disks were counted at a moment, and counted the same since another.
+func still(at, since time.Time) evidence.Vitals {
+	v := passing().Vitals
+	v.Disks = evidence.Reading[cluster.DiskIO]{At: at, Value: cluster.DiskIO{Host: "HV1", Disks: map[string]cluster.DiskCount{"a.vhdx": {Reads: 1, Writes: 2}}}}
+	v.StillSince = since
+	return v
+}
+
+// TestADeadGuestDoesNothingOnItsDisks: everything else of the truth table is as it should be.
+func TestADeadGuestDoesNothingOnItsDisks(t *testing.T) {
+	t.Parallel()
+	unread := still(now, now)
+	unread.Disks = evidence.Reading[cluster.DiskIO]{At: now, Failure: dial.Other, Detail: "not every disk can be found"}
+	tests := []struct {
+		name    string
+		vitals  evidence.Vitals
+		since   time.Duration // that they are unreadable
+		outcome guard.Outcome
+		reason  string
+	}{
+		{"still for the class's time", still(now.Add(-time.Second), now.Add(-61*time.Second)), 0, guard.Pass, ""},
+		{"not so long", still(now.Add(-time.Second), now.Add(-60*time.Second)), 0, guard.Hold, "disk_io"},
+		{"read just now, and before", still(now, now), 0, guard.Hold, "disk_io"},
+		{"an old reading", still(now.Add(-61*time.Second), now.Add(-5*time.Minute)), 0, guard.Hold, "unreadable"},
+		{"never read", passing().Vitals, 0, guard.Hold, "unreadable"},
+		{"cannot be read", unread, 0, guard.Hold, "unreadable"},
+		{"cannot be read for long", unread, 61 * time.Second, guard.Refuse, "unreadable"},
+	}
+	for _, tt := range tests {
+		in := evident(evidence.Guest)
+		in.Vitals = tt.vitals
+		if tt.since > 0 {
+			in.UnreadableSince = now.Add(-tt.since)
+		}
+		if v := verdict(t, guard.Evaluate(in), "G8"); v.Outcome != tt.outcome || v.Reason != tt.reason {
+			t.Errorf("%s: G8 = %s %q (%s), want %s %q", tt.name, v.Outcome, v.Reason, v.Detail, tt.outcome, tt.reason)
+		}
+	}
+}
+
+// TestWhoOwnsADeadGuest is G11 for what ends the whole virtual machine.
+func TestWhoOwnsADeadGuest(t *testing.T) {
+	t.Parallel()
+	watched := func(within time.Duration) func(*guard.Input) {
+		return each(func(r *evidence.Round) {
+			r.Monitoring = known(cluster.HeartbeatMonitoring{On: true, Within: within})
+			r.Host.Value.Uptime = time.Hour
+		})
+	}
+	clustered := func(b evidence.Baseline) func(*guard.Input) {
+		return func(in *guard.Input) { in.Proof.Baseline = map[string]evidence.Baseline{"MSSQLSERVER": b} }
+	}
+	both := func(changes ...func(*guard.Input)) func(*guard.Input) {
+		return func(in *guard.Input) {
+			for _, c := range changes {
+				c(in)
+			}
+		}
+	}
+	opened := func(before time.Duration) func(*guard.Input) {
+		return func(in *guard.Input) { in.Opened = now.Add(-before) }
+	}
+	tests := []struct {
+		name    string
+		change  func(*guard.Input)
+		outcome guard.Outcome
+		reason  string
+	}{
+		{"nobody watches it", func(*guard.Input) {}, guard.Pass, ""},
+		{"it is not read who does", each(func(r *evidence.Round) { r.Monitoring = lost[cluster.HeartbeatMonitoring](dial.TCPTimeout) }), guard.Hold, "unread"},
+		{"the cluster does, and has not had its time", both(watched(6*time.Minute), opened(6*time.Minute)), guard.Hold, "heartbeat_monitoring"},
+		{"the cluster has had its time", both(watched(6*time.Minute), opened(7*time.Minute+time.Second)), guard.Pass, ""},
+		{"the cluster has restarted it meanwhile", both(watched(6*time.Minute), opened(10*time.Minute), each(func(r *evidence.Round) { r.Host.Value.Uptime = 3 * time.Minute })), guard.Hold, "heartbeat_monitoring"},
+		{"since when it runs is not told", both(watched(6*time.Minute), opened(10*time.Minute), each(func(r *evidence.Round) { r.Host.Value.Uptime = 0 })), guard.Hold, "unread"},
+		{"the cluster watches it, and the guest answers", both(watched(6*time.Minute), func(in *guard.Input) { in.Subject.Fault = evidence.Hang }), guard.Pass, ""},
+		{"a clustered instance", clustered(evidence.Baseline{Clustered: true}), guard.Refuse, "failover_cluster_instance"},
+		{"an availability group", clustered(evidence.Baseline{Hadr: true}), guard.Refuse, "availability_groups"},
+		{"an instance that was never read", func(in *guard.Input) { in.Instances = append(in.Instances, "REPORTING") }, guard.Refuse, "unread"},
+		{"no instance was ever read", func(in *guard.Input) { in.Instances, in.Proof.Baseline = nil, nil }, guard.Refuse, "unread"},
+	}
+	for _, rung := range []remedy.Rung{remedy.ResetVM, remedy.NMIRestart, remedy.ShutdownRestart} {
+		for _, tt := range tests {
+			in := evident(evidence.Guest)
+			in.Rung = rung
+			each(func(r *evidence.Round) { r.Monitoring = known(cluster.HeartbeatMonitoring{Within: 6 * time.Minute}) })(&in)
+			tt.change(&in)
+			if v := verdict(t, guard.Evaluate(in), "G11"); v.Outcome != tt.outcome || v.Reason != tt.reason {
+				t.Errorf("%s, %s: G11 = %s %q (%s), want %s %q", rung, tt.name, v.Outcome, v.Reason, v.Detail, tt.outcome, tt.reason)
+			}
+		}
+	}
 }
 
 // TestUnreadableEvidenceIsRefusedInTheEnd: what cannot be read is waited for, not for ever.

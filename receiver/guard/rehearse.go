@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/hypervigil/hypervigil/internal/config"
+	"github.com/hypervigil/hypervigil/receiver/evidence"
 )
 
 // ofTheFault are the guards that speak of one fault, one alert or one person's decision: while all is well there is
@@ -51,6 +52,9 @@ func (in Input) readable() Verdict {
 		need("the service "+in.Service, round.Service.Known(), string(round.Service.Failure))
 		need("its process", round.Process.Known(), string(round.Process.Failure))
 		need("its dependents", round.Dependents.Known(), string(round.Dependents.Failure))
+	}
+	if d := in.Vitals.Disks; in.Subject.Fault == evidence.Guest {
+		need("the counters of its disks", d.Known(), string(d.Failure)+" "+d.Detail)
 	}
 	if len(missing) > 0 {
 		return hold(ReasonUnreadable, in.soon(), "cannot be read now: %s", strings.Join(missing, ", ")).

@@ -84,6 +84,9 @@ func (st *stepper) look(i *Incident, p Purpose) {
 		if rung, ok := i.rung(); ok && rung.Kind() == config.OnNode {
 			ask.Parts = append(ask.Parts, evidence.PartPlacement)
 		}
+		if rung, ok := i.rung(); ok && rung.Kind() == config.OnVM {
+			ask.Parts = append(ask.Parts, evidence.PartMonitoring)
+		}
 		switch {
 		case i.Fault == evidence.Hang:
 			ask.Timeout = hangTimeout

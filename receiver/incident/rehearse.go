@@ -93,7 +93,7 @@ func (st *stepper) rehearse() {
 			// No alert has these labels: what is asked is whether an Alertmanager answers.
 			i.Alert = Alert{StartsAt: st.now, Labels: map[string]string{"alertname": "HypervigilRehearsal", "cluster": id.Cluster, "vm": id.Name}}
 			ask := st.ask(i)
-			ask.Parts = append(confirmParts(), evidence.PartDumps, evidence.PartSiblings, evidence.PartActivity)
+			ask.Parts = append(confirmParts(), evidence.PartDumps, evidence.PartSiblings, evidence.PartActivity, evidence.PartMonitoring)
 			ask.Timeout, ask.AsOperator = rehearseTimeout, true
 			e.Asks = append(e.Asks, ask)
 		}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/hypervigil/hypervigil/internal/cluster"
 	"github.com/hypervigil/hypervigil/receiver/evidence"
+	"github.com/hypervigil/hypervigil/receiver/guard"
 	"github.com/hypervigil/hypervigil/receiver/incident"
 	"github.com/hypervigil/hypervigil/receiver/remedy"
 )
@@ -31,6 +32,46 @@ func decide(t *testing.T, w *world, rung remedy.Rung) incident.Incident {
 		t.Fatalf("%s was not planned: %s, destinations %v", rung, i.Summary, i.Destinations)
 	}
 	return i
+}
+
+// TestADeadGuestIsResetWhereNothingElseLivesOrOwnsIt goes through every guard: what G8 reads of the disks, and G11 of the
+// cluster.
+func TestADeadGuestIsResetWhereNothingElseLivesOrOwnsIt(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name   string
+		set    func(*world)
+		sooner time.Duration // no command until then
+		later  time.Duration // one command by then; 0: none at all
+		guard  string        // that decides at first
+	}{
+		{"dead", func(w *world) { w.counted = true }, 60 * time.Second, 3 * time.Minute, "G8"},
+		{"its disks are not counted", func(*world) {}, 10 * time.Minute, 0, "G8"},
+		{"it works on its disks", func(w *world) { w.counted, w.vms["SQL01"].writes = true, true }, 10 * time.Minute, 0, "G8"},
+		{"the cluster watches it", func(w *world) { w.counted, w.monitored = true, true }, 7 * time.Minute, 9 * time.Minute, "G8"},
+	}
+	for _, tt := range tests {
+		w := newWorld(t, actPolicy)
+		tt.set(w)
+		w.warm()
+		w.hangGuest("SQL01")
+		w.advance(time.Second)
+		w.fire("SQL01", evidence.Guest)
+		w.advance(2 * time.Second)
+		if v, ok := guard.Decide(w.only("SQL01", evidence.Guest).Verdicts); !ok || v.Guard != tt.guard {
+			t.Errorf("%s: decided by %+v at first, want %s", tt.name, v, tt.guard)
+		}
+		if w.advance(tt.sooner - 3*time.Second); len(w.commands) > 0 {
+			t.Errorf("%s: %v within %s", tt.name, w.methods(), tt.sooner)
+		}
+		if tt.later == 0 {
+			continue
+		}
+		w.advance(tt.later - tt.sooner)
+		if i := w.only("SQL01", evidence.Guest); len(w.commands) != 1 || w.commands[0].Method != remedy.ResetSystem {
+			t.Errorf("%s: %v after %s, %s: %s; want one reset", tt.name, w.methods(), tt.later, i.Phase, i.Summary)
+		}
+	}
 }
 
 func TestResetHealsAGuest(t *testing.T) {

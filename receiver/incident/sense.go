@@ -61,7 +61,8 @@ func (st *stepper) sensed(e Sensed) {
 	inventoried, ok := st.s.inventory(e.Vitals.VM)
 	if ok {
 		old := vm.Vitals
-		vm.Vitals = evidence.Vitals{VM: e.Vitals.VM, Work: map[string]evidence.Reading[evidence.Work]{}, Orderly: old.Orderly}
+		vm.Vitals = old.Counted(e.Vitals.Disks)
+		vm.Vitals.VM, vm.Vitals.Work = e.Vitals.VM, map[string]evidence.Reading[evidence.Work]{}
 		if e.Vitals.Orderly.Known() {
 			vm.Vitals.Orderly = e.Vitals.Orderly
 		}

@@ -49,6 +49,8 @@ type world struct {
 	keeps      time.Duration                   // how long it takes to read what a rung would destroy; 0: 25 ms
 	loseKeep   bool                            // its answer never comes
 	notes      []string
+	counted    bool // the disks' counters can be read
+	monitored  bool // the cluster watches the guests' heartbeats
 	identified int  // how often the nodes were asked who they are, right before a command
 	pure       bool // every step is looked at: the state that it was given and the orders in the new one
 
@@ -83,6 +85,7 @@ type machine struct {
 	databases map[string]string
 	started   time.Time        // the present run of the virtual machine
 	hung      bool             // the guest answers nothing
+	writes    bool             // and works on its disks
 	job       cluster.Job      // what Hyper-V was told last
 	fate      cluster.JobState // of the next job: completed where 0; JobRunning never ends
 	resumed   time.Time        // when a move restored it
@@ -615,6 +618,8 @@ func (w *world) round(a evidence.Ask) evidence.Round {
 			r.Host = reading(w, cluster.VirtualMachine{
 				ID: "id-" + m.name, Host: m.owner, State: cluster.VMRunning, HealthState: 5, Heartbeat: m.heartbeat, Uptime: w.now.Sub(m.started),
 			}, w.down[m.owner] || a.Owner != "" && a.Owner != m.owner)
+		case evidence.PartMonitoring:
+			r.Monitoring = evidence.Reading[cluster.HeartbeatMonitoring]{At: w.now, Value: cluster.HeartbeatMonitoring{On: w.monitored, Within: 6 * time.Minute}}
 		case evidence.PartJob:
 			if a.Job != "" {
 				r.Job = reading(w, m.job, w.down[m.owner])
@@ -680,8 +685,17 @@ func (w *world) vitals(id evidence.VM) evidence.Vitals {
 			work.Value.Oldest = w.now.Sub(m.open)
 		}
 	}
+	disks := evidence.Reading[cluster.DiskIO]{At: w.now, Failure: dial.Other, Detail: "no counters"}
+	if w.counted {
+		n := uint32(w.now.Unix()) //nolint:gosec // it moves
+		if m.hung && !m.writes {
+			n = 1
+		}
+		disks = evidence.Reading[cluster.DiskIO]{At: w.now, Value: cluster.DiskIO{Host: m.owner, Disks: map[string]cluster.DiskCount{m.name: {Writes: n}}}}
+	}
 	return evidence.Vitals{
-		VM: id, Work: map[string]evidence.Reading[evidence.Work]{"MSSQLSERVER": work},
+		Disks: disks,
+		VM:    id, Work: map[string]evidence.Reading[evidence.Work]{"MSSQLSERVER": work},
 		Orderly: reading(w, cluster.Orderly{}, w.blind[m.name]),
 	}
 }

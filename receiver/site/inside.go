@@ -23,6 +23,18 @@ func (q *question) activity(ctx context.Context) evidence.Reading[cluster.Activi
 	return reading(ctx, func(ctx context.Context) (cluster.Activity, error) { return h.Activity(ctx, q.ask.VMID) })
 }
 
+// monitoring reads whether the cluster watches the guest's heartbeat: the owner tells, for it is what acts.
+func (q *question) monitoring(ctx context.Context) evidence.Reading[cluster.HeartbeatMonitoring] {
+	h, ok := q.place.hosts[q.ask.Owner]
+	if !ok {
+		return unread[cluster.HeartbeatMonitoring](time.Now().UTC(), dial.Other, "no owner is known yet")
+	}
+	group := q.machine.config.GroupName()
+	return reading(ctx, func(ctx context.Context) (cluster.HeartbeatMonitoring, error) {
+		return h.HeartbeatMonitoring(ctx, group)
+	})
+}
+
 // siblings tries the instances of the virtual machine that the round is not about.
 func (q *question) siblings(ctx context.Context) map[string]evidence.Reading[evidence.Login] {
 	out := map[string]evidence.Reading[evidence.Login]{}

@@ -73,6 +73,9 @@ func (q *question) all(ctx context.Context) {
 	if q.wants(evidence.PartActivity) {
 		q.work.Go(func() { r.Activity = q.activity(ctx) })
 	}
+	if q.wants(evidence.PartMonitoring) {
+		q.work.Go(func() { r.Monitoring = q.monitoring(ctx) })
+	}
 	if q.wants(evidence.PartDumps) {
 		q.work.Go(func() {
 			r.Dumps = inGuest(ctx, q.guest(), func(g *cluster.Guest, ctx context.Context) ([]cluster.Process, error) {

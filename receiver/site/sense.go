@@ -3,8 +3,10 @@ package site
 import (
 	"context"
 	"sync"
+	"time"
 
 	"github.com/hypervigil/hypervigil/internal/cluster"
+	"github.com/hypervigil/hypervigil/internal/dial"
 	"github.com/hypervigil/hypervigil/internal/sqlhealth"
 	"github.com/hypervigil/hypervigil/receiver/evidence"
 )
@@ -13,7 +15,7 @@ import (
 // what it asks answers slowly, and nobody waits for it on the way to a decision.
 func (s *Site) Sense(ctx context.Context, a evidence.Ask) evidence.Vitals {
 	v := evidence.Vitals{VM: a.VM, Work: map[string]evidence.Reading[evidence.Work]{}}
-	_, m, ok := s.find(a.VM)
+	p, m, ok := s.find(a.VM)
 	if !ok {
 		return v
 	}
@@ -37,8 +39,18 @@ func (s *Site) Sense(ctx context.Context, a evidence.Ask) evidence.Vitals {
 			return g.Orderly(ctx, a.EventsSince)
 		})
 	})
+	work.Go(func() { v.Disks = p.disks(ctx, a) })
 	work.Wait()
 	return v
+}
+
+// disks reads what the owner counts of the virtual machine's disks, by its proven id.
+func (p *place) disks(ctx context.Context, a evidence.Ask) evidence.Reading[cluster.DiskIO] {
+	h, ok := p.hosts[a.Owner]
+	if !ok || a.VMID == "" {
+		return unread[cluster.DiskIO](time.Now().UTC(), dial.Other, "the owner or the id of the virtual machine is not known")
+	}
+	return reading(ctx, func(ctx context.Context) (cluster.DiskIO, error) { return h.DiskIO(ctx, a.VMID) })
 }
 
 func workOf(w sqlhealth.Work) evidence.Work {

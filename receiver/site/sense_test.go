@@ -114,3 +114,41 @@ func TestSenseReadsWhetherTheGuestGoes(t *testing.T) {
 		t.Errorf("orderly of a guest that boots = %+v, want none", o)
 	}
 }
+
+// TestSenseCountsTheDisksOfAGuestThatIsDead, over the wire: they stand still, and move again where it writes.
+func TestSenseCountsTheDisksOfAGuestThatIsDead(t *testing.T) {
+	t.Parallel()
+	l, s := labSite(t, nil)
+	vm := evidence.VM{Cluster: "hv-lab", Name: "SQL01"}
+	id := s.Prove(t.Context(), vm).Binding.VMID
+	ask := evidence.Ask{VM: vm, VMID: id, Owner: "HV1", Timeout: 5 * time.Second, Parts: []evidence.Part{evidence.PartMonitoring}}
+	sense := func() evidence.Vitals {
+		t.Helper()
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+		defer cancel()
+		return s.Sense(ctx, ask)
+	}
+	if r := s.Read(t.Context(), ask).Monitoring; !r.Known() || r.Value.On || r.Value.Within != 6*time.Minute {
+		t.Errorf("monitoring = %+v, want it off, and six minutes", r)
+	}
+	var v evidence.Vitals
+	for n, want := range []bool{false, false, true, false} { // that they are as they were
+		switch n {
+		case 1:
+			inject(t, l, model.GuestHang, "SQL01")
+		case 3:
+			if _, err := l.Inject(model.Request{Fault: model.VMAtWork, VM: "SQL01", Component: "disk"}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		since := v.StillSince
+		v = v.Counted(sense().Disks)
+		if d := v.Disks; !d.Known() || len(d.Value.Disks) != 1 || d.Value.Host != "HV1" || v.StillSince.Equal(since) != want {
+			t.Errorf("reading %d: disks %+v, still since %s, before %s; want the same: %t", n, d, v.StillSince, since, want)
+		}
+	}
+	ask.VMID = ""
+	if after := v.Counted(sense().Disks); after.Disks.At != v.Disks.At || after.StillSince != v.StillSince {
+		t.Errorf("a reading that was not made changed %+v to %+v", v, after)
+	}
+}

@@ -3,11 +3,13 @@ package simulate
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/hypervigil/hypervigil/internal/cluster"
 	"github.com/hypervigil/hypervigil/internal/dial"
+	"github.com/hypervigil/hypervigil/internal/lab/model"
 	"github.com/hypervigil/hypervigil/receiver/evidence"
 	"github.com/hypervigil/hypervigil/receiver/incident"
 )
@@ -61,7 +63,10 @@ func newAlerts(w *world) alerts {
 		none := func(f evidence.Fault, sick func() bool) {
 			a.add(evidence.Subject{VM: id, Instance: evidence.NoInstance, Fault: f}, silentFor, sick)
 		}
-		none(evidence.Guest, func() bool { return v.State == cluster.VMRunning && v.Heartbeat == cluster.HeartbeatLostCommunication })
+		none(evidence.Guest, func() bool {
+			silent := !slices.ContainsFunc(v.Servers, func(s *model.Server) bool { return !s.Hung })
+			return v.State == cluster.VMRunning && v.Heartbeat == cluster.HeartbeatLostCommunication && (silent || w.manner(v) != answers)
+		})
 		none(evidence.Network, func() bool { return v.Heartbeat == cluster.HeartbeatOK && !w.model.Node(v.Owner).Board })
 		none(evidence.Host, func() bool { return !w.model.Node(v.Owner).Powered || v.GroupState == cluster.GroupFailed })
 		none(evidence.Storage, never)

@@ -71,6 +71,14 @@ func (w *world) apply(o Op) {
 		if s := v.Server(o.Instance); s != nil {
 			s.Service().StartMode = "Manual"
 		}
+	case opHeartbeat:
+		w.model.StopHeartbeat(v)
+		if o.For > 0 {
+			w.after(o.For, func() { w.model.Beat(v) })
+		}
+	case opJobs:
+		v.Fate = map[string]model.JobFate{"fails": model.JobFails, "hangs": model.JobHangs, "late": model.JobLate}[o.What]
+		w.after(o.For, func() { v.Fate = model.JobSucceeds })
 	case opBusy:
 		w.busy(o)
 	case opOpen:
@@ -267,6 +275,7 @@ type call struct {
 	fate  Op
 	life  int // of the receiver that sent it; a later one gets no answer
 	began time.Time
+	job   string // what it began
 }
 
 // answer gives the caller its result, if it still lives.
@@ -303,7 +312,7 @@ func (c *call) arrive() {
 		c.answer(oneWay, remedy.Result{Failure: string(dial.Other)})
 		return
 	}
-	c.answer(oneWay, remedy.Result{Sent: true, Answered: true, Code: code})
+	c.answer(oneWay, remedy.Result{Sent: true, Answered: true, Code: code, Job: c.job})
 	if c.fate.What == fateDies {
 		w.after(w.spec.Profile.ServiceStart+1500*time.Millisecond, func() {
 			_, _ = w.model.Inject(model.Request{Fault: model.ServiceCrash, VM: c.Command.VM.Name, Instance: c.Command.Instance}) // it may have died before
@@ -316,7 +325,13 @@ func (c *call) execute() (uint32, bool) {
 	if w.unsendable(c.Command) != dial.Answered {
 		return 0, false
 	}
-	code, ok := w.execute(c.Command)
+	var code uint32
+	var ok bool
+	if s, _ := c.Command.Method.Spec(); s.Target == remedy.Host {
+		code, c.job, ok = w.toHyperV(c.Command)
+	} else {
+		code, ok = w.execute(c.Command)
+	}
 	if w.trace != nil {
 		w.trace.add(w.now, "executed: %s %s %s: %d %t", c.Command.Method, c.Command.VM, c.Command.Service, code, ok)
 	}

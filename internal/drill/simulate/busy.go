@@ -23,6 +23,7 @@ const (
 	busyVolume    = "volume"    // the shared volume is being backed up
 	busyUpdate    = "update"    // an update is being installed in the guest
 	busyPending   = "pending"   // an update waits for a restart of the guest
+	busyDisk      = "disk"      // a silent guest reads and writes its disks
 	busyRestart   = "restart"   // the guest is restarted from inside, and is silent for For
 )
 
@@ -59,6 +60,9 @@ func (w *world) busy(o Op) {
 		at.Servicing, ends = true, func() { at.Servicing = false }
 	case busyPending:
 		at.Pending, ends = true, func() { at.Pending = false }
+	case busyDisk:
+		w.model.Writes(v, true)
+		ends = func() { w.model.Writes(v, false) }
 	case busyRestart:
 		if v.Guest == model.GuestRunning {
 			w.model.Restart(v)
@@ -124,17 +128,22 @@ const longestDump = 15 * time.Minute
 func (j *judge) endsVM(i *incident.Incident, s *snapshot, by *approval) {
 	w := j.w
 	v := w.model.VM(i.VM.Name)
-	for _, q := range v.Servers {
-		if q.Instance != i.Instance && w.refusal(v.Name, q.Instance) == dial.Answered && by == nil {
-			w.breaks(siblingsLive, "%s: %s serves", i.ID, q.Instance)
+	for _, q := range s.serving {
+		if q != i.Instance && by == nil {
+			w.breaks(siblingsLive, "%s: %s serves", i.ID, q)
 		}
 	}
-	if a := s.work; a.Operation != 0 || a.Job || a.Migration || a.Replica == 10 || w.model.VolumeBackup {
-		w.breaks(notCutShort, "%s: %+v, the volume's backup %t", i.ID, a, w.model.VolumeBackup)
+	for _, q := range v.Servers {
+		if word := j.work[v.Name+"/"+q.Instance]; q.Instance != i.Instance && (word.Backup || word.Restore) {
+			w.breaks(notCutShort, "%s: %s last said backup %t, restore %t", i.ID, q.Instance, word.Backup, word.Restore)
+		}
+	}
+	if a := s.work; a.Operation != 0 || a.Job || a.Migration || a.Replica == 10 || s.volumeBackup {
+		w.breaks(notCutShort, "%s: %+v, the volume's backup %t", i.ID, a, s.volumeBackup)
 	}
 	o := j.orderly[v.Name]
-	if by == nil && (v.Heartbeat == cluster.HeartbeatOK || len(o.Events)+len(o.Servicing) > 0 || o.PendingReboot) {
-		w.breaks(orderlyWay, "%s: heartbeat %d, the guest last said %+v", i.ID, v.Heartbeat, o)
+	if by == nil && (s.heartbeat == cluster.HeartbeatOK || len(o.Events)+len(o.Servicing) > 0 || o.PendingReboot) {
+		w.breaks(orderlyWay, "%s: heartbeat %d, the guest last said %+v", i.ID, s.heartbeat, o)
 	}
 }
 

@@ -2,9 +2,11 @@ package simulate
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/hypervigil/hypervigil/internal/cluster"
 	"github.com/hypervigil/hypervigil/internal/dial"
+	"github.com/hypervigil/hypervigil/receiver/evidence"
 	"github.com/hypervigil/hypervigil/receiver/incident"
 	"github.com/hypervigil/hypervigil/receiver/ledger"
 	"github.com/hypervigil/hypervigil/receiver/remedy"
@@ -39,7 +41,8 @@ func (j *judge) sending(e incident.Send) {
 		w.breaks(sentOnce, "%s", key)
 	}
 	switch e.Command.Method {
-	case remedy.StartService, remedy.StopService, remedy.TerminateProcess, remedy.MoveGroup, remedy.BringOnline, remedy.CancelOperation:
+	case remedy.StartService, remedy.StopService, remedy.TerminateProcess, remedy.MoveGroup, remedy.BringOnline, remedy.CancelOperation,
+		remedy.ResetSystem, remedy.InjectNMI, remedy.RebootGuest:
 	default:
 		w.breaks(noFailover, "%s: %s", key, e.Command.Method)
 	}
@@ -85,6 +88,29 @@ func (j *judge) unchanged(e incident.Send, a incident.Action, key string) {
 		w.breaks(asPlanned, "%s: the process is %d, the plan's %d", key, s.pid, e.Command.PID)
 	case e.Command.Method == remedy.TerminateProcess && s.login == dial.Answered && s.loginKnown:
 		w.breaks(veto, "%s", key)
+	case endsRun(e.Command.Method):
+		j.restarts(e, s, key)
+	}
+}
+
+// endsRun reports whether a method ends the virtual machine's run.
+func endsRun(m remedy.Method) bool {
+	return m == remedy.ResetSystem || m == remedy.InjectNMI || m == remedy.RebootGuest
+}
+
+// restarts judges a command that ends the virtual machine's run.
+func (j *judge) restarts(e incident.Send, s *snapshot, key string) {
+	w := j.w
+	i, _ := w.state.Incidents.Get(e.Incident)
+	switch {
+	case s.login == dial.Answered && s.loginKnown:
+		w.breaks(veto, "%s", key)
+	case i.Fault == evidence.Guest && s.heartbeat == cluster.HeartbeatOK:
+		w.breaks(veto, "%s: the heartbeat is well", key)
+	case !s.running.Before(s.asked.Add(-remedy.LeastRun + time.Second)):
+		w.breaks(asPlanned, "%s: the virtual machine runs since %s", key, s.running)
+	case s.work.Health != 0 || s.work.Operation != 0:
+		w.breaks(asPlanned, "%s: %+v", key, s.work)
 	}
 }
 

@@ -57,7 +57,7 @@ func (j *judge) decided(i *incident.Incident, s *snapshot, rung remedy.Rung, by 
 	if s.guestKnown && !s.bound {
 		w.breaks(rightMachine, "%s: its addresses lead to another machine", i.ID)
 	}
-	if c := w.variant.controlled[i.VM.Name]; rung.Kind() != config.OnVM && (c.Clustered || c.Hadr) {
+	if c := w.variant.controlled[i.VM.Name]; rung != remedy.StartGroup && (c.Clustered || c.Hadr) {
 		w.breaks(oneController, "%s: clustered %t, availability groups %t", i.ID, c.Clustered, c.Hadr)
 	}
 	j.limits(i, p, rung, by)
@@ -178,7 +178,26 @@ func (j *judge) fault(i *incident.Incident, s *snapshot, p *config.Policy, by *a
 		if s.board || s.asked.Sub(s.cut) < networkFor || s.vm != cluster.VMRunning {
 			w.breaks(trueOutage, "%s: the board of %s works %t, cut at %s, VM state %d", i.ID, s.owner, s.board, s.cut, s.vm)
 		}
-	case evidence.Storage, evidence.Guest, evidence.Resource, evidence.Internal, evidence.Database:
+	case evidence.Guest:
+		first, before := j.shown[i.ID]
+		long, age := j.still(i.VM.Name)
+		switch {
+		case !s.guestDead() || !before || s.asked.Sub(first) < guestFor:
+			w.breaks(trueOutage, "%s: VM state %d, heartbeat %d, guest answers %t, login %q, seen since %s", i.ID, s.vm, s.heartbeat, s.guestKnown, s.login, first)
+		case long < guestFor || age > guestFor:
+			w.breaks(trueOutage, "%s: its disks were seen to do nothing for %s, the last time %s ago", i.ID, long, age)
+		}
+		if !s.loginKnown || !s.ownerAnswers {
+			w.breaks(notBlind, "%s: login known %t, owner answers %t", i.ID, s.loginKnown, s.ownerAnswers)
+		}
+		since := i.OpenedAt
+		if s.running.After(since) {
+			since = s.running
+		}
+		if w.spec.CheckHeartbeat && w.now.Sub(since) < deadFor-time.Second { // which the VM's uptime tells to the second
+			w.breaks(oneController, "%s: the cluster watches the guest and has had %s", i.ID, w.now.Sub(since))
+		}
+	case evidence.Storage, evidence.Resource, evidence.Internal, evidence.Database:
 		w.breaks(trueOutage, "%s: this release decides nothing for the class %s", i.ID, i.Fault)
 	}
 	if i.Fault != evidence.Service && i.Fault != evidence.Hang {

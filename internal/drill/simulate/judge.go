@@ -105,7 +105,11 @@ type snapshot struct {
 	persistent, worked        bool              // a node is paused or drained
 	ineligible                map[string]string // as destinations, and why
 	board                     bool              // of the owner
-	cut                       time.Time         // when it last stopped working
+	heartbeat                 cluster.Heartbeat
+	running                   time.Time // since when the virtual machine does
+	serving                   []string  // the instances that serve
+	volumeBackup              bool
+	cut                       time.Time // when it last stopped working
 	lab                       bool
 	storm                     bool
 	bound                     bool
@@ -118,8 +122,11 @@ func (s *snapshot) dead() bool {
 
 // shows reports whether the fault of a class was there: a hang, or else a dead service.
 func (s *snapshot) shows(f evidence.Fault) bool {
-	if f == evidence.Hang {
+	switch f { //nolint:exhaustive // the others are shown by a dead service, or by nothing
+	case evidence.Hang:
 		return !s.hungSince.IsZero()
+	case evidence.Guest:
+		return s.guestDead()
 	}
 	return s.dead()
 }
@@ -132,7 +139,13 @@ func (w *world) snapshot(e incident.Look, asked time.Time) *snapshot {
 	s := &snapshot{
 		purpose: e.Purpose, asked: asked, guestKnown: w.deaf(vm.Name) == dial.Answered, ownerAnswers: !w.silent(v.Owner),
 		owner: v.Owner, group: v.GroupState, status: w.groupStatus(v), node: w.nodeState(n.Name, n), nodeStatus: w.nodeStatus(n), vm: v.State,
+		heartbeat: v.Heartbeat, running: v.Started, volumeBackup: w.model.VolumeBackup,
 		work: v.At, bound: at == v, loginKnown: !w.is(opBlindSQL, vm.Name),
+	}
+	for _, q := range vm.SQLServers {
+		if w.refusal(vm.Name, q.Instance) == dial.Answered && !w.is(opBlindSQL, vm.Name) {
+			s.serving = append(s.serving, q.Instance)
+		}
 	}
 	if e.Ask.Instance != evidence.NoInstance {
 		s.login = w.refusal(vm.Name, e.Ask.Instance)
@@ -235,6 +248,7 @@ type judge struct {
 	approvals []approval
 	work      map[string]evidence.Work   // what each instance last said, by VM and instance
 	orderly   map[string]cluster.Orderly // what each guest last said of its own going
+	counts    map[string][]count         // of each virtual machine's disks
 	shown     map[string]time.Time       // of each incident: the first of the newest reads in a row that showed its fault
 }
 
@@ -242,7 +256,7 @@ func newJudge(w *world) judge {
 	return judge{
 		w: w, byPerson: map[*model.Service]time.Time{}, history: map[string][]guard.Ownership{}, pauses: map[string]guard.Pause{}, latches: map[string]string{},
 		keys: map[string]bool{}, flying: map[evidence.VM]int{}, checked: map[string]*snapshot{}, hand: map[string]int{}, shown: map[string]time.Time{}, work: map[string]evidence.Work{},
-		orderly: map[string]cluster.Orderly{},
+		orderly: map[string]cluster.Orderly{}, counts: map[string][]count{},
 	}
 }
 
@@ -260,7 +274,11 @@ func (j *judge) injected(in model.Injected) {
 	switch in.Request.Fault {
 	case model.ServiceStop:
 		j.stopped(j.w.model.VM(in.Request.VM), in.Request.Instance, in.At)
-	case model.ServiceCrash, model.SQLHang, model.GuestCrash, model.GuestHang:
+	case model.ServiceCrash, model.SQLHang:
+	case model.GuestCrash, model.GuestHang:
+		if j.w.spec.CheckHeartbeat { // which the cluster may answer by a failover
+			j.faults++
+		}
 	default:
 		j.faults++
 	}
@@ -273,6 +291,7 @@ func (j *judge) crashed() {
 	clear(j.checked)
 	clear(j.work)
 	clear(j.orderly)
+	clear(j.counts)
 	j.samples = 0
 }
 
@@ -295,6 +314,7 @@ func (j *judge) stepped(old *incident.State, s *step) {
 		j.sampled(e)
 	case incident.Sensed:
 		j.heardOfWork(e)
+		j.heardOfDisks(e.Vitals)
 	case incident.Looked:
 		j.looked(e, old, s)
 	case incident.Notified:

@@ -55,7 +55,8 @@ func (w *world) tell(old *incident.State, i incident.Incident) {
 func (w *world) calmCured() {
 	vm := w.schedule.Calm
 	_, controlled := w.variant.controlled[vm]
-	acts := w.judge.policy(vm).Mode == config.Act && !w.variant.onlyObserves() && !w.config.NeverTouch(w.spec.Cluster, vm) && !controlled
+	p := w.judge.policy(vm)
+	acts := p.Mode == config.Act && slices.Contains(p.Ladders[string(evidence.Service)], config.RungRestartService) && !w.variant.onlyObserves() && !w.config.NeverTouch(w.spec.Cluster, vm) && !controlled
 	up := w.model.VM(vm).Servers[0].Up
 	switch {
 	case acts && (!up || len(w.judge.sent) == 0):

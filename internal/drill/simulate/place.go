@@ -189,5 +189,8 @@ func refusals(c remedy.Command) []uint32 {
 	if s, _ := c.Method.Spec(); s.Target == remedy.Cluster {
 		return []uint32{uint32(cluster.GroupHostNotOwner), uint32(cluster.GroupLockedStatus), uint32(cluster.GroupVetoedTarget), uint32(cluster.GroupInvalidState)}
 	}
+	if s, _ := c.Method.Spec(); s.Target == remedy.Host {
+		return []uint32{32768, 32770, 32774, 32775, 32780}
+	}
 	return []uint32{7, 8, 14, 15, 21}
 }

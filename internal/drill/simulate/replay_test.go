@@ -58,7 +58,7 @@ func TestAReplayDecidesTheSame(t *testing.T) {
 	t.Parallel()
 	b := bare(t)
 	crashes, decided := 0, 0
-	for seed := range uint64(few(80)) {
+	for seed := range uint64(few(160)) {
 		s := generate(seed)
 		lines, result := record(t, b.list[s.Variant], s)
 		crashes += result.crashes

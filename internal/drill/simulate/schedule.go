@@ -66,39 +66,41 @@ const (
 	opAMDown     Kind = "am-down"     // no Alertmanager answers
 	opAMHalf     Kind = "am-half"     // one of two has lost its alerts
 	opSilence    Kind = "silence"
-	opWebhook    Kind = "webhook"  // deliveries fail and are tried again
-	opLose       Kind = "lose"     // deliveries are lost
-	opDouble     Kind = "double"   // deliveries come twice
-	opLate       Kind = "late"     // deliveries come late and out of order
-	opStale      Kind = "stale"    // an old firing comes again
-	opSkew       Kind = "skew"     // the clock of Prometheus is ahead by For
-	opStop       Kind = "stop"     // a person stops SQL Server
-	opStart      Kind = "start"    // a person starts it
-	opServe      Kind = "serve"    // a SQL Server that hangs serves again
-	opDisable    Kind = "disable"  // a person sets its start mode to Manual
-	opSuspend    Kind = "suspend"  // a person pauses a node
-	opDrain      Kind = "drain"    // a person drains a node
-	opMove       Kind = "move"     // a person moves a group (MoveToNewNode): saved, moved, resumed
-	opMigrate    Kind = "migrate"  // a person migrates it live
-	opBroken     Kind = "broken"   // a group fails wherever it is started
-	opMoves      Kind = "moves"    // What: the next move of a group gets stuck, or fails
-	opPlace      Kind = "place"    // What: something about where a group may run changes
-	opGiveUp     Kind = "give-up"  // the cluster gives up on a group, until a person starts it
-	opLock       Kind = "lock"     // the group is locked
-	opQueue      Kind = "queue"    // the group waits in the queue for a move
-	opPause      Kind = "pause"    // an operator pauses the receiver for a VM, or with What "cluster" for all
-	opAck        Kind = "ack"      // an operator acknowledges what is latched
-	opApprove    Kind = "approve"  // an administrator approves what is offered; What: how
-	opSplit      Kind = "split"    // a node sees itself alone; the others see it down
-	opQuorum     Kind = "quorum"   // the votes do not suffice
-	opStranger   Kind = "stranger" // a node does not say that it is the lab
-	opSwap       Kind = "swap"     // the addresses of VM lead to the VM named What
-	opFate       Kind = "fate"     // What: how the next command fares
-	opCrash      Kind = "crash"    // of the receiver; What: lost, kept, after; For: how long it is down
-	opLedger     Kind = "ledger"   // the ledger cannot be written
-	opMute       Kind = "mute"     // Watchdog does not come; other alerts do
-	opBusy       Kind = "busy"     // What: somebody is at work on the VM or in SQL Server for For
-	opOpen       Kind = "open"     // a transaction begins to write and is open for For, or, with What "rollback", is being rolled back
+	opWebhook    Kind = "webhook"   // deliveries fail and are tried again
+	opLose       Kind = "lose"      // deliveries are lost
+	opDouble     Kind = "double"    // deliveries come twice
+	opLate       Kind = "late"      // deliveries come late and out of order
+	opStale      Kind = "stale"     // an old firing comes again
+	opSkew       Kind = "skew"      // the clock of Prometheus is ahead by For
+	opStop       Kind = "stop"      // a person stops SQL Server
+	opStart      Kind = "start"     // a person starts it
+	opServe      Kind = "serve"     // a SQL Server that hangs serves again
+	opDisable    Kind = "disable"   // a person sets its start mode to Manual
+	opSuspend    Kind = "suspend"   // a person pauses a node
+	opDrain      Kind = "drain"     // a person drains a node
+	opMove       Kind = "move"      // a person moves a group (MoveToNewNode): saved, moved, resumed
+	opMigrate    Kind = "migrate"   // a person migrates it live
+	opBroken     Kind = "broken"    // a group fails wherever it is started
+	opMoves      Kind = "moves"     // What: the next move of a group gets stuck, or fails
+	opPlace      Kind = "place"     // What: something about where a group may run changes
+	opGiveUp     Kind = "give-up"   // the cluster gives up on a group, until a person starts it
+	opLock       Kind = "lock"      // the group is locked
+	opQueue      Kind = "queue"     // the group waits in the queue for a move
+	opPause      Kind = "pause"     // an operator pauses the receiver for a VM, or with What "cluster" for all
+	opAck        Kind = "ack"       // an operator acknowledges what is latched
+	opApprove    Kind = "approve"   // an administrator approves what is offered; What: how
+	opSplit      Kind = "split"     // a node sees itself alone; the others see it down
+	opQuorum     Kind = "quorum"    // the votes do not suffice
+	opStranger   Kind = "stranger"  // a node does not say that it is the lab
+	opSwap       Kind = "swap"      // the addresses of VM lead to the VM named What
+	opFate       Kind = "fate"      // What: how the next command fares
+	opCrash      Kind = "crash"     // of the receiver; What: lost, kept, after; For: how long it is down
+	opLedger     Kind = "ledger"    // the ledger cannot be written
+	opMute       Kind = "mute"      // Watchdog does not come; other alerts do
+	opBusy       Kind = "busy"      // What: somebody is at work on the VM or in SQL Server for For
+	opHeartbeat  Kind = "heartbeat" // the heartbeat of a guest that lives stops
+	opJobs       Kind = "jobs"      // What: what Hyper-V is told to do to the VM fails, hangs, or is late
+	opOpen       Kind = "open"      // a transaction begins to write and is open for For, or, with What "rollback", is being rolled back
 )
 
 // The fates of a command (opFate).
@@ -211,7 +213,7 @@ func (g *generator) any() {
 		g.approval(vm)
 		return
 	}
-	switch g.IntN(34) {
+	switch g.IntN(37) {
 	case 0, 1, 2, 3, 4:
 		g.sick(vm)
 	case 5:
@@ -276,6 +278,8 @@ func (g *generator) any() {
 		g.fallen(vm)
 	case 33:
 		g.moved(vm)
+	case 34, 35, 36:
+		g.dead(vm)
 	}
 }
 
@@ -552,4 +556,37 @@ func (g *generator) moved(vm string) {
 	}
 	g.add(Op{Kind: opFault, What: model.LANBoard, VM: vm, At: g.span(0, 4*time.Second)})
 	g.at += g.span(40*time.Second, 70*time.Second)
+}
+
+// dead ends a guest, or what tells that it lives, for as long as it takes to be decided, with what may come between.
+func (g *generator) dead(vm string) {
+	switch g.IntN(12) {
+	case 0:
+		g.add(Op{Kind: opJobs, VM: vm, What: one(g, "fails", "hangs", "late"), For: g.span(2*time.Minute, 5*time.Minute)})
+	case 1:
+		g.add(Op{Kind: opFate, What: one(g, fateAnswerLost, fateLate, fateNever, fateKept, fateFails), For: g.span(time.Second, 40*time.Second)})
+	case 2:
+		g.add(Op{Kind: opBusy, VM: vm, What: one(g, busyUpdate, busyPending, busyMerge, busyJob, busyHealth, busyVolume), For: g.span(30*time.Second, 4*time.Minute)})
+		g.at += g.span(20*time.Second, 30*time.Second) // it is told of while the guest lives
+	case 3:
+		g.add(Op{Kind: one(g, opBlindNode, opBlindSQL, opControls), VM: vm, Node: g.node(), For: g.span(20*time.Second, 2*time.Minute)})
+	case 4:
+		g.add(Op{Kind: one(g, opMigrate, opMove, opLock, opSuspend, opCrash, opStranger), VM: vm, Node: g.node(), What: "after", For: g.span(time.Second, 20*time.Second), On: one(g, onPlanned, onClaimed, onIssued, onObserved)})
+	}
+	fault := Op{Kind: opFault, VM: vm, What: one(g, model.GuestCrash, model.GuestHang), At: time.Second}
+	switch g.IntN(6) {
+	case 0:
+		g.add(Op{Kind: opBusy, VM: vm, What: busyDisk, At: g.span(2*time.Second, 50*time.Second), For: g.span(time.Second, 3*time.Minute)})
+	case 1:
+		fault.For = g.span(20*time.Second, 100*time.Second)
+	case 2: // SQL Server is sick in a guest that lives, and whose heartbeat does not tell so
+		vm = one(g, vm, "SQL03") // which has two
+		g.add(Op{Kind: opHeartbeat, VM: vm, For: one(g, 0, g.span(30*time.Second, 2*time.Minute))})
+		fault = Op{Kind: opFault, VM: vm, Instance: g.instance(vm), What: one(g, model.ServiceCrash, model.SQLHang), At: g.span(time.Second, 5*time.Second)}
+	case 3:
+		g.add(Op{Kind: opHeartbeat, VM: vm, For: g.span(30*time.Second, 2*time.Minute)})
+		return
+	}
+	g.add(fault)
+	g.at += g.span(75*time.Second, 110*time.Second)
 }

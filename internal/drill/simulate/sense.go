@@ -29,7 +29,23 @@ func (w *world) vitals(a evidence.Ask) evidence.Vitals {
 		v.Work[q.Instance] = r
 	}
 	v.Orderly = known(orderly(w.leads(a.VM.Name), a.EventsSince), w.now, w.deaf(a.VM.Name))
+	v.Disks = w.disks(a)
 	return v
+}
+
+// disks are what the owner counts of the virtual machine's disk.
+func (w *world) disks(a evidence.Ask) evidence.Reading[cluster.DiskIO] {
+	v := w.model.VM(a.VM.Name)
+	switch {
+	case a.Owner == "" || a.VMID == "":
+		return evidence.Reading[cluster.DiskIO]{At: w.now, Failure: dial.Other, Detail: "no owner or no id is known yet"}
+	case w.silent(a.Owner):
+		return evidence.Reading[cluster.DiskIO]{At: w.now, Failure: dial.TCPTimeout}
+	case w.model.Host(v) != a.Owner || v.State != cluster.VMRunning:
+		return evidence.Reading[cluster.DiskIO]{At: w.now, Failure: dial.Other, Detail: "not found"}
+	}
+	n := w.model.DiskCount(v)
+	return evidence.Reading[cluster.DiskIO]{At: w.now, Value: cluster.DiskIO{Host: a.Owner, Disks: map[string]cluster.DiskCount{v.Name + ".vhdx": {Reads: n, Writes: n}}}}
 }
 
 // orderly is what a guest says of a shutdown, a restart or an update of its own.

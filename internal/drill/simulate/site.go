@@ -147,7 +147,7 @@ func (w *world) latency(a evidence.Ask) time.Duration {
 				why := w.refusal(a.VM.Name, q.Instance)
 				late = late || q.Instance != a.Instance && why != dial.Answered && why != dial.Refused
 			}
-		case evidence.PartHost, evidence.PartActivity, evidence.PartUplinks:
+		case evidence.PartHost, evidence.PartActivity, evidence.PartUplinks, evidence.PartMonitoring:
 			late = a.Owner != "" && w.silent(a.Owner)
 		case evidence.PartViews:
 			for _, n := range w.asksOf(a.Nodes) {
@@ -205,6 +205,10 @@ func (w *world) read(a evidence.Ask, at time.Time) evidence.Round {
 				why = dial.TCPTimeout
 			}
 			r.Uplinks = known(w.uplinks(a.Owner), at, why)
+		case evidence.PartMonitoring:
+			r.Monitoring = w.monitoring(a, at)
+		case evidence.PartJob:
+			r.Job = w.job(a, at)
 		case evidence.PartPlacement:
 			r.Placement = w.placement(a, vm, at)
 		case evidence.PartSweep:

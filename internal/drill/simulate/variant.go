@@ -27,6 +27,8 @@ type variant struct {
 	never             string // receiver.never_touch
 	// controlled are virtual machines whose SQL Servers belong to a cluster of the guests or an availability group.
 	controlled map[string]evidence.Login
+	// watched: the cluster watches the guests' heartbeats.
+	watched bool
 }
 
 func variants() []variant {
@@ -41,6 +43,8 @@ func variants() []variant {
 		{name: "short cool-down", weight: 2, policy: "mode: act, limits: {cool_down: 90s, settle: 0s, hold: 3s, actions_per_24h: 20, service_restarts_per_hour: 20}"},
 		{name: "old alerts are proposed soon", weight: 1, policy: "mode: act, limits: {cool_down: 0s, settle: 45s, hold: 3s, max_age: 45s}"},
 		{name: "clean stops are healed", weight: 1, policy: "mode: act, clean_stop: {heal_after: 20s}, limits: {cool_down: 0s, settle: 0s, hold: 3s}"},
+		{name: "the cluster watches the guests", weight: 1, policy: fmt.Sprintf(quick, 3), watched: true},
+		{name: "virtual machines only", weight: 2, policy: "mode: act, ladders: {service: [reset_vm], hang: [reset_vm], guest: [nmi_restart, reset_vm]}, limits: {vm_restarts_per_6h: 5, cool_down: 0s, settle: 0s, hold: 3s, actions_per_24h: 20}"},
 		{name: "two rungs", weight: 1, policy: "mode: act, ladders: {service: [restart_service, reset_vm], hang: [restart_service, reset_vm]}, limits: {cool_down: 0s, settle: 0s, hold: 3s}"},
 		{
 			name: "modes", weight: 2, policy: "mode: act, limits: {cool_down: 0s, settle: 0s, hold: 3s}", never: "hv-lab/SQL04",
@@ -134,6 +138,7 @@ func newBases() (*bases, error) {
 // warm has a receiver watch a healthy cluster under the variant.
 func (v variant) warm() (base, error) {
 	spec := model.Default(model.Quick())
+	spec.CheckHeartbeat = v.watched
 	cfg, err := v.settings(spec)
 	if err != nil {
 		return base{}, err

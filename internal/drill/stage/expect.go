@@ -41,8 +41,8 @@ func expected(fault string, healCleanStop bool) expectation {
 		}
 	case model.GuestCrash, model.GuestHang:
 		return expectation{
-			words:  "decided in full over two minutes, then left to a person: this release cannot see whether the guest still writes to its disk.",
-			within: 5 * time.Minute, outcome: incident.Refused,
+			words:  "after a minute without a heartbeat, an answer, and a read or a write of its disks the virtual machine is reset.",
+			within: 5 * time.Minute, outcome: incident.Healed, healedBy: incident.ByHypervigil, acts: true, boots: true,
 		}
 	case model.HostPowerOff:
 		return expectation{

@@ -228,3 +228,41 @@ func (m *Model) cutBoard(n *Node) {
 
 // protectedNetworkWait is how long the cluster watches a lost network before it moves (the design's 120 s).
 const protectedNetworkWait = 120 * time.Second
+
+// IsAlive is how often the cluster asks a resource whether it lives, and Deadlock how long an answer may take (MSCluster_Resource,
+// IsAlivePollInterval and DeadlockTimeout; learn.microsoft.com, the resource common properties of these names, their defaults).
+const (
+	IsAlive  = 60 * time.Second
+	Deadlock = 300 * time.Second
+)
+
+// loseHeartbeat takes a guest's heartbeat away. A cluster that watches it finds out when it next asks, and takes the
+// resource for failed.
+func (m *Model) loseHeartbeat(v *VM) {
+	v.Heartbeat = cluster.HeartbeatLostCommunication
+	v.GroupStatus &^= cluster.GroupOSHeartbeat
+	if !m.Spec.CheckHeartbeat {
+		return
+	}
+	life := v.life
+	m.after(IsAlive, func() {
+		if v.life == life && v.State == cluster.VMRunning && v.Heartbeat == cluster.HeartbeatLostCommunication {
+			m.FailResource(v)
+		}
+	})
+}
+
+// StopHeartbeat ends the heartbeat of a guest that lives: its integration service has died. It comes back with Beat.
+func (m *Model) StopHeartbeat(v *VM) {
+	if v.Guest == GuestRunning && v.State == cluster.VMRunning {
+		m.loseHeartbeat(v)
+	}
+}
+
+// Beat brings the heartbeat of a guest that lives back.
+func (m *Model) Beat(v *VM) {
+	if v.Guest == GuestRunning && v.State == cluster.VMRunning {
+		v.Heartbeat = cluster.HeartbeatOK
+		v.GroupStatus |= cluster.GroupOSHeartbeat
+	}
+}

@@ -40,7 +40,7 @@ func Components() []string { return []string{"system", "resource", "query_proces
 
 // AtWorks lists what VMAtWork's Component may be. The first is meant where a request names none.
 func AtWorks() []string {
-	return []string{"merge", "job", "migration", "replica", "volume-backup", "dump", "health", "servicing", "pending-reboot"}
+	return []string{"merge", "job", "migration", "replica", "volume-backup", "dump", "health", "servicing", "disk", "pending-reboot"}
 }
 
 // atWork begins one of AtWorks and returns what ends it.
@@ -65,6 +65,9 @@ func (m *Model) atWork(v *VM, how string) (func(), error) {
 		v.At.Health = critical
 	case "servicing":
 		v.At.Servicing = true
+	case "disk":
+		m.Writes(v, true)
+		return func() { m.Writes(v, false) }, nil
 	case "pending-reboot":
 		v.At.Pending = true
 		m.record(&v.Events, Event{Log: "System", ID: 21, Source: "Microsoft-Windows-WindowsUpdateClient"})
@@ -200,8 +203,7 @@ func (m *Model) inject(r *Request) (func(), error) {
 			state = GuestHung
 		}
 		m.halt(v, state)
-		v.Heartbeat = cluster.HeartbeatLostCommunication
-		v.GroupStatus &^= cluster.GroupOSHeartbeat
+		m.loseHeartbeat(v)
 		return func() {
 			if v.Guest == state && v.State == cluster.VMRunning {
 				m.boot(v)

@@ -78,6 +78,8 @@ type Spec struct {
 	// ProtectedNetwork makes the cluster live-migrate a VM whose network board failed (on by default since Windows
 	// Server 2012 R2; off here, as in 2010, unless switched on).
 	ProtectedNetwork bool
+	// CheckHeartbeat makes the cluster watch the guests' heartbeats, and restart a virtual machine whose is lost.
+	CheckHeartbeat bool
 	// AvailabilityGroups are of instances of different machines; none by default: what an availability group does by
 	// itself is not simulated, only what its replicas say of it.
 	AvailabilityGroups []AvailabilityGroup

@@ -61,6 +61,7 @@ type VM struct {
 	// At is what somebody else does to the machine or inside it.
 	At AtWork
 
+	halted    time.Time // when its guest last stopped, or stopped reading and writing
 	failovers []time.Time
 	restarts  []time.Time // of its resource, where it was
 	life      int
@@ -76,6 +77,7 @@ type AtWork struct {
 	Replica   uint16    // ReplicationState; 0: it has no replica
 	Servicing bool      // an update is being installed in the guest
 	Pending   bool      // an update waits for a restart of the guest
+	Disk      bool      // a guest that is silent reads and writes its disks: it checks them, or writes a dump of its memory
 	Dump      time.Time // since when SqlDumper.exe runs in the guest; zero: it does not
 }
 
@@ -322,7 +324,7 @@ func (m *Model) kill(v *VM, s *Service) {
 // halt ends everything inside a guest at once, without a word in its log.
 func (m *Model) halt(v *VM, to GuestState) {
 	v.life++
-	v.Guest = to
+	v.Guest, v.halted = to, m.now
 	for _, s := range v.Services {
 		s.turn++
 		s.State, s.PID, s.ExitCode = cluster.ServiceStopped, 0, 0
@@ -331,6 +333,24 @@ func (m *Model) halt(v *VM, to GuestState) {
 			m.serve(s.Server, false)
 		}
 	}
+}
+
+// DiskCount is how often the guest has read its disk in this run of the virtual machine, and as often written.
+func (m *Model) DiskCount(v *VM) uint32 {
+	const every = 10 * time.Millisecond
+	until := m.now
+	if v.Guest != GuestRunning && v.Guest != GuestBooting && !v.At.Disk {
+		until = v.halted
+	}
+	return uint32(until.Sub(v.Started) / every) //nolint:gosec // it begins anew at its end
+}
+
+// Writes begins or ends the reads and writes of a guest that is silent.
+func (m *Model) Writes(v *VM, on bool) {
+	if v.At.Disk && !on {
+		v.halted = m.now
+	}
+	v.At.Disk = on
 }
 
 // Restart is an orderly restart from inside: the guest says so in its logs, and boots.
