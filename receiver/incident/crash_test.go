@@ -103,8 +103,8 @@ func TestStepChangesNothingItWasGiven(t *testing.T) {
 func TestRandomSchedules(t *testing.T) {
 	t.Parallel()
 	schedules := 100
-	if testing.Short() {
-		schedules = 30
+	if testing.Short() || raceDetector {
+		schedules = 20 // nothing here runs beside anything else: the race detector only makes it slow
 	}
 	for seed := range schedules {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
@@ -132,7 +132,11 @@ func TestRandomSchedules(t *testing.T) {
 // what happened.
 func TestTheSameScheduleGivesTheSameTrace(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(10) {
+	schedules := uint64(10)
+	if raceDetector {
+		schedules = 3
+	}
+	for seed := range schedules {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
 			first, second := play(t, seed), play(t, seed)

@@ -309,6 +309,7 @@ func (c *call) arrive() {
 	}
 	code, ok := c.execute()
 	if !ok { // the process that was meant is gone, or there is no such service: the client says that nothing was done
+		w.judge.undone(c.Send)
 		c.answer(oneWay, remedy.Result{Failure: string(dial.Other)})
 		return
 	}

@@ -2,6 +2,7 @@ package simulate
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/hypervigil/hypervigil/internal/cluster"
@@ -125,6 +126,18 @@ func (j *judge) left(e incident.Send) {
 	})
 	w.result.commands[string(a.Rung)+" "+string(e.Command.Method)]++
 	w.result.reached[string(a.Rung)+", sent"] = true
+}
+
+// undone notes that a command found nothing to act on: the machine runs elsewhere, or the process is gone. The client knows
+// that nothing was done, so that it counts for no budget and no cool-down.
+func (j *judge) undone(e incident.Send) {
+	a, _, _ := j.actionOf(e)
+	for n, c := range slices.Backward(j.sent) {
+		if c.incident == e.Incident && c.method == e.Command.Method && c.plan.Equal(a.Planned) {
+			j.sent = slices.Delete(j.sent, n, n+1)
+			return
+		}
+	}
 }
 
 // answered notes that nobody waits for a command any more.

@@ -44,7 +44,7 @@ func variants() []variant {
 		{name: "old alerts are proposed soon", weight: 1, policy: "mode: act, limits: {cool_down: 0s, settle: 45s, hold: 3s, max_age: 45s}"},
 		{name: "clean stops are healed", weight: 1, policy: "mode: act, clean_stop: {heal_after: 20s}, limits: {cool_down: 0s, settle: 0s, hold: 3s}"},
 		{name: "the cluster watches the guests", weight: 1, policy: fmt.Sprintf(quick, 3), watched: true},
-		{name: "virtual machines only", weight: 2, policy: "mode: act, ladders: {service: [reset_vm], hang: [reset_vm], guest: [nmi_restart, reset_vm]}, limits: {vm_restarts_per_6h: 5, cool_down: 0s, settle: 0s, hold: 3s, actions_per_24h: 20}"},
+		{name: "virtual machines only", weight: 3, policy: "mode: act, ladders: {service: [reset_vm], hang: [reset_vm], guest: [nmi_restart, reset_vm]}, limits: {vm_restarts_per_6h: 5, cool_down: 0s, settle: 0s, hold: 3s, actions_per_24h: 20}"},
 		{name: "two rungs", weight: 1, policy: "mode: act, ladders: {service: [restart_service, reset_vm], hang: [restart_service, reset_vm]}, limits: {cool_down: 0s, settle: 0s, hold: 3s}"},
 		{
 			name: "modes", weight: 2, policy: "mode: act, limits: {cool_down: 0s, settle: 0s, hold: 3s}", never: "hv-lab/SQL04",

@@ -51,8 +51,8 @@ func expected(fault string, healCleanStop bool) expectation {
 		}
 	case model.LANBoard:
 		return expectation{
-			words:  "decided in full, then told: this release cannot see the virtual switch's uplink.",
-			within: 3 * time.Minute, outcome: incident.Told,
+			words:  "the uplink of the owner's switch is down: a live migration is proposed, for a policy has to name a move before one is made.",
+			within: 3 * time.Minute, outcome: incident.Proposed,
 		}
 	}
 	return expectation{
