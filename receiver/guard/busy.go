@@ -95,6 +95,9 @@ func (in Input) dumping(round evidence.Round) Verdict {
 		return hold("unreadable", in.soon(), "whether SqlDumper.exe runs could not be read: %s %s", round.Dumps.Failure, round.Dumps.Detail)
 	}
 	for _, p := range round.Dumps.Value {
+		if p.Created.IsZero() { // it would look as old as the calendar, and so long past its time
+			return hold("dump", in.soon(), "SqlDumper.exe (process %d) runs, and since when is not known", p.ID)
+		}
 		if over := p.Created.Add(dumpCap); in.Now.Before(over) {
 			return hold("dump", over, "SqlDumper.exe (process %d) writes a dump since %s; it is given %s", p.ID, p.Created.Format(time.RFC3339), dumpCap)
 		}

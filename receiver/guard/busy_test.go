@@ -67,6 +67,7 @@ func TestBusy(t *testing.T) {
 		{"what it does was read too long ago", restart, evidence.Hang, work("A", evidence.Work{}, 6*time.Minute), guard.Propose, "work_unknown"},
 		{"a dump", restart, evidence.Hang, dump(14 * time.Minute), guard.Hold, "dump"},
 		{"a dump that hangs itself", restart, evidence.Hang, dump(15 * time.Minute), guard.Pass, ""},
+		{"a dump of unknown age", restart, evidence.Hang, latest(func(r *evidence.Round) { r.Dumps = known([]cluster.Process{{ID: 7}}) }), guard.Hold, "dump"},
 		{"whether there is a dump is not known", restart, evidence.Hang, latest(func(r *evidence.Round) { r.Dumps = lost[[]cluster.Process](dial.TCPTimeout) }), guard.Hold, "unreadable"},
 		{"a dead guest writes no dump", reset, evidence.Guest, latest(func(r *evidence.Round) { r.Dumps = lost[[]cluster.Process](dial.TCPTimeout) }), guard.Pass, ""},
 		{"the VM is paused", restart, evidence.Hang, host(func(vm *cluster.VirtualMachine) { vm.State = cluster.VMPaused }), guard.Hold, "vm_state"},
