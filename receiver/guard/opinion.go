@@ -57,7 +57,9 @@ func opinion(in Input) Verdict {
 const minHang = 15 * time.Second
 
 // agreed demands that the newest rounds, at least n of them spanning at least span, all say yes by the same test.
-// The newest round that does not is the answer.
+// The newest round that does not is the answer. A round in which the alert had ceased begins the count anew, whatever it
+// says itself: what the exporter saw to be well in between may fall between two rounds, of which a silent guest makes one
+// in twelve seconds.
 func (in Input) agreed(n int, span time.Duration, test func(evidence.Round) Verdict) Verdict {
 	var newest Verdict
 	count := 0
@@ -71,6 +73,9 @@ func (in Input) agreed(n int, span time.Duration, test func(evidence.Round) Verd
 			if i == len(in.Rounds)-1 {
 				return v
 			}
+			break
+		}
+		if a := in.Rounds[i].Alert; i < len(in.Rounds)-1 && a.Known() && !a.Value.Active && !a.Value.Suppressed {
 			break
 		}
 		count++

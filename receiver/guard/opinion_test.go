@@ -182,6 +182,32 @@ func TestSecondOpinion(t *testing.T) {
 	}
 }
 
+// TestAnAlertThatCeasedBeginsTheCountAnew: rounds from before it are of another outage, whatever they show.
+func TestAnAlertThatCeasedBeginsTheCountAnew(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		alert   evidence.Reading[evidence.Alert] // of the round before the newest
+		outcome guard.Outcome
+		reason  string
+	}{
+		"active":     {known(evidence.Alert{Active: true, Asked: 1, Reachable: 1}), guard.Pass, ""},
+		"ceased":     {known(evidence.Alert{Asked: 1, Reachable: 1}), guard.Hold, "more_rounds"},
+		"suppressed": {known(evidence.Alert{Suppressed: true, Asked: 1, Reachable: 1}), guard.Pass, ""},
+		"unread":     {lost[evidence.Alert](dial.Refused), guard.Pass, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			in := evident(evidence.Network)
+			in.Rounds[len(in.Rounds)-2].Alert = tt.alert
+			for _, v := range guard.Evaluate(in) {
+				if v.Guard == "G8" && (v.Outcome != tt.outcome || v.Reason != tt.reason) {
+					t.Errorf("G8 = %s %q (%s), want %s %q", v.Outcome, v.Reason, v.Detail, tt.outcome, tt.reason)
+				}
+			}
+		})
+	}
+}
+
 func uplink(m cluster.MediaState, bound bool) cluster.Uplink {
 	return cluster.Uplink{Name: "Ethernet", Media: m, Bound: &bound}
 }

@@ -175,8 +175,9 @@ func (j *judge) fault(i *incident.Incident, s *snapshot, p *config.Policy, by *a
 			w.breaks(clusterFirst, "%s: %s after the alert began, group state %d", i.ID, w.now.Sub(i.Alert.StartsAt), s.group)
 		}
 	case evidence.Network:
-		if s.board || s.asked.Sub(s.cut) < networkFor || s.vm != cluster.VMRunning {
-			w.breaks(trueOutage, "%s: the board of %s works %t, cut at %s, VM state %d", i.ID, s.owner, s.board, s.cut, s.vm)
+		// By its reads, as with a hang: a board that worked for a second between two of them was never seen to work.
+		if first, before := j.shown[i.ID]; !s.boardDead() || !before || s.asked.Sub(first) < networkFor {
+			w.breaks(trueOutage, "%s: the board of %s works %t, seen cut since %s, VM state %d", i.ID, s.owner, s.board, first, s.vm)
 		}
 	case evidence.Guest:
 		first, before := j.shown[i.ID]

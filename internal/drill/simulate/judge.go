@@ -109,7 +109,6 @@ type snapshot struct {
 	running                   time.Time // since when the virtual machine does
 	serving                   []string  // the instances that serve
 	volumeBackup              bool
-	cut                       time.Time // when it last stopped working
 	lab                       bool
 	storm                     bool
 	bound                     bool
@@ -120,16 +119,21 @@ func (s *snapshot) dead() bool {
 	return s.login == dial.Refused && (s.state == cluster.ServiceStopped || s.pid == 0)
 }
 
-// shows reports whether the fault of a class was there: a hang, or else a dead service.
+// shows reports whether the fault of a class was there: a hang, a dead guest or board, or else a dead service.
 func (s *snapshot) shows(f evidence.Fault) bool {
 	switch f { //nolint:exhaustive // the others are shown by a dead service, or by nothing
 	case evidence.Hang:
 		return !s.hungSince.IsZero()
 	case evidence.Guest:
 		return s.guestDead()
+	case evidence.Network:
+		return s.boardDead()
 	}
 	return s.dead()
 }
+
+// boardDead reports whether the owner's board of the virtual machines' network is down and the virtual machine runs.
+func (s *snapshot) boardDead() bool { return s.vm == cluster.VMRunning && !s.board }
 
 // snapshot takes down the truth for a read that was asked for at a moment.
 func (w *world) snapshot(e incident.Look, asked time.Time) *snapshot {
@@ -139,7 +143,7 @@ func (w *world) snapshot(e incident.Look, asked time.Time) *snapshot {
 	s := &snapshot{
 		purpose: e.Purpose, asked: asked, guestKnown: w.deaf(vm.Name) == dial.Answered, ownerAnswers: !w.silent(v.Owner),
 		owner: v.Owner, group: v.GroupState, status: w.groupStatus(v), node: w.nodeState(n.Name, n), nodeStatus: w.nodeStatus(n), vm: v.State,
-		heartbeat: v.Heartbeat, running: v.Started, volumeBackup: w.model.VolumeBackup,
+		heartbeat: v.Heartbeat, board: n.Board, running: v.Started, volumeBackup: w.model.VolumeBackup,
 		work: v.At, bound: at == v, loginKnown: !w.is(opBlindSQL, vm.Name),
 	}
 	for _, q := range vm.SQLServers {
@@ -170,7 +174,6 @@ func (w *world) snapshot(e incident.Look, asked time.Time) *snapshot {
 	}
 	a := w.alerts.ask(e.Ask.AlertLabels, w.now)
 	s.alertKnown, s.alertActive = a.Known(), a.Value.Active
-	s.board, s.cut = n.Board, n.Cut
 	s.persistent, s.ineligible = v.PersistentState, w.ineligible(vm)
 	for _, n := range w.model.Nodes {
 		s.worked = s.worked || w.is(opSuspend, n.Name) || w.is(opDrain, n.Name)

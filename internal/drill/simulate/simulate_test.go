@@ -15,7 +15,8 @@ import (
 	"github.com/hypervigil/hypervigil/receiver/ledger"
 )
 
-// seedVariable names the first schedule's seed where a failure is to be played again.
+// seedVariable names the first schedule's seed: where a failure is to be played again, and in "make test", which takes the
+// committed tree's.
 const seedVariable = "HYPERVIGIL_SIMULATE_SEED"
 
 // TestSchedules plays schedules from a fresh seed, which is in the log; the environment may name an earlier one.

@@ -209,9 +209,6 @@ func (m *Model) BringOnline(v *VM) cluster.GroupCode {
 
 // cutBoard takes a node's board of the VMs' network away. With Protected Network the cluster live-migrates its VMs.
 func (m *Model) cutBoard(n *Node) {
-	if n.Board {
-		n.Cut = m.now
-	}
 	n.Board = false
 	if !m.Spec.ProtectedNetwork {
 		return

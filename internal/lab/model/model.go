@@ -140,7 +140,6 @@ type Node struct {
 	Powered bool
 	Board   bool // the board of the VMs' network works
 	Booted  time.Time
-	Cut     time.Time // when the board last stopped working
 	State   cluster.NodeState
 	Status  cluster.NodeStatus
 	Events  []Event
