@@ -12,7 +12,29 @@ import (
 // Report is everything measured in one run; report.json is its JSON.
 type Report struct {
 	Trials []Trial `json:"trials"`
+	// Given are the parameters that were put in, not found out: a figure that one of them sets agrees with nothing.
+	Given []Given `json:"given,omitempty"`
+	// Program is the version and revision that ran, Machine the processors and the system that it ran on.
+	Program string `json:"program,omitempty"`
+	Machine string `json:"machine,omitempty"`
+	Command string `json:"command,omitempty"` // the words that repeat the run
+	Began   string `json:"began,omitempty"`   // RFC 3339
 }
+
+// Given is a parameter of the lab or of a policy that sets a part of a figure.
+type Given struct {
+	Name   string `json:"name"`
+	Value  string `json:"value"`
+	Source string `json:"source"`
+	// Sets are the figures that it sets a part of, by their names in Trial's JSON.
+	Sets []string `json:"sets,omitempty"`
+}
+
+// The clocks of a trial.
+const (
+	VirtualClock = "virtual" // Step, guards and a ledger in memory over the lab's model
+	RealClock    = "real"    // the programs, Prometheus and Alertmanager, as they are shipped
+)
 
 // Trial is one fault and what followed. Seconds count from the fault. A figure that never came is null: it is
 // unknown, not zero.
@@ -40,6 +62,51 @@ type Trial struct {
 	Summary            string   `json:"summary"`
 	Plan               []string `json:"plan,omitempty"` // what a person would type
 	Timeline           []Moment `json:"timeline"`
+
+	// What an experiment adds; the demo leaves it out.
+	*Experiment
+}
+
+// Experiment is what a trial of a scenario has beside a demo's: in which world it was played, what was expected, and the
+// figures of the white paper's tables 3-2 and 3-4.
+type Experiment struct {
+	Scenario   string `json:"scenario"`
+	Title      string `json:"title"`
+	Class      string `json:"class"` // of fault; one of evidence.Faults or ""
+	Era        string `json:"era"`
+	Clock      string `json:"clock"` // VirtualClock or RealClock
+	Repetition int    `json:"repetition"`
+	Ladder     string `json:"ladder,omitempty"` // "default", or the rungs of the policy
+
+	// Acknowledged counts the load's commits that the server acknowledged, Lost those that were missing afterwards, Unknown
+	// those whose answer never came. On the virtual clock nothing runs a load: null.
+	Acknowledged *int `json:"acknowledged"`
+	Lost         *int `json:"lost"`
+	Unknown      *int `json:"unknown"`
+
+	// RecoverySeconds is from detection to the moment at which the recovery was seen.
+	RecoverySeconds     *float64 `json:"recovery_seconds"`
+	MoveSeconds         *float64 `json:"move_seconds"` // the duration of the move
+	TCPLostSeconds      *float64 `json:"tcp_lost_seconds"`
+	PingLostSeconds     *float64 `json:"ping_lost_seconds"`     // on a real network alone
+	ServiceStopSeconds  *float64 `json:"service_stop_seconds"`  // when the event log has SQL Server's stop
+	ServiceStartSeconds *float64 `json:"service_start_seconds"` // and its start
+	UnexpectedErrors    []string `json:"unexpected_errors"`     // of the event logs
+	Stages              []Span   `json:"stages"`                // of our own chain
+
+	Acts     string   `json:"acts"`     // who acted first: cluster, hypervigil, itself, nobody
+	Expected string   `json:"expected"` // the outcome's word
+	Because  string   `json:"because"`  // why that is expected
+	Bound    *float64 `json:"bound_seconds"`
+	Paper    string   `json:"paper,omitempty"` // the white paper's cell
+	Failures []string `json:"failures"`        // what did not come out as expected; none: the row holds
+}
+
+// Span is one stage of a trial.
+type Span struct {
+	Name  string  `json:"name"`
+	From  float64 `json:"from_seconds"`
+	Until float64 `json:"until_seconds"`
 }
 
 // Moment is one line of a trial's story.
