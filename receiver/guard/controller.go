@@ -29,6 +29,11 @@ func oneController(in Input) Verdict {
 		return in.guestController()
 	case remedy.LiveMigrate, remedy.MoveSave, remedy.MoveShutdown, remedy.MoveTurnOff:
 		return in.moveController()
+	case remedy.WhitePaper: // it is both, and whoever owns either part owns it
+		if v := in.guestController(); v.Outcome != Pass {
+			return v
+		}
+		return in.moveController()
 	case remedy.StartGroup:
 		return pass("a lost host is the cluster's first; G12 waits for it")
 	}

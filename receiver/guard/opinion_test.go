@@ -296,7 +296,7 @@ func TestWhoOwnsADeadGuest(t *testing.T) {
 		{"an instance that was never read", func(in *guard.Input) { in.Instances = append(in.Instances, "REPORTING") }, guard.Refuse, "unread"},
 		{"no instance was ever read", func(in *guard.Input) { in.Instances, in.Proof.Baseline = nil, nil }, guard.Refuse, "unread"},
 	}
-	for _, rung := range []remedy.Rung{remedy.ResetVM, remedy.NMIRestart, remedy.ShutdownRestart} {
+	for _, rung := range []remedy.Rung{remedy.ResetVM, remedy.NMIRestart, remedy.ShutdownRestart, remedy.WhitePaper} {
 		for _, tt := range tests {
 			in := evident(evidence.Guest)
 			in.Rung = rung

@@ -84,7 +84,7 @@ func (st *stepper) look(i *Incident, p Purpose) {
 		if rung, ok := i.rung(); ok && rung.Kind() == config.OnNode {
 			ask.Parts = append(ask.Parts, evidence.PartPlacement)
 		}
-		if rung, ok := i.rung(); ok && rung.Kind() == config.OnVM {
+		if rung, ok := i.rung(); ok && rung.Acts(config.OnVM) {
 			ask.Parts = append(ask.Parts, evidence.PartMonitoring)
 		}
 		switch {

@@ -129,3 +129,25 @@ func TestTheWhitePapersRemedyIsTakenBack(t *testing.T) {
 		}
 	}
 }
+
+// TestTheWhitePapersRemedyPassesEveryGuard: where it is the ladder it is sent, both parts of it, once G8's time is over, and
+// the cluster's own where it watches the guest.
+func TestTheWhitePapersRemedyPassesEveryGuard(t *testing.T) {
+	t.Parallel()
+	for watched, sooner := range map[bool]time.Duration{false: 60 * time.Second, true: 7 * time.Minute} {
+		w := newWorld(t, actPolicy+"      rungs: {white_paper: act}\n      ladders: {guest: [white_paper]}\n")
+		w.counted, w.monitored = true, watched
+		w.warm()
+		w.hangGuest("SQL01")
+		w.advance(time.Second)
+		w.fire("SQL01", evidence.Guest)
+		if w.advance(sooner - time.Second); len(w.commands) > 0 {
+			t.Errorf("watched by the cluster %t: %v within %s", watched, w.methods(), sooner)
+		}
+		w.advance(5 * time.Minute)
+		if diff := cmp.Diff([]string{move, reset}, plain(w)); diff != "" {
+			i := w.only("SQL01", evidence.Guest)
+			t.Errorf("watched by the cluster %t: commands (-want +got):\n%s%s: %s", watched, diff, i.Phase, i.Summary)
+		}
+	}
+}

@@ -4,10 +4,12 @@ import (
 	"time"
 
 	"github.com/hypervigil/hypervigil/internal/cluster"
+	"github.com/hypervigil/hypervigil/internal/config"
 	"github.com/hypervigil/hypervigil/internal/dial"
 	"github.com/hypervigil/hypervigil/internal/lab/model"
 	"github.com/hypervigil/hypervigil/receiver/evidence"
 	"github.com/hypervigil/hypervigil/receiver/incident"
+	"github.com/hypervigil/hypervigil/receiver/remedy"
 )
 
 // What somebody may be doing to a virtual machine or its SQL Server (opBusy).
@@ -125,7 +127,7 @@ const longestDump = 15 * time.Minute
 
 // endsVM judges a rung that ends a whole virtual machine: who else lives in it (G34), what is being done to it (G35), and
 // whether its guest is on an orderly way (G32).
-func (j *judge) endsVM(i *incident.Incident, s *snapshot, by *approval) {
+func (j *judge) endsVM(i *incident.Incident, s *snapshot, rung remedy.Rung, by *approval) {
 	w := j.w
 	v := w.model.VM(i.VM.Name)
 	for _, q := range s.serving {
@@ -141,10 +143,41 @@ func (j *judge) endsVM(i *incident.Incident, s *snapshot, by *approval) {
 	if a := s.work; a.Operation != 0 || a.Job || a.Migration || a.Replica == 10 || s.volumeBackup {
 		w.breaks(notCutShort, "%s: %+v, the volume's backup %t", i.ID, a, s.volumeBackup)
 	}
-	o := j.orderly[v.Name]
-	if by == nil && (s.heartbeat == cluster.HeartbeatOK || len(o.Events)+len(o.Servicing) > 0 || o.PendingReboot) {
-		w.breaks(orderlyWay, "%s: heartbeat %d, the guest last said %+v", i.ID, s.heartbeat, o)
+	if since, on := j.onItsWay(i, s); on && by == nil && (!j.named(i, rung) || w.now.Before(since.Add(orderlyFor))) {
+		w.breaks(orderlyWay, "%s: heartbeat %d, the guest last said %+v", i.ID, s.heartbeat, j.orderly[v.Name])
 	}
+}
+
+// orderlyFor is how long an orderly way may take before a policy that names the rung may end it: the catalogue's number,
+// written down a second time. orderlyRead is how old the newest word of an update may have been when the alert began.
+const (
+	orderlyFor  = 30 * time.Minute
+	orderlyRead = 5 * time.Minute
+)
+
+// onItsWay reports whether a guest is on an orderly way, and since when at the earliest that counts.
+func (j *judge) onItsWay(i *incident.Incident, s *snapshot) (since time.Time, on bool) {
+	o := j.orderly[i.VM.Name]
+	switch {
+	case s.heartbeat == cluster.HeartbeatOK:
+		return i.OpenedAt, true
+	case len(o.Events) > 0:
+		for _, e := range o.Events {
+			if e.At.After(since) {
+				since = e.At
+			}
+		}
+		return since, true
+	case len(o.Servicing) > 0, o.PendingReboot:
+		return i.Alert.StartsAt.Add(-orderlyRead), true
+	}
+	return time.Time{}, false
+}
+
+// named reports whether the policy has answered for a rung, once for all, what G32 and G36 leave to a person.
+func (j *judge) named(i *incident.Incident, rung remedy.Rung) bool {
+	p := j.policy(i.VM.Name)
+	return p.Mode == config.Act && p.Rungs[string(rung)] == config.Act
 }
 
 // cutShort judges a rung that ends a SQL Server by what is under way.

@@ -1,6 +1,7 @@
 package simulate
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -108,7 +109,7 @@ func (j *judge) restarts(e incident.Send, s *snapshot, key string) {
 		w.breaks(veto, "%s", key)
 	case i.Fault == evidence.Guest && s.heartbeat == cluster.HeartbeatOK:
 		w.breaks(veto, "%s: the heartbeat is well", key)
-	case !s.running.Before(s.asked.Add(-remedy.LeastRun + time.Second)):
+	case !s.running.Before(s.asked.Add(-cmp.Or(e.Command.LeastRun, remedy.LeastRun) + time.Second)):
 		w.breaks(asPlanned, "%s: the virtual machine runs since %s", key, s.running)
 	case s.work.Health != 0 || s.work.Operation != 0:
 		w.breaks(asPlanned, "%s: %+v", key, s.work)

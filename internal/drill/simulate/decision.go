@@ -61,9 +61,9 @@ func (j *judge) decided(i *incident.Incident, s *snapshot, rung remedy.Rung, by 
 		w.breaks(oneController, "%s: clustered %t, availability groups %t", i.ID, c.Clustered, c.Hadr)
 	}
 	j.limits(i, p, rung, by)
-	j.fault(i, s, p, by)
+	j.fault(i, s, rung, by)
 	if spec, ok := remedy.SpecOf(rung); ok && spec.Destructive {
-		j.endsVM(i, s, by)
+		j.endsVM(i, s, rung, by)
 	}
 	j.place(i, s, rung)
 	if rung.Kind() == config.OnNode {
@@ -82,9 +82,9 @@ func (j *judge) limits(i *incident.Incident, p *config.Policy, rung remedy.Rung,
 		incident string
 		at       time.Time
 	}
-	six := map[plan]bool{}                                      // of the virtual machine, and of this kind
-	day, hour := map[plan]bool{}, map[plan]bool{}               // of the virtual machine
-	clusterHour, tenMinutes := map[plan]bool{}, map[plan]bool{} // of the cluster
+	six := map[config.RungKind]map[plan]bool{config.OnVM: {}, config.OnNode: {}} // of the virtual machine
+	day, hour := map[plan]bool{}, map[plan]bool{}                                // of the virtual machine
+	clusterHour, tenMinutes := map[plan]bool{}, map[plan]bool{}                  // of the cluster
 	for _, c := range j.sent {
 		if c.incident == i.ID {
 			if c.rung == rung {
@@ -107,11 +107,13 @@ func (j *judge) limits(i *incident.Incident, p *config.Policy, rung remedy.Rung,
 			if ago < 24*time.Hour {
 				day[name] = true
 			}
-			if ago < time.Hour && c.rung.Kind() == config.OnService {
+			if ago < time.Hour && c.rung.Acts(config.OnService) {
 				hour[name] = true
 			}
-			if ago < 6*time.Hour && c.rung.Kind() == rung.Kind() {
-				six[name] = true
+			for kind, plans := range six {
+				if ago < 6*time.Hour && c.rung.Acts(kind) {
+					plans[name] = true
+				}
 			}
 		}
 		if ago < time.Hour {
@@ -125,8 +127,10 @@ func (j *judge) limits(i *incident.Incident, p *config.Policy, rung remedy.Rung,
 		w.breaks(budget, "%s: %d rungs in a day, %d in an hour", i.ID, len(day), len(hour))
 	}
 	most := map[config.RungKind]int{config.OnVM: p.Limits.VMRestartsPer6h, config.OnNode: p.Limits.MovesPer6h}
-	if m, limited := most[rung.Kind()]; by == nil && limited && len(six) >= m {
-		w.breaks(budget, "%s: %d of this kind in six hours", i.ID, len(six))
+	for _, kind := range []config.RungKind{config.OnVM, config.OnNode} { // a rung may be both
+		if by == nil && rung.Acts(kind) && len(six[kind]) >= most[kind] {
+			w.breaks(budget, "%s: %d of kind %s in six hours", i.ID, len(six[kind]), kind)
+		}
 	}
 	if len(tenMinutes) >= per10Minutes || len(clusterHour) >= perHour {
 		w.breaks(rate, "%s: %d rungs in the cluster in ten minutes, %d in an hour", i.ID, len(tenMinutes), len(clusterHour))
@@ -139,8 +143,8 @@ func (j *judge) limits(i *incident.Incident, p *config.Policy, rung remedy.Rung,
 }
 
 // fault judges whether the fault was there, by the class.
-func (j *judge) fault(i *incident.Incident, s *snapshot, p *config.Policy, by *approval) {
-	w := j.w
+func (j *judge) fault(i *incident.Incident, s *snapshot, rung remedy.Rung, by *approval) {
+	w, p := j.w, j.policy(i.VM.Name)
 	switch i.Fault {
 	case evidence.Service:
 		first, before := j.shown[i.ID]
@@ -156,7 +160,7 @@ func (j *judge) fault(i *incident.Incident, s *snapshot, p *config.Policy, by *a
 	case evidence.Hang:
 		j.cutShort(i, s)
 		// A hang is ended by ending the process. What it had open when the alert began has to be undone.
-		if open := began(s.open, i.Alert.StartsAt); open > p.Limits.MaxUndo && by == nil {
+		if open := began(s.open, i.Alert.StartsAt); open > p.Limits.MaxUndo && by == nil && !j.named(i, rung) {
 			w.breaks(undone, "%s: a transaction was open for %s when the alert began", i.ID, open)
 		}
 		// By its reads, as with a dead service: what served for a second between two of them was never seen to serve, and G9

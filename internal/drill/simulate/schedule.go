@@ -151,7 +151,7 @@ func generate(seed uint64) Schedule {
 		}
 	}
 	g.spec = model.Default(model.Quick())
-	g.proposes = strings.HasPrefix(list[s.Variant].policy, "mode: propose")
+	g.proposes, g.dying = strings.HasPrefix(list[s.Variant].policy, "mode: propose"), list[s.Variant].dying
 	if g.IntN(4) == 0 {
 		s.Calm = g.vm()
 		g.at = calmSpan
@@ -176,6 +176,7 @@ type generator struct {
 	ops  []Op
 	// proposes: the variant leaves everything to people, who are then more often there.
 	proposes bool
+	dying    bool // guests die more often
 }
 
 func (g *generator) add(o Op) {
@@ -211,6 +212,10 @@ func (g *generator) any() {
 	vm := g.vm()
 	if g.proposes && g.IntN(3) == 0 {
 		g.approval(vm)
+		return
+	}
+	if g.dying && g.IntN(2) == 0 {
+		g.dead(vm)
 		return
 	}
 	switch g.IntN(37) {
