@@ -15,7 +15,7 @@ func hostTables(node string) map[string]table {
 	return map[string]table{
 		"win32_operatingsystem": func(m *model.Model) []wsmanserver.Instance {
 			n := m.Node(node)
-			return []wsmanserver.Instance{operatingSystem(m, node, n.Booted, model.HostMemory>>10, m.Free(node)>>10)}
+			return []wsmanserver.Instance{operatingSystem(m, node, n.Booted, model.HostCapacity>>10, m.Free(node)>>10)}
 		},
 		"win32_computersystem": func(*model.Model) []wsmanserver.Instance { return []wsmanserver.Instance{computer(node)} },
 		"win32_computersystemproduct": func(*model.Model) []wsmanserver.Instance {

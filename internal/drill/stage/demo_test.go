@@ -100,7 +100,7 @@ func TestTwoDemosDoNotShareAFolder(t *testing.T) {
 
 func TestEveryFaultHasAnExpectation(t *testing.T) {
 	t.Parallel()
-	for _, f := range model.FaultNames() {
+	for _, f := range DemoFaults() {
 		for _, heal := range []bool{false, true} {
 			e := expected(f, heal)
 			if e.words == "" || e.within <= 0 || e.outcome == "" || e.outcome == "healed" && e.healedBy == "" || e.acts != (e.healedBy == "hypervigil") {

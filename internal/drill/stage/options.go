@@ -18,7 +18,7 @@ const healCleanStop = "heal-clean-stop"
 
 // DemoOptions are what the demo's reader may choose.
 type DemoOptions struct {
-	Fault  string // one of model.FaultNames
+	Fault  string // one of DemoFaults
 	Policy string // empty or heal-clean-stop
 	Keep   string // KEEP=1
 	Dir    string
@@ -27,10 +27,15 @@ type DemoOptions struct {
 	Prometheus, Promtool, Alertmanager string
 }
 
+// DemoFaults are those that the demo knows the end of: one of each way in which SQL Server is lost. The drill has them all.
+func DemoFaults() []string {
+	return []string{model.ServiceCrash, model.ServiceStop, model.SQLHang, model.GuestCrash, model.GuestHang, model.HostPowerOff, model.LANBoard}
+}
+
 // DemoFlags adds the demo's flags. Each can be given by the environment too, as make does.
 func DemoFlags(c *kingpin.CmdClause) *DemoOptions {
 	o := &DemoOptions{}
-	c.Flag("fault", "What to do to SQL01: "+strings.Join(model.FaultNames(), ", ")+".").Envar("FAULT").Default(model.ServiceCrash).StringVar(&o.Fault)
+	c.Flag("fault", "What to do to SQL01: "+strings.Join(DemoFaults(), ", ")+".").Envar("FAULT").Default(model.ServiceCrash).StringVar(&o.Fault)
 	c.Flag("policy", "heal-clean-stop heals even what somebody stopped on purpose.").Envar("POLICY").StringVar(&o.Policy)
 	c.Flag("keep", "1: inject nothing, leave everything running, report what is done from outside.").Envar("KEEP").StringVar(&o.Keep)
 	c.Flag("dir", "Folder for the report, logs and configurations.").Default(filepath.Join("build", "demo")).StringVar(&o.Dir)
@@ -44,8 +49,8 @@ func DemoFlags(c *kingpin.CmdClause) *DemoOptions {
 // validate reports what cannot be meant, before anything is started.
 func (o DemoOptions) validate() error {
 	var errs []error
-	if !slices.Contains(model.FaultNames(), o.Fault) {
-		errs = append(errs, fmt.Errorf("FAULT=%s is not a fault; use one of %s", o.Fault, strings.Join(model.FaultNames(), ", ")))
+	if !slices.Contains(DemoFaults(), o.Fault) {
+		errs = append(errs, fmt.Errorf("FAULT=%s is not a fault; use one of %s", o.Fault, strings.Join(DemoFaults(), ", ")))
 	}
 	if o.Policy != "" && o.Policy != healCleanStop {
 		errs = append(errs, fmt.Errorf("POLICY=%s is not a policy of the demo; use %s, or none", o.Policy, healCleanStop))

@@ -7,77 +7,13 @@ import (
 	"github.com/hypervigil/hypervigil/internal/cluster"
 )
 
-// powerOff takes a node's power away. The cluster notices after its heartbeat time; until then the other nodes go on
-// calling it Up. Then it is isolated and its groups unmonitored for the resiliency period; then they fail over.
-func (m *Model) powerOff(n *Node) {
-	n.Powered = false
-	n.life++
-	life := n.life
-	for _, v := range m.VMs {
-		if v.Owner == n.Name {
-			m.endMove(v)
-			m.halt(v, GuestOff)
-			v.State, v.Changed, v.Heartbeat = cluster.VMOff, m.now, cluster.HeartbeatAbsent
-		}
-	}
-	p := m.Spec.Profile
-	m.after(p.HeartbeatDelay*time.Duration(p.HeartbeatThreshold), func() {
-		if n.life != life {
-			return
-		}
-		n.State, n.Status = cluster.NodeDown, cluster.NodeIsolated
-		for _, other := range m.up() {
-			m.clusterLog(other, EventNodeRemoved, n.Name)
-		}
-		for _, v := range m.VMs {
-			if v.Owner == n.Name {
-				v.GroupStatus |= cluster.GroupUnmonitored
-				v.GroupStatus &^= cluster.GroupOSHeartbeat
-			}
-		}
-		m.after(p.Resiliency, func() {
-			if n.life != life {
-				return
-			}
-			n.Status &^= cluster.NodeIsolated
-			for _, v := range m.VMs {
-				if v.Owner == n.Name {
-					m.failOver(v)
-				}
-			}
-		})
-	})
-}
-
-// powerOn boots a node; it joins the cluster again. A node that comes back within the resiliency period brings its
-// virtual machines back itself.
-func (m *Model) powerOn(n *Node) {
-	if n.Powered {
-		return
-	}
-	n.Powered, n.Booted = true, m.now
-	n.life++
-	life := n.life
-	m.after(m.Spec.Profile.NodeBoot, func() {
-		if n.life != life {
-			return
-		}
-		n.State, n.Status = cluster.NodeUp, 0
-		for _, v := range m.VMs {
-			if v.Owner == n.Name && v.State == cluster.VMOff && v.PersistentState {
-				v.GroupStatus &^= cluster.GroupUnmonitored
-				v.GroupState = cluster.GroupOnline
-				m.boot(v)
-			}
-		}
-	})
-}
-
 // The events of the failover cluster that the model writes (learn.microsoft.com, "Failover Clustering system log
 // events").
 const (
 	EventResourceFailed = 1069
 	EventNodeRemoved    = 1135 // written by each of the others
+	EventQuorumLost     = 1177 // the cluster service ends for want of it
+	EventQuarantined    = 1672 // a node left too often
 	EventGroupMoving    = 1641 // a role is moving from one node to another
 	EventGroupFailed    = 1205 // a group did not come completely online
 	EventGroupGivenUp   = 1254 // a group has failed too often: it stays as it is
@@ -156,7 +92,7 @@ func (m *Model) place(v *VM, d time.Duration) {
 		if v.life != life {
 			return
 		}
-		if v.Broken {
+		if v.Broken || m.diskless() {
 			v.GroupState = cluster.GroupFailed
 			return
 		}
@@ -213,7 +149,11 @@ func (m *Model) cutBoard(n *Node) {
 	if !m.Spec.ProtectedNetwork {
 		return
 	}
-	m.after(protectedNetworkWait, func() {
+	wait := m.Spec.Era.ProtectedNetwork
+	if wait == 0 {
+		wait = protectedNetworkWait
+	}
+	m.after(wait, func() {
 		for _, v := range m.VMs {
 			if to := m.target(v); v.Owner == n.Name && v.moving == nil && !n.Board && to != nil {
 				v.Counts.FailoversByCluster = append(v.Counts.FailoversByCluster, Count{m.now, n.Name + " to " + to.Name, "protected network"})
@@ -223,7 +163,7 @@ func (m *Model) cutBoard(n *Node) {
 	})
 }
 
-// protectedNetworkWait is how long the cluster watches a lost network before it moves (the design's 120 s).
+// protectedNetworkWait is how long the cluster watches a lost network before it moves (docs/uplink.md).
 const protectedNetworkWait = 120 * time.Second
 
 // IsAlive is how often the cluster asks a resource whether it lives, and Deadlock how long an answer may take (MSCluster_Resource,

@@ -14,6 +14,7 @@ const (
 	codeAlreadyRunning    = 10
 	codeDependencyFailed  = 13
 	codeDisabled          = 14
+	codeLogonFailed       = 15
 	codeNotFound          = 9 // Terminate: path not found
 )
 
@@ -31,6 +32,8 @@ func (m *Model) StartService(v *VM, s *Service) uint32 {
 		return codeCannotAccept
 	case s.StartMode == "Disabled":
 		return codeDisabled
+	case !m.logsOn(v, s):
+		return codeLogonFailed
 	}
 	if s.DependsOn != "" {
 		on := v.Service(s.DependsOn)

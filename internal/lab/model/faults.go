@@ -1,94 +1,76 @@
 package model
 
 import (
-	"encoding/binary"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
-	"unicode/utf16"
 
 	"github.com/hypervigil/hypervigil/internal/cluster"
 )
 
-// The faults.
+// Victim is what a fault befalls, and so what a request for it has to name.
+type Victim string
+
+// The victims. A node may be named by a virtual machine that it owns, an instance by its virtual machine where it is the
+// first one.
 const (
-	ServiceCrash     = "service-crash" // SQL Server's process is killed: event 7034
-	ServiceStop      = "service-stop"  // a clean stop, the white paper's own
-	SQLHang          = "sql-hang"      // accepts, never logs in
-	GuestCrash       = "guest-crash"
-	GuestHang        = "guest-hang"
-	HostPowerOff     = "host-power-off"
-	LANBoard         = "lan-board"
-	WitnessLost      = "witness-lost"      // the witness' resource fails: one failure from losing quorum
-	VolumeRedirected = "volume-redirected" // the shared volume is reached through another node only
-	SQLError824      = "sql-error-824"     // SQL Server writes error 824, severity 24, into the guest's Application log, once
-	SQLTransaction   = "sql-transaction"   // a transaction has been writing for ten minutes and stays open, until SQL Server is started again
-	SQLBackup        = "sql-backup"        // a backup of a database is under way, until it is healed or SQL Server is started again
-	GuestRestart     = "guest-restart"     // an orderly restart from inside, which the guest's logs tell of
-	VMAtWork         = "vm-at-work"        // somebody is at work on the virtual machine, or writes a dump inside: Component says how
-	JobsFail         = "jobs-fail"         // what Hyper-V is told to do to the virtual machine fails, as long as this lasts
-	JobsHang         = "jobs-hang"         // it never comes to its end
-	JobsLate         = "jobs-late"         // it is done, long after it was told
-	NoAutoReboot     = "no-auto-reboot"    // the guest stays stopped after a dump
-	SQLInternal      = "sql-internal"      // a component of sp_server_diagnostics goes into error, until the service is started again
+	OfCluster  Victim = "cluster"
+	OfNode     Victim = "node"
+	OfVM       Victim = "virtual machine"
+	OfGuest    Victim = "guest"    // which has to run
+	OfInstance Victim = "instance" // whose service has to run
 )
 
-// Components lists what SQLInternal can hurt: the components that the health levels 3, 4 and 5 are about. The first is
-// meant where a request names none.
-func Components() []string { return []string{"system", "resource", "query_processing"} }
+// Fault is something that can be injected.
+type Fault struct {
+	Name  string
+	About string // what it is, in one sentence without its point
+	Of    Victim
+	// Condition says that it takes no login away by itself and that nobody has to act: something under which another fault
+	// happens.
+	Condition bool
 
-// AtWorks lists what VMAtWork's Component may be. The first is meant where a request names none.
-func AtWorks() []string {
-	return []string{"merge", "job", "migration", "replica", "volume-backup", "dump", "health", "servicing", "disk", "pending-reboot"}
+	// inject makes it happen to what the target names, and returns what ends it.
+	inject func(*Model, *target) (heal func(), err error)
 }
 
-// atWork begins one of AtWorks and returns what ends it.
-func (m *Model) atWork(v *VM, how string) (func(), error) {
-	before := v.At
-	const merging, resynchronising, critical = 32772, 10, 25
-	switch how {
-	case "", "merge":
-		v.At.Operation = merging
-	case "job":
-		v.At.Job = true
-	case "migration":
-		v.At.Migration = true
-	case "replica":
-		v.At.Replica = resynchronising
-	case "volume-backup":
-		m.VolumeBackup = true
-		return func() { m.VolumeBackup = false }, nil
-	case "dump":
-		v.At.Dump = m.now
-	case "health":
-		v.At.Health = critical
-	case "servicing":
-		v.At.Servicing = true
-	case "disk":
-		m.Writes(v, true)
-		return func() { m.Writes(v, false) }, nil
-	case "pending-reboot":
-		v.At.Pending = true
-		m.record(&v.Events, Event{Log: "System", ID: 21, Source: "Microsoft-Windows-WindowsUpdateClient"})
-	default:
-		return nil, fmt.Errorf("component %q is no work; use %s", how, strings.Join(AtWorks(), ", "))
-	}
-	return func() { v.At = before }, nil
+// target is what a request means: the fields that the fault's Victim has are set.
+type target struct {
+	*Request
+	node   *Node
+	vm     *VM
+	server *Server
 }
 
-// ConditionNames lists the faults that take no login away: what only the cluster, the logs and SQL Server itself say.
+// Faults lists everything that can be injected, one idea after the other.
+func Faults() []Fault {
+	return slices.Concat(sqlFaults(), guestFaults(), hostFaults(), clusterFaults(), monitoringFaults())
+}
+
+// ConditionNames lists the conditions: what only the cluster, the logs and SQL Server itself tell of.
 func ConditionNames() []string {
-	return []string{WitnessLost, VolumeRedirected, SQLError824, SQLTransaction, SQLBackup, VMAtWork, SQLInternal, JobsFail, JobsHang, JobsLate, NoAutoReboot}
+	return names(func(f Fault) bool { return f.Condition })
 }
 
-// FaultNames lists the faults that hurt SQL Server.
+// FaultNames lists the faults on which somebody must act, or of which somebody must be told.
 func FaultNames() []string {
-	return []string{ServiceCrash, ServiceStop, SQLHang, GuestCrash, GuestHang, HostPowerOff, LANBoard}
+	return names(func(f Fault) bool { return !f.Condition })
 }
 
-// Request is a fault to inject. A VM given to a host fault means its owner; an empty Instance the first one. Component
-// is SQLInternal's.
+func names(which func(Fault) bool) []string {
+	var list []string
+	for _, f := range Faults() {
+		if which(f) {
+			list = append(list, f.Name)
+		}
+	}
+	return list
+}
+
+// Request is a fault to inject. A VM given to a fault of a node means its owner; an empty Instance the first one. Component
+// is what SQLInternal, VMAtWork and CertificateExpired have a choice of.
 type Request struct {
 	Fault     string `json:"fault"`
 	VM        string `json:"vm,omitempty"`
@@ -144,139 +126,55 @@ func (m *Model) Heal(id string) bool {
 }
 
 func (m *Model) inject(r *Request) (func(), error) {
-	switch r.Fault {
-	case WitnessLost:
-		m.Witness = cluster.ResourceFailed
-		if up := m.up(); len(up) > 0 {
-			m.clusterLog(up[0], EventResourceFailed, "File Share Witness", "Cluster Group", "File Share Witness")
-		}
-		return func() { m.Witness = cluster.ResourceOnline }, nil
-	case VolumeRedirected:
-		m.Volume = cluster.VolumeFaultRedirected
-		return func() { m.Volume = cluster.VolumeFaultNone }, nil
-	case HostPowerOff, LANBoard:
-		n, err := m.faultNode(r)
-		if err != nil {
-			return nil, err
-		}
-		if r.Fault == LANBoard {
-			m.cutBoard(n)
-			return func() { n.Board = true }, nil
-		}
-		if !n.Powered {
-			return nil, fmt.Errorf("node %s is off already", n.Name)
-		}
-		m.powerOff(n)
-		return func() { m.powerOn(n) }, nil
-	case ServiceCrash, ServiceStop, SQLHang, GuestCrash, GuestHang, SQLError824, SQLTransaction, SQLBackup, VMAtWork, GuestRestart, SQLInternal, JobsFail, JobsHang, JobsLate, NoAutoReboot:
-	default:
+	all := Faults()
+	i := slices.IndexFunc(all, func(f Fault) bool { return f.Name == r.Fault })
+	if i < 0 {
 		return nil, fmt.Errorf("fault %q is not known; use %s", r.Fault, strings.Join(append(FaultNames(), ConditionNames()...), ", "))
 	}
-	v := m.VM(r.VM)
+	t := &target{Request: r}
+	if err := m.aim(t, all[i].Of); err != nil {
+		return nil, err
+	}
+	return all[i].inject(m, t)
+}
+
+// aim finds what a request means.
+func (m *Model) aim(t *target, of Victim) (err error) {
+	switch of {
+	case OfCluster:
+		return nil
+	case OfNode:
+		t.node, err = m.faultNode(t.Request)
+		return err
+	case OfVM, OfGuest, OfInstance:
+	}
+	v := m.VM(t.VM)
 	if v == nil {
 		var names []string
 		for _, v := range m.VMs {
 			names = append(names, v.Name)
 		}
-		return nil, fmt.Errorf("vm %q is not in the lab; use %s", r.VM, strings.Join(names, ", "))
+		return fmt.Errorf("vm %q is not in the lab; use %s", t.VM, strings.Join(names, ", "))
 	}
-	switch r.Fault {
-	case VMAtWork:
-		return m.atWork(v, r.Component)
-	case JobsFail, JobsHang, JobsLate:
-		v.Fate = map[string]JobFate{JobsFail: JobFails, JobsHang: JobHangs, JobsLate: JobLate}[r.Fault]
-		return func() { v.Fate = JobSucceeds }, nil
-	case NoAutoReboot:
-		v.StaysDown = true
-		return func() { v.StaysDown = false }, nil
+	t.vm = v
+	if of == OfVM {
+		return nil
 	}
 	if v.Guest != GuestRunning || v.State != cluster.VMRunning {
-		return nil, fmt.Errorf("the guest of %s does not run", v.Name)
+		return fmt.Errorf("the guest of %s does not run", v.Name)
 	}
-	if r.Fault == GuestRestart {
-		m.Restart(v)
-		return func() {}, nil
+	if of == OfGuest {
+		return nil
 	}
-	if r.Fault == GuestCrash || r.Fault == GuestHang {
-		state := GuestCrashed
-		if r.Fault == GuestHang {
-			state = GuestHung
-		}
-		m.halt(v, state)
-		m.loseHeartbeat(v)
-		return func() {
-			if v.Guest == state && v.State == cluster.VMRunning {
-				m.boot(v)
-			}
-		}, nil
-	}
-	s := v.Server(r.Instance)
+	s := v.Server(t.Instance)
 	if s == nil {
-		return nil, fmt.Errorf("instance %q is not on %s", r.Instance, v.Name)
+		return fmt.Errorf("instance %q is not on %s", t.Instance, v.Name)
 	}
-	r.Instance = s.Instance
+	t.server, t.Instance = s, s.Instance
 	if s.service.State != cluster.ServiceRunning {
-		return nil, fmt.Errorf("instance %s of %s does not run (%s)", s.Instance, v.Name, s.service.State)
+		return fmt.Errorf("instance %s of %s does not run (%s)", s.Instance, v.Name, s.service.State)
 	}
-	byHand := func() {
-		if s.service.State == cluster.ServiceStopped && v.Guest == GuestRunning {
-			m.start(v, s.service, "person")
-		}
-	}
-	switch r.Fault {
-	case SQLError824:
-		m.sqlError(v, s, 824, 24, "SQL Server detected a logical consistency-based I/O error")
-		return func() {}, nil
-	case SQLTransaction:
-		const open = 10 * time.Minute
-		s.Open = m.now.Add(-open)
-		return func() { s.Open = time.Time{} }, nil
-	case SQLBackup:
-		s.Backup = true
-		return func() { s.Backup = false }, nil
-	case SQLInternal:
-		if r.Component == "" {
-			r.Component = Components()[0]
-		}
-		if !slices.Contains(Components(), r.Component) {
-			return nil, fmt.Errorf("component %q cannot fail; use %s", r.Component, strings.Join(Components(), ", "))
-		}
-		s.Failing = r.Component
-		return func() { s.Failing = "" }, nil
-	case ServiceCrash:
-		m.kill(v, s.service)
-		return byHand, nil
-	case ServiceStop:
-		for _, d := range v.Dependents(s.service.Name) {
-			if d.State == cluster.ServiceRunning {
-				m.stop(v, d)
-			}
-		}
-		m.stop(v, s.service)
-		return byHand, nil
-	}
-	s.Hung = true
-	m.serve(s, false)
-	turn := s.service.turn
-	return func() {
-		if s.Hung && s.service.turn == turn {
-			s.Hung = false
-			m.serve(s, true)
-		}
-	}, nil
-}
-
-// sqlError writes what SQL Server writes into the Application log: the error's number is the event's, and beside the
-// message stand number, severity and the server's name as little-endian numbers and UTF-16 (captured, public).
-func (m *Model) sqlError(v *VM, s *Server, number, severity uint32, message string) {
-	name := utf16.Encode([]rune(v.Name + "\x00"))
-	data := binary.LittleEndian.AppendUint32(nil, number)
-	data = binary.LittleEndian.AppendUint32(data, severity)
-	data = binary.LittleEndian.AppendUint32(data, uint32(len(name)))
-	for _, unit := range name {
-		data = binary.LittleEndian.AppendUint16(data, unit)
-	}
-	m.record(&v.Events, Event{Log: "Application", ID: number, Source: s.service.Name, Strings: []string{message}, Data: data})
+	return nil
 }
 
 func (m *Model) faultNode(r *Request) (*Node, error) {
@@ -294,4 +192,19 @@ func (m *Model) faultNode(r *Request) (*Node, error) {
 	}
 	r.Node = n.Name
 	return n, nil
+}
+
+// forever is the heal of what does not last: there is nothing to end.
+func forever() {}
+
+// flag is a fault that is something set for as long as it lasts.
+func flag(of func(*Model, *target) *bool) func(*Model, *target) (func(), error) {
+	return func(m *Model, t *target) (func(), error) {
+		b := of(m, t)
+		if *b {
+			return nil, errors.New("it is so already: fault " + t.Fault)
+		}
+		*b = true
+		return func() { *b = false }, nil
+	}
 }

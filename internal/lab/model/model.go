@@ -27,7 +27,9 @@ type Profile struct {
 	ServiceStart       time.Duration
 	ServiceStop        time.Duration
 	NodeBoot           time.Duration
-	Dump               time.Duration // of a guest's kernel, after an interrupt that stops it
+	Dump               time.Duration // of a kernel that stopped with an error, a guest's or a host's
+	// Shortened is by how much the profile divides the waits of an era; 0 and 1: not at all.
+	Shortened int
 }
 
 // Quick is for tests and the demo.
@@ -35,7 +37,7 @@ func Quick() Profile {
 	return Profile{
 		Name: "quick", HeartbeatDelay: time.Second, HeartbeatThreshold: 3, Resiliency: 15 * time.Second, Failover: 3 * time.Second,
 		Boot: 5 * time.Second, ServiceStart: 2 * time.Second, ServiceStop: time.Second, NodeBoot: 10 * time.Second,
-		Dump: 4 * time.Second,
+		Dump: 4 * time.Second, Shortened: 16, // of the 240 s
 	}
 }
 
@@ -75,6 +77,7 @@ type Spec struct {
 	Nodes   []string
 	VMs     []VMSpec
 	Profile Profile
+	Era     Era // by Spec.In; the zero Era is that of no time in particular
 	// ProtectedNetwork makes the cluster live-migrate a VM whose network board failed (on by default since Windows
 	// Server 2012 R2; off here, as in 2010, unless switched on).
 	ProtectedNetwork bool
@@ -137,24 +140,33 @@ type Model struct {
 type Node struct {
 	Name    string
 	ID      int
-	Powered bool
+	Powered bool // it has power, and its operating system runs
 	Board   bool // the board of the VMs' network works
 	Booted  time.Time
-	State   cluster.NodeState
+	State   cluster.NodeState // as those see it that are members of the cluster
 	Status  cluster.NodeStatus
 	Events  []Event
-	Spare   uint64              // memory that is not the host's own, in bytes: what its virtual machines use is of it
-	Version uint32              // the cluster functional level that its Windows is capable of
-	Site    string              // of its fault domain; empty: nobody described any
-	Volume  cluster.VolumeFault // as it alone sees the shared volume
-	life    int                 // distinguishes this life's scheduled events from an earlier one's
+	// Clustering says that its cluster service runs; Cut that no other node and no witness hears it, and Alone that it
+	// has noticed.
+	Clustering, Cut, Alone bool
+	// Deaf: its WMI never answers. Hung: nothing that needs its own disk does; only its network accepts.
+	Deaf, Hung bool
+	Starved    bool                // its memory and its processors are used up
+	Expired    bool                // the certificate of its WinRM
+	Spare      uint64              // memory that is not the host's own, in bytes: what its virtual machines use is of it
+	Version    uint32              // the cluster functional level that its Windows is capable of
+	Site       string              // of its fault domain; empty: nobody described any
+	Volume     cluster.VolumeFault // as it alone sees the shared volume
+	life       int                 // distinguishes this life's scheduled events from an earlier one's
+	stopped    *stopError          // why it went down, until it has written so
+	left       []time.Time         // when it was removed from the cluster without a word
 }
 
 // New builds a healthy cluster that has been running for a day.
 func New(s Spec, start time.Time, seed uint64) (*Model, error) {
 	m := &Model{Spec: s, now: start, Witness: cluster.ResourceOnline, pids: 1000 + uint32(seed%500)*4}
 	for n, name := range s.Nodes {
-		m.Nodes = append(m.Nodes, &Node{Name: name, ID: n + 1, Powered: true, Board: true, Booted: start.Add(-24 * time.Hour), Spare: hostFree, Version: labVersion})
+		m.Nodes = append(m.Nodes, &Node{Name: name, ID: n + 1, Powered: true, Clustering: true, Board: true, Booted: start.Add(-24 * time.Hour), Spare: hostFree, Version: labVersion})
 	}
 	for n, spec := range s.VMs {
 		if m.Node(spec.Node) == nil {

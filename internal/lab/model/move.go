@@ -1,6 +1,7 @@
 package model
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -19,6 +20,7 @@ const (
 // shorter here, so that a test sees it).
 const (
 	liveTime         = 4 * time.Second
+	longMigration    = 30 * time.Second // where the guest writes nearly as fast as it is copied
 	shutdownTime     = 2 * time.Second
 	shutdownPatience = 30 * time.Second
 )
@@ -35,7 +37,9 @@ type Moves struct {
 type moving struct {
 	to     string
 	how    cluster.VMContext
-	cancel func() // nil when it is too late
+	why    string        // who wanted it, where no method did
+	took   time.Duration // of a live migration; liveTime where zero
+	cancel func()        // nil when it is too late
 }
 
 // MoveGroup is MoveToNewNodeParams: it knows no source. To the present owner it succeeds and does nothing; what the cluster can
@@ -143,14 +147,18 @@ func (m *Model) backOnline(v *VM) {
 func (m *Model) moved(v *VM, node string) {
 	m.clusterLog(m.Node(node), EventGroupMoving, v.Group, v.Owner, node)
 	v.Owner = node
-	v.Counts.Moved = append(v.Counts.Moved, Count{m.now, "to " + node, ""})
+	why := ""
+	if v.moving != nil {
+		why = v.moving.why
+	}
+	v.Counts.Moved = append(v.Counts.Moved, Count{m.now, "to " + node, why})
 }
 
 // migrate is a live migration: the guest notices nothing. Where the destination lacks the memory it comes back, and so it
 // does where somebody cancels it.
 func (m *Model) migrate(v *VM, node string) {
 	v.moving.cancel = func() { m.backOnline(v) }
-	m.step(v, liveTime, func() {
+	m.step(v, cmp.Or(v.moving.took, liveTime), func() {
 		n := m.Node(node)
 		if v.NextMove.Fails || !m.fits(v, node) || !n.Powered || n.State != cluster.NodeUp {
 			m.backOnline(v)

@@ -13,9 +13,9 @@ const gibibyte = 1 << 30
 
 // The sizes of the lab: every host has 128 GiB, of which 64 are nobody's in the beginning, every virtual machine 8.
 const (
-	HostMemory = 128 * gibibyte
-	hostFree   = 64 * gibibyte
-	vmMemory   = 8 * gibibyte
+	HostCapacity = 128 * gibibyte
+	hostFree     = 64 * gibibyte
+	vmMemory     = 8 * gibibyte
 )
 
 // labVersion is the cluster functional level of every node (Windows Server 2019: 10).

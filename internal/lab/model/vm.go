@@ -56,6 +56,8 @@ type VM struct {
 	Preferred []string // owners, first choice first
 	Apart     []string // AntiAffinityClassNames
 	NextMove  Moves
+	Starved   bool // the guest has no processor time and no memory left
+	Expired   bool // the certificate of its WinRM
 	Broken    bool // it cannot come online: the group fails when it is started
 
 	// At is what somebody else does to the machine or inside it.
@@ -109,6 +111,7 @@ type Service struct {
 	ExitCode      uint32
 	Created       time.Time // of its process
 	DependsOn     string
+	NoLogon       bool    // its account's password is wrong: it cannot be started
 	Server        *Server // of SQL Server's own service
 	turn          int     // distinguishes a pending change from an older one
 }
@@ -126,7 +129,9 @@ type Server struct {
 	Open            time.Time
 	RollingBack     bool
 	Backup, Restore bool
-	service         *Service
+	// Refuses: the monitor's password is wrong. Expired: the certificate that it shows its clients.
+	Refuses, Expired bool
+	service          *Service
 }
 
 // Service is the instance's service.
@@ -260,12 +265,27 @@ func (m *Model) serve(s *Server, up bool) {
 // inGuest schedules something inside a guest, whose clock stands while it is saved.
 func (m *Model) inGuest(v *VM, d time.Duration, do func()) {
 	m.after(d, func() {
-		if v.State == cluster.VMSaved {
+		if v.frozen() {
 			m.inGuest(v, 500*time.Millisecond, do)
 			return
 		}
 		do()
 	})
+}
+
+// exitLogonFailed is ERROR_SERVICE_LOGON_FAILED.
+const exitLogonFailed = 1069
+
+// logsOn reports whether the service control manager can log a service's account on; where it cannot, it says so in the
+// guest's log: 7038 and 7000 (learn.microsoft.com, "Service Control Manager", events of these numbers).
+func (m *Model) logsOn(v *VM, s *Service) bool {
+	if !s.NoLogon {
+		return true
+	}
+	s.ExitCode = exitLogonFailed
+	m.log(v, 7038, s.Name, "LAB\\sqlservice", "%%1326")
+	m.log(v, 7000, s.Display, "%%1069")
+	return false
 }
 
 // start begins the start of a service; who is for the counters.
@@ -386,9 +406,14 @@ func (m *Model) boot(v *VM) {
 				delay = m.Spec.Profile.ServiceStart
 			}
 			m.inGuest(v, delay, func() {
-				if v.life == life && s.State == cluster.ServiceStopped {
-					m.start(v, s, "boot")
+				if v.life != life || s.State != cluster.ServiceStopped || !m.logsOn(v, s) {
+					return
 				}
+				if on := v.Service(s.DependsOn); on != nil && on.NoLogon {
+					m.log(v, 7001, s.Display, on.Display, "%%1069")
+					return
+				}
+				m.start(v, s, "boot")
 			})
 		}
 	})
