@@ -143,23 +143,16 @@ func (r Report) Write(path string) error {
 	return os.Rename(tmp.Name(), path)
 }
 
-// The white paper's figures for a stopped SQL Server service (Hitachi and Microsoft, 2010, tables 3-2 and 3-4).
-const (
-	paperDetection = "66"
-	paperRecovery  = "126"
-	paperDown      = "192"
-	paperGuestDown = "55"
-)
-
 // Compare prints a trial beside the white paper's figures. given lists the parameters of the lab that set parts of
 // ours: they were put in, not found out.
 func (t Trial) Compare(w io.Writer, given []string) {
 	fmt.Fprintln(w, "\nSeconds, beside the white paper of 2010 (a stopped SQL Server service, mean of 3):")
+	down := PaperOf(DownFigure)
 	tw := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
 	fmt.Fprintln(tw, "\tthis run\t2010, monitored\t2010, guest cluster")
-	fmt.Fprintf(tw, "  fault to detection\t%s\t%s\t\n", seconds(t.DetectionSeconds), paperDetection)
-	fmt.Fprintf(tw, "  detection to recovery\t%s\t%s\t\n", seconds(t.recovery()), paperRecovery)
-	fmt.Fprintf(tw, "  SQL Server down\t%s\t%s\t%s\n", seconds(t.SQLDownSeconds), paperDown, paperGuestDown)
+	fmt.Fprintf(tw, "  fault to detection\t%s\t%s\t\n", seconds(t.DetectionSeconds), whole(PaperOf(DetectionFigure).Monitored))
+	fmt.Fprintf(tw, "  detection to recovery\t%s\t%s\t\n", seconds(t.recovery()), whole(PaperOf(RecoveryFigure).Monitored))
+	fmt.Fprintf(tw, "  SQL Server down\t%s\t%s\t%s\n", seconds(t.SQLDownSeconds), whole(down.Monitored), whole(down.Guest))
 	tw.Flush()
 	if n := t.FailoversByCluster + t.FailoversCommanded; n > 0 {
 		fmt.Fprintf(w, "Failovers: %d by the cluster, %d commanded. In 2010 a host without power led to two: the cluster's own, and a commanded\none that did not succeed.\n",
@@ -184,4 +177,12 @@ func seconds(f *float64) string {
 		return "-"
 	}
 	return fmt.Sprintf("%.1f", *f)
+}
+
+// whole writes a figure of the white paper's, which has no tenths.
+func whole(f *float64) string {
+	if f == nil {
+		return ""
+	}
+	return fmt.Sprintf("%.0f", *f)
 }

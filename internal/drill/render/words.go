@@ -1,0 +1,130 @@
+package render
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+
+	"github.com/hypervigil/hypervigil/internal/drill"
+)
+
+// unknown stands where a figure never came.
+const unknown = "–"
+
+// legend says how the tables are to be read.
+const legend = unknown + " is unknown: it never came, or is not measured here. It is not zero."
+
+// seconds writes a figure without its unit: hundredths below ten seconds, thousandths below a tenth.
+func seconds(f *float64) string {
+	if f == nil {
+		return unknown
+	}
+	return number(*f)
+}
+
+func number(f float64) string {
+	digits := 1
+	switch {
+	case f == 0:
+		return "0"
+	case f < 0.1 && f > -0.1:
+		digits = 3
+	case f < 10 && f > -10:
+		digits = 2
+	}
+	return strconv.FormatFloat(f, 'f', digits, 64)
+}
+
+// whole writes a figure of the white paper's, which has no tenths.
+func whole(f *float64) string {
+	if f == nil {
+		return unknown
+	}
+	return strconv.FormatFloat(*f, 'f', -1, 64)
+}
+
+// spread writes a statistic in a cell: the mean, and between what it lies where there are several samples.
+func spread(s drill.Statistic) string {
+	switch {
+	case s.Mean == nil:
+		return unknown
+	case len(s.Samples) == 1:
+		return seconds(s.Mean)
+	}
+	return fmt.Sprintf("%s (%s to %s)", seconds(s.Mean), seconds(s.Minimum), seconds(s.Maximum))
+}
+
+// mark is a given parameter's, by its place in the report.
+func mark(n int) string { return "P" + strconv.Itoa(n+1) }
+
+func marks(places []int) string {
+	var list []string
+	for _, n := range places {
+		list = append(list, mark(n))
+	}
+	return strings.Join(list, " ")
+}
+
+func plural(n int, word string) string {
+	if n == 1 {
+		return "1 " + word
+	}
+	return strconv.Itoa(n) + " " + word + "s"
+}
+
+func clockOf(t drill.Trial) string { return drill.KeyOf(t).Clock }
+
+// nameOf is a group's name in one line.
+func nameOf(k drill.Key) string { return k.Scenario + ", " + worldOf(k) }
+
+// worldOf is where it was played.
+func worldOf(k drill.Key) string {
+	parts := []string{drill.ConfigurationTitle(k.Configuration)}
+	if k.Era != "" {
+		parts = append(parts, "era "+k.Era)
+	}
+	if k.Profile != "" {
+		parts = append(parts, k.Profile+" profile")
+	}
+	if k.Ladder != "" {
+		parts = append(parts, ladderTitle(k.Ladder))
+	}
+	if k.Clock != "" {
+		parts = append(parts, k.Clock+" clock")
+	}
+	return strings.Join(parts, ", ")
+}
+
+// ladderTitle names a ladder; the white paper's remedy is one by name.
+func ladderTitle(ladder string) string {
+	switch ladder {
+	case "default":
+		return "default ladder"
+	case "white_paper":
+		return "the white paper's remedy"
+	}
+	return "ladder " + ladder
+}
+
+// counted joins words, each once with how often it came where that is not always.
+func counted(words []string) string {
+	var order []string
+	n := map[string]int{}
+	for _, w := range words {
+		if n[w]++; n[w] == 1 {
+			order = append(order, w)
+		}
+	}
+	for i, w := range order {
+		if n[w] != len(words) {
+			order[i] = fmt.Sprintf("%s ×%d", w, n[w])
+		}
+	}
+	return strings.Join(order, ", ")
+}
+
+// trimmed writes a round number as short as it is.
+func trimmed(f float64) string {
+	return strconv.FormatFloat(math.Round(f*1e6)/1e6+0, 'f', -1, 64) // + 0: there is no -0
+}

@@ -1,0 +1,145 @@
+package drill_test
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/hypervigil/hypervigil/internal/drill"
+)
+
+func p(v float64) *float64 { return &v }
+
+// played is a trial of an experiment with what it took.
+func played(clock, ladder string, down, tcp *float64, stages ...drill.Span) drill.Trial {
+	return drill.Trial{
+		Fault: "service-crash", Configuration: "monitored-host-cluster", Profile: "paper", SQLDownSeconds: down,
+		Experiment: &drill.Experiment{Scenario: "service-crash", Era: "2025", Clock: clock, Ladder: ladder, TCPLostSeconds: tcp, Stages: stages, Paper: "o"},
+	}
+}
+
+func TestStatisticsOfAGroup(t *testing.T) {
+	t.Parallel()
+	r := drill.Report{
+		Trials: []drill.Trial{
+			played(drill.RealClock, "default", p(30), nil, drill.Span{Name: "alert to webhook", From: 1, Until: 1.5}),
+			played(drill.RealClock, "default", p(10), p(4), drill.Span{Name: "alert to webhook", From: 2, Until: 2.25}, drill.Span{Name: "alert to webhook", From: 5, Until: 5.25}),
+			played(drill.RealClock, "default", nil, nil),
+			played(drill.RealClock, "default", p(11), nil),
+			played(drill.RealClock, "default", p(20), nil),
+		},
+		Given: []drill.Given{{Name: "a", Sets: []string{drill.DownFigure}}, {Name: "b", Sets: []string{drill.StagesFigure}}, {Name: "c", Sets: []string{"alert to webhook", drill.DownFigure}}},
+	}
+	groups := drill.Statistics(r)
+	if len(groups) != 1 {
+		t.Fatalf("%d groups, want 1", len(groups))
+	}
+	g := groups[0]
+	want := drill.Statistic{
+		Name: drill.DownFigure, Title: "SQL Server down", Samples: []float64{30, 10, 11, 20}, Unknown: 1,
+		Mean: p(17.75), Median: p(15.5), Minimum: p(10), Maximum: p(30), Given: []int{0, 2},
+	}
+	if diff := cmp.Diff(want, g.Figure(drill.DownFigure)); diff != "" {
+		t.Errorf("SQL Server down (-want +got):\n%s", diff)
+	}
+	want = drill.Statistic{Name: drill.TCPFigure, Title: "TCP lost", Samples: []float64{4}, Unknown: 4, Mean: p(4), Median: p(4), Minimum: p(4), Maximum: p(4)}
+	if diff := cmp.Diff(want, g.Figure(drill.TCPFigure)); diff != "" {
+		t.Errorf("TCP lost (-want +got):\n%s", diff)
+	}
+	want = drill.Statistic{Name: drill.PingFigure, Title: "ping lost", Unknown: 5}
+	if diff := cmp.Diff(want, g.Figure(drill.PingFigure)); diff != "" {
+		t.Errorf("ping lost, which nothing measured (-want +got):\n%s", diff)
+	}
+	wantStages := []drill.Statistic{{
+		Name: "alert to webhook", Title: "alert to webhook", Samples: []float64{0.5, 0.5}, Unknown: 3,
+		Mean: p(0.5), Median: p(0.5), Minimum: p(0.5), Maximum: p(0.5), Given: []int{2, 1},
+	}}
+	if diff := cmp.Diff(wantStages, g.Stages); diff != "" {
+		t.Errorf("stages (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]float64{30, 10, 11, 20}, []float64{*r.Trials[0].SQLDownSeconds, *r.Trials[1].SQLDownSeconds, *r.Trials[3].SQLDownSeconds, *r.Trials[4].SQLDownSeconds}); diff != "" {
+		t.Errorf("the report itself was changed:\n%s", diff)
+	}
+}
+
+// TestTrialsOfDifferentWorldsAreNeverMixed: each of the words that a row is named by makes a group of its own.
+func TestTrialsOfDifferentWorldsAreNeverMixed(t *testing.T) {
+	t.Parallel()
+	base := func() drill.Trial { return played(drill.RealClock, "default", p(1), nil) }
+	trials := []drill.Trial{base(), base()}
+	for _, change := range []func(*drill.Trial){
+		func(t *drill.Trial) { t.Clock = drill.VirtualClock }, func(t *drill.Trial) { t.Ladder = "white_paper" },
+		func(t *drill.Trial) { t.Era = "2008r2" }, func(t *drill.Trial) { t.Profile = "quick" },
+		func(t *drill.Trial) { t.Configuration = "guest-cluster" }, func(t *drill.Trial) { t.Scenario = "two-instances" },
+		func(t *drill.Trial) { t.Experiment = nil },
+	} {
+		c := base()
+		change(&c)
+		trials = append(trials, c)
+	}
+	var got [][]int
+	for _, g := range drill.Statistics(drill.Report{Trials: trials}) {
+		got = append(got, g.Places)
+		if len(g.Trials) != len(g.Places) {
+			t.Errorf("%d trials at %d places", len(g.Trials), len(g.Places))
+		}
+	}
+	if diff := cmp.Diff([][]int{{0, 1}, {2}, {3}, {4}, {5}, {6}, {7}, {8}}, got); diff != "" {
+		t.Errorf("the trials of each group (-want +got):\n%s", diff)
+	}
+}
+
+// TestThePaperSaysItsFiguresOnce, and each under the name of a figure that we have.
+func TestThePaperSaysItsFiguresOnce(t *testing.T) {
+	t.Parallel()
+	known := map[string]bool{}
+	for _, f := range drill.Figures() {
+		known[f.Name] = true
+	}
+	for _, f := range drill.PaperFigures() {
+		if !known[f.Name] {
+			t.Errorf("the white paper's %s is none of our figures", f.Name)
+		}
+	}
+	down := drill.PaperOf(drill.DownFigure)
+	if got := *down.Of("guest-cluster"); got != 55 {
+		t.Errorf("guest cluster down %v, want 55", got)
+	}
+	if got := *down.Of("monitored-host-cluster"); got != *drill.PaperOf(drill.DetectionFigure).Monitored+*drill.PaperOf(drill.RecoveryFigure).Monitored {
+		t.Errorf("monitored host cluster down %v is not detection and recovery", got)
+	}
+	for _, none := range []string{"host-cluster", "something else"} {
+		if got := down.Of(none); got != nil {
+			t.Errorf("%s down %v, want none", none, *got)
+		}
+	}
+}
+
+func TestWhichRowOfThePaperATrialPlays(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]string{
+		"host-power-off": "power supply", "power-supply": "power supply", "internal-disk": "internal disk (host OS)", "raid-board": "RAID board", "cpu": "CPU",
+		"lan-board": "LAN board", "guest-hang": "guest OS", "guest-crash": "guest OS", "service-crash": "application or service", "witness-lost": "", "": "",
+	} {
+		got := ""
+		for _, r := range drill.PaperRows() {
+			if r.Plays(drill.Trial{Fault: name}) {
+				got += r.Part
+			}
+		}
+		if got != want {
+			t.Errorf("%q plays %q, want %q", name, got, want)
+		}
+	}
+	// A scenario that only uses a row's fault is not that row.
+	two := drill.Trial{Fault: "service-crash", Experiment: &drill.Experiment{Scenario: "two-instances"}}
+	for _, r := range drill.PaperRows() {
+		if r.Plays(two) {
+			t.Errorf("two-instances plays %s", r.Part)
+		}
+	}
+	r := drill.PaperRows()[10]
+	if diff := cmp.Diff([][]drill.PaperCell{{"o"}, {"△"}, {"x", "o"}, nil}, [][]drill.PaperCell{r.Of("guest-cluster"), r.Of("host-cluster-heartbeat-on"), r.Of("monitored-host-cluster"), r.Of("")}); diff != "" {
+		t.Errorf("cells of %s (-want +got):\n%s", r.Part, diff)
+	}
+}
