@@ -1,7 +1,6 @@
 package cluster
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -158,28 +157,15 @@ func (g *Guest) ServiceEvents(ctx context.Context, since time.Time, service stri
 				}, f.uint32("RecordNumber")}
 			})
 		}),
-		into(&display, func(ctx context.Context) (string, error) {
-			names, err := all(ctx, &g.machine, nsWindows, "SELECT DisplayName FROM Win32_Service WHERE Name = "+wsman.Quote(service),
-				func(f *fields) string { return f.text("DisplayName") })
-			return strings.Join(names, ""), err
-		}),
+		into(&display, func(ctx context.Context) (string, error) { return g.display(ctx, service) }),
 	)
 	if err != nil {
 		return nil, fmt.Errorf("read the events of service %s: %w", service, err)
 	}
-	slices.SortStableFunc(rows, func(a, b eventRow) int {
-		if c := b.At.Compare(a.At); c != 0 {
-			return c
-		}
-		return cmp.Compare(b.record, a.record)
+	rows = slices.DeleteFunc(rows, func(r eventRow) bool {
+		return r.ID != eventCrashRecovery && r.ID != eventCrash && r.ID != eventStateChange || !about(r.Event, service, display)
 	})
-	var out []Event
-	for _, r := range rows {
-		if (r.ID == eventCrashRecovery || r.ID == eventCrash || r.ID == eventStateChange) && about(r.Event, service, display) {
-			out = append(out, r.Event)
-		}
-	}
-	return out, nil
+	return newest(rows), nil
 }
 
 // about reports whether the event's service is this one.

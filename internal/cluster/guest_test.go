@@ -140,6 +140,51 @@ func TestServiceEvents(t *testing.T) {
 	}
 }
 
+func TestStartErrors(t *testing.T) {
+	t.Parallel()
+	p := guestPeer(t)
+	at := time.Date(2026, 4, 15, 16, 28, 43, 0, time.UTC)
+	const display, manager = "SQL Server (MSSQLSERVER)", "Service Control Manager"
+	event := func(record uint32, log, source string, id uint16, kind uint8, at time.Time, strings ...string) wsmanserver.Instance {
+		return row("Win32_NTLogEvent", "RecordNumber", "RecordNumber", record, "Logfile", log, "EventCode", id, "SourceName", source, "EventType", kind,
+			"TimeGenerated", at, "InsertionStrings", strings)
+	}
+	p.set(nsWindows, "Win32_NTLogEvent",
+		event(1, "System", manager, 7000, 1, at.Add(-time.Minute), display, "%%1053"), // of an earlier start
+		event(2, "System", manager, 7038, 1, at, "MSSQLSERVER", `CORP\sql`, "%%1330"),
+		event(3, "System", manager, 7000, 1, at, display, "%%1069"),
+		event(4, "System", manager, 7036, 4, at, display, "stopped"), // a change of state is no reason
+		event(5, "System", manager, 7000, 1, at, "Windows Time", "%%1069"),
+		event(6, "Application", "MSSQLSERVER", 17113, 1, at.Add(time.Second), "2", `D:\master.mdf`),
+		event(7, "Application", "MSSQLSERVER", 17162, 4, at.Add(time.Second)), // it tells, it does not complain
+		event(8, "Application", "SQLSERVERAGENT", 103, 1, at.Add(time.Second)),
+	)
+	got, err := p.guest(t).StartErrors(t.Context(), at, "MSSQLSERVER")
+	want := []Event{
+		{Log: "Application", ID: 17113, Source: "MSSQLSERVER", At: at.Add(time.Second), Strings: []string{"2", `D:\master.mdf`}},
+		{Log: "System", ID: 7000, Source: manager, At: at, Strings: []string{display, "%%1069"}},
+		{Log: "System", ID: 7038, Source: manager, At: at, Strings: []string{"MSSQLSERVER", `CORP\sql`, "%%1330"}},
+	}
+	if d := cmp.Diff(want, got); d != "" || err != nil {
+		t.Errorf("StartErrors, %v (-want +got):\n%s", err, d)
+	}
+}
+
+func TestAFloodedLogIsNoReason(t *testing.T) {
+	t.Parallel()
+	p := guestPeer(t)
+	at := time.Date(2026, 4, 15, 16, 28, 43, 0, time.UTC)
+	var flood []wsmanserver.Instance
+	for n := range uint32(mostStartErrors + 1) {
+		flood = append(flood, row("Win32_NTLogEvent", "RecordNumber", "RecordNumber", n, "Logfile", "Application", "EventCode", uint16(18456), "SourceName", "MSSQLSERVER",
+			"EventType", uint8(1), "TimeGenerated", at, "InsertionStrings", []string{"sa"}))
+	}
+	p.set(nsWindows, "Win32_NTLogEvent", flood...)
+	if events, err := p.guest(t).StartErrors(t.Context(), at, "MSSQLSERVER"); err == nil {
+		t.Errorf("%d events of a flooded log, want an error", len(events))
+	}
+}
+
 func TestStartAndStopService(t *testing.T) {
 	t.Parallel()
 	p := guestPeer(t)

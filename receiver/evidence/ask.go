@@ -28,6 +28,8 @@ const (
 	PartMonitoring Part = "monitoring"
 	PartPlacement  Part = "placement" // before a move alone: it is not a small read
 	PartJob        Part = "job"
+	// PartStartErrors is asked where a service has not started: an event log may take seconds to be read.
+	PartStartErrors Part = "start_errors"
 )
 
 // Ask says what to read about one virtual machine, all of it in parallel and within Timeout.
@@ -42,8 +44,10 @@ type Ask struct {
 	VMID  string `json:"vm_id,omitempty"`
 	// PID is the process that PartProcess asks for; 0 asks for the service's own.
 	PID uint32 `json:"pid,omitempty"`
-	// EventsSince bounds PartEvents by TimeGenerated.
+	// EventsSince bounds PartEvents and PartStartErrors by TimeGenerated.
 	EventsSince time.Time `json:"events_since,omitzero"`
+	// Service is the service that PartStartErrors asks about.
+	Service string `json:"service,omitempty"`
 	// Nodes limits PartViews to these nodes; empty asks every configured node. A node that is known to be dead would
 	// hold a read up until its time-out, and a re-validation must be young.
 	Nodes []string `json:"nodes,omitempty"`

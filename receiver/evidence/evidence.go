@@ -152,6 +152,8 @@ type Round struct {
 	// Placement is where the group may run.
 	Placement Reading[Placement]   `json:"placement,omitzero"`
 	Job       Reading[cluster.Job] `json:"job,omitzero"` // what a command has begun on a host
+	// StartErrors are the events that say why a service did not start, newest first.
+	StartErrors Reading[[]cluster.Event] `json:"start_errors,omitzero"`
 }
 
 // KnownViews lists the views that were answered, in the order of their nodes' names: map order must decide nothing.
@@ -183,9 +185,11 @@ type Baseline struct {
 	At         time.Time         `json:"at"`
 	Databases  map[string]string `json:"databases"`
 	Dependents []string          `json:"dependents"` // names of the dependent services that ran
-	PID        uint32            `json:"pid"`
-	Created    time.Time         `json:"created,omitzero"`
-	StartTime  time.Time         `json:"start_time,omitzero"`
+	// Manual are those of them that no boot starts: their start mode is not automatic.
+	Manual    []string  `json:"manual,omitempty"`
+	PID       uint32    `json:"pid"`
+	Created   time.Time `json:"created,omitzero"`
+	StartTime time.Time `json:"start_time,omitzero"`
 	// Clustered and Hadr say who else controls the instance (G11).
 	Clustered bool `json:"clustered,omitempty"`
 	Hadr      bool `json:"hadr,omitempty"`

@@ -112,6 +112,7 @@ func (st *stepper) revalidated(i *Incident, round evidence.Round, lab evidence.R
 		return
 	}
 	in := st.input(i)
+	in.Service = cmp.Or(st.serviceOf(i, a.Command), in.Service)
 	in.Rounds = []evidence.Round{round}
 	in.Lab = lab.Known() && lab.Value
 	i.inFlight(&in, a)
@@ -209,7 +210,7 @@ func (st *stepper) commanded(e Commanded) {
 	default:
 		cause, why, ok := remedy.Judge(a.Command, r)
 		if !ok {
-			st.fail(i, a, cause, why)
+			st.unmet(i, a, cause, why)
 			return
 		}
 		a.State = Observed
@@ -236,7 +237,7 @@ func (st *stepper) await(i *Incident, round evidence.Round) {
 		st.emit(Put{Key: actionKey(i, a), Value: *a})
 		st.proceed(i)
 	case e.Failed:
-		st.fail(i, a, e.Cause, e.Detail)
+		st.unmet(i, a, e.Cause, e.Detail)
 	case e.Recovering:
 		if i.StalledSince.IsZero() {
 			i.StalledSince = st.now
@@ -248,7 +249,7 @@ func (st *stepper) await(i *Incident, round evidence.Round) {
 		i.Summary = "SQL Server is starting or recovering; nothing may follow. " + e.Detail
 	case waited > a.within() && e.Pending && a.Cancelled.IsZero() && st.cancel(i, a):
 	case waited > a.within():
-		st.fail(i, a, cmp.Or(e.Cause, remedy.GuestBound), fmt.Sprintf("no effect within %s: %s", a.within(), e.Detail))
+		st.unmet(i, a, cmp.Or(e.Cause, remedy.GuestBound), fmt.Sprintf("no effect within %s: %s", a.within(), e.Detail))
 	}
 }
 

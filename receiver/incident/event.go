@@ -190,4 +190,5 @@ const (
 	Await      Purpose = "await"     // the effect of an action
 	Reconcile  Purpose = "reconcile" // what became of an action whose answer is unknown
 	Verify     Purpose = "verify"    // health
+	Explain    Purpose = "explain"   // why a service did not start
 )

@@ -101,6 +101,14 @@ type Action struct {
 	Cause   remedy.Cause   `json:"cause,omitempty"` // why it failed
 	Why     string         `json:"why,omitempty"`
 	Agreed  int            `json:"agreed,omitempty"` // UNKNOWN: reads in a row that showed no effect
+	// Failing is what is known of a start that failed while the guest's logs are asked for the reason; nil otherwise.
+	Failing *Failing `json:"failing,omitempty"`
+}
+
+// Failing is why an action will have failed, before its reason is known in full.
+type Failing struct {
+	Cause remedy.Cause `json:"cause"`
+	Why   string       `json:"why"`
 }
 
 // Incident is one fault of one subject, from its first alert to its end, with everything decided about it.
@@ -162,6 +170,9 @@ type Incident struct {
 	KeepUntil time.Time `json:"keep_until,omitzero"`
 	KeepID    uint64    `json:"keep_id,omitempty"`
 	Kept      []int     `json:"kept,omitempty"`
+	// BroughtBack says that what ran beside SQL Server before a command of ours booted the guest, and what no boot starts, has
+	// been planned.
+	BroughtBack bool `json:"brought_back,omitempty"`
 
 	recorded int64 // bytes of its record, once it is closed
 }

@@ -18,10 +18,14 @@ const (
 	hangTimeout       = 3 * time.Second
 	revalidateTimeout = 300 * time.Millisecond
 	verifyTimeout     = 2 * time.Second
+	explainTimeout    = 5 * time.Second // of an event log
 )
 
 // purpose says what the next read of an incident is for; its phase and actions tell.
 func (st *stepper) purpose(i *Incident) Purpose {
+	if a := i.observed(); a != nil && a.Failing != nil {
+		return Explain
+	}
 	if a := i.current(); a != nil {
 		switch a.State {
 		case Claimed:
@@ -125,6 +129,11 @@ func (st *stepper) look(i *Incident, p Purpose) {
 				}
 			}
 		}
+	case Explain:
+		if a := i.observed(); a != nil {
+			ask.Parts, ask.Timeout = []evidence.Part{evidence.PartStartErrors}, explainTimeout
+			ask.Service, ask.EventsSince = a.Command.Service, a.Issued.Add(-clockMargin)
+		}
 	case Verify:
 		ask.Parts = []evidence.Part{evidence.PartAlert, evidence.PartLogin, evidence.PartDatabases, evidence.PartService, evidence.PartViews, evidence.PartHost}
 	}
@@ -150,11 +159,19 @@ func (i *Incident) waitedFor() *Action {
 	return nil
 }
 
+// clockMargin is how far the guest's clock may be behind ours where its log is asked for what followed a command.
+const clockMargin = 5 * time.Second
+
 // witness is the instance whose login tells whether SQL Server is back: the incident's own, or the first of a
-// virtual machine whose fault is not one instance's.
+// virtual machine whose fault is not one instance's. A command about another instance is judged by that one.
 func (st *stepper) witness(i *Incident) string {
 	if i.Instance != evidence.NoInstance {
 		return i.Instance
+	}
+	for _, a := range []*Action{i.observed(), i.current()} {
+		if a != nil && st.serviceOf(i, a.Command) != "" {
+			return a.Command.Instance
+		}
 	}
 	if vm, ok := st.s.inventory(i.VM); ok && len(vm.SQLServers) > 0 {
 		return vm.SQLServers[0].Instance
@@ -197,9 +214,14 @@ func (st *stepper) looked(e Looked) {
 	if vm, ok := st.s.inventory(i.VM); ok {
 		round = trimmed(round, vm.GroupName())
 	}
-	if purpose == Revalidate {
+	switch purpose {
+	case Revalidate:
 		st.revalidated(i, round, e.Lab)
 		return
+	case Explain:
+		st.explained(i, round)
+		return
+	case Confirm, Await, Reconcile, Verify:
 	}
 	if s := round.Service; s.Known() {
 		switch {
@@ -220,6 +242,6 @@ func (st *stepper) looked(e Looked) {
 		st.reconcile(i, round)
 	case Verify:
 		st.verify(i, round)
-	case Revalidate:
+	case Revalidate, Explain:
 	}
 }

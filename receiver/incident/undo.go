@@ -123,7 +123,7 @@ func (i *Incident) stopped() []string {
 // undoable lists the planned starts that bring back what the rung stopped. Where SQL Server itself could not be started,
 // what depends on it cannot be either.
 func (st *stepper) undoable(i *Incident, failed *Action) []int {
-	if failed.Command.Method == remedy.StartService && failed.Command.Service == st.input(i).Service {
+	if failed.Command.Method == remedy.StartService && failed.Command.Service == st.serviceOf(i, failed.Command) {
 		return nil
 	}
 	down := i.stopped()

@@ -120,12 +120,8 @@ func (st *stepper) stall(i *Incident, why string) {
 // boots reports whether a round shows a guest that our command restarted and that may still be on its way: a service that
 // starts late is stopped until then, and a guest answers nothing at first.
 func (i *Incident) boots(r evidence.Round) bool {
-	restarted := slices.ContainsFunc(i.Actions, func(a Action) bool {
-		s, ok := a.Command.Method.Spec()
-		return ok && s.Boots && a.left()
-	})
 	vm := r.Host.Value
-	return restarted && r.Host.Known() && vm.State == cluster.VMRunning && vm.Uptime < remedy.VMTimeout
+	return i.booted() && r.Host.Known() && vm.State == cluster.VMRunning && vm.Uptime < remedy.VMTimeout
 }
 
 // starting reports whether a round shows a SQL Server that is on its way.
@@ -157,6 +153,9 @@ func (st *stepper) healthy(i *Incident) {
 	}
 	vm, _ := st.s.inventory(i.VM)
 	hold := st.s.policy(vm).Limits.Hold
+	if i.HealthyAt.IsZero() && st.bringBack(i) {
+		return
+	}
 	if i.HealthyAt.IsZero() {
 		i.HealthyAt = st.now
 		st.endPast(i, i.begun())

@@ -68,31 +68,35 @@ type timed struct {
 
 // machine is one VM with one instance of SQL Server and its agent.
 type machine struct {
-	name      string
-	owner     string
-	group     cluster.GroupState
-	persists  bool
-	heartbeat cluster.Heartbeat
-	service   cluster.Service
-	agent     cluster.Service
-	created   time.Time
-	reason    dial.Reason // why a login fails; empty: it works
-	events    []cluster.Event
-	alertAt   time.Time // zero: not active
-	dumps     []cluster.Process
-	backup    bool
-	open      time.Time // when the oldest open transaction began; zero: none is
-	databases map[string]string
-	started   time.Time        // the present run of the virtual machine
-	hung      bool             // the guest answers nothing
-	writes    bool             // and works on its disks
-	job       cluster.Job      // what Hyper-V was told last
-	fate      cluster.JobState // of the next job: completed where 0; JobRunning never ends
-	resumed   time.Time        // when a move restored it
-	stays     bool             // the next move does not come to its destination
-	arrives   func()           // what happens as soon as it has
-	lateMove  time.Duration    // how long a move takes beyond its time
-	lateBoot  time.Duration    // how long a command to Hyper-V takes to come to its effect
+	name        string
+	owner       string
+	group       cluster.GroupState
+	persists    bool
+	heartbeat   cluster.Heartbeat
+	service     cluster.Service
+	agent       cluster.Service
+	created     time.Time
+	reason      dial.Reason // why a login fails; empty: it works
+	events      []cluster.Event
+	alertAt     time.Time // zero: not active
+	dumps       []cluster.Process
+	backup      bool
+	open        time.Time // when the oldest open transaction began; zero: none is
+	databases   map[string]string
+	started     time.Time        // the present run of the virtual machine
+	hung        bool             // the guest answers nothing
+	writes      bool             // and works on its disks
+	job         cluster.Job      // what Hyper-V was told last
+	fate        cluster.JobState // of the next job: completed where 0; JobRunning never ends
+	resumed     time.Time        // when a move restored it
+	stays       bool             // the next move does not come to its destination
+	arrives     func()           // what happens as soon as it has
+	lateMove    time.Duration    // how long a move takes beyond its time
+	lateBoot    time.Duration    // how long a command to Hyper-V takes to come to its effect
+	undying     bool             // the process survives its termination
+	reasons     []cluster.Event  // what the guest's logs say of a start that failed
+	startsAgent bool             // somebody starts the agent after a restart of the machine
+	dies        uint32           // a start ends at once, with this exit code; 0: it succeeds
 }
 
 // uuid is the product UUID that the guest shows; it must be one, for G33 compares machines and not texts.
@@ -403,6 +407,10 @@ func (w *world) apply(c remedy.Command) uint32 {
 		}
 		s.State = cluster.ServiceStartPending
 		w.change(2*time.Second, func() {
+			if m.dies != 0 {
+				s.State, s.ExitCode = cluster.ServiceStopped, m.dies
+				return
+			}
 			s.State, s.ProcessID, s.ExitCode = cluster.ServiceRunning, s.ProcessID+1, 0
 			if s == &m.service {
 				m.created, m.reason = w.now, ""
@@ -412,7 +420,9 @@ func (w *world) apply(c remedy.Command) uint32 {
 	case remedy.StopService:
 		m.agent.State = cluster.ServiceStopped
 	case remedy.TerminateProcess:
-		w.kill(m.name)
+		if !m.undying {
+			w.kill(m.name)
+		}
 	case remedy.MoveGroup:
 		if c.Group != group(m.name) || c.Node != c.To {
 			w.t.Errorf("move of %s sent to %s, want the group of %s moved by its destination %s", c.Group, c.Node, m.name, c.To)
@@ -452,12 +462,15 @@ func (w *world) restart(m *machine) {
 	}
 	m.job.State = cluster.JobCompleted
 	m.started, m.hung, m.heartbeat, m.reason = w.now, true, cluster.HeartbeatNoContact, dial.TCPTimeout
-	m.service.State = cluster.ServiceStopped
+	m.service.State, m.agent.State = cluster.ServiceStopped, cluster.ServiceStopped
 	w.change(20*time.Second, func() {
 		m.hung, m.heartbeat, m.service.State, m.reason = false, cluster.HeartbeatOK, cluster.ServiceStopped, dial.Refused
 	})
 	w.change(40*time.Second, func() { // a service that starts late
 		m.service.State, m.service.ExitCode, m.created, m.reason = cluster.ServiceRunning, 0, w.now, ""
+		if m.agent.StartMode == "Auto" || m.startsAgent {
+			m.agent.State = cluster.ServiceRunning
+		}
 		w.alert(m.name, false)
 	})
 }
@@ -612,6 +625,11 @@ func (w *world) round(a evidence.Ask) evidence.Round {
 			r.Process = reading(w, p, lost)
 		case evidence.PartEvents:
 			r.Events = reading(w, m.events, lost)
+		case evidence.PartStartErrors:
+			if a.Service == "" || a.EventsSince.IsZero() {
+				w.t.Errorf("start errors of service %q since %s are asked for", a.Service, a.EventsSince)
+			}
+			r.StartErrors = reading(w, m.reasons, lost)
 		case evidence.PartGuest:
 			r.Guest = reading(w, cluster.GuestIdentity{ComputerName: m.name, ProductUUID: m.uuid()}, lost)
 		case evidence.PartHost:
@@ -715,6 +733,9 @@ func (w *world) proof(id evidence.VM) evidence.Proof {
 	if m.agent.State == cluster.ServiceRunning {
 		b := p.Baseline["MSSQLSERVER"]
 		b.Dependents = []string{m.agent.Name}
+		if m.agent.StartMode != "Auto" {
+			b.Manual = b.Dependents
+		}
 		p.Baseline["MSSQLSERVER"] = b
 	}
 	return p

@@ -33,7 +33,8 @@ type MethodSpec struct {
 	Ends bool
 	// Revives says that its effect is what brings SQL Server back.
 	Revives bool
-	// Boots says that its effect is a boot of the guest, in which SQL Server takes its time to come back.
+	// Boots says that its effect is a boot of the guest, in which SQL Server takes its time to come back; a move does so by
+	// what it does to the machine (Command.Boots).
 	Boots bool
 	// Cancel is the method that cancels what it began and what has not come to its end in time; empty where there is none.
 	Cancel Method

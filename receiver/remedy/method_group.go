@@ -38,7 +38,7 @@ func moveGroup() MethodSpec {
 
 func bringOnline() MethodSpec {
 	return MethodSpec{
-		Method: BringOnline, Target: Cluster, Within: OnlineTimeout, Revives: true, Cancel: CancelOperation,
+		Method: BringOnline, Target: Cluster, Within: OnlineTimeout, Revives: true, Boots: true, Cancel: CancelOperation,
 		After: groupParts(), judge: judgeGroup, effect: broughtOnline,
 	}
 }

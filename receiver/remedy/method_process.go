@@ -35,7 +35,10 @@ func terminated(c Call, r evidence.Round) Effect {
 	case !r.Process.Known() || !r.Service.Known():
 		return Effect{Unreadable: true, Detail: "the process or its service could not be read"}
 	case r.Process.Value.ID == c.PID && r.Process.Value.Created.Equal(c.Created):
-		return Effect{Detail: fmt.Sprintf("process %d is still there", c.PID)}
+		// Windows has said that it is terminated, and it stays as long as one of its threads waits in a driver
+		// (learn.microsoft.com, "TerminateProcess function": "The terminated process cannot exit until all pending I/O has been
+		// completed or canceled"): only what holds the thread, or a restart of the guest, ends that.
+		return Effect{Cause: GuestBound, Detail: fmt.Sprintf("process %d is still there; Windows cannot end it while a driver holds one of its threads", c.PID)}
 	case r.Service.Value.State == cluster.ServiceStopped, r.Service.Value.ProcessID != c.PID && r.Service.Value.State != cluster.ServiceStopPending:
 		return Effect{Done: true, Detail: fmt.Sprintf("process %d is gone, %s is %q", c.PID, r.Service.Value.Name, r.Service.Value.State)}
 	}

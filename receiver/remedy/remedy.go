@@ -69,6 +69,12 @@ func (c Command) What() string {
 	return ""
 }
 
+// Boots reports whether the guest boots where the command comes to its effect.
+func (c Command) Boots() bool {
+	s, ok := c.Method.Spec()
+	return ok && s.Boots || c.Method == MoveGroup && (c.How == Shutdown || c.How == TurnOff)
+}
+
 // Result is what came of sending one Command.
 type Result struct {
 	Sent     bool   `json:"sent"`     // bytes may have left; false only where it is certain that none did

@@ -79,3 +79,14 @@ func (c Case) command(m Method, service string) Command {
 	cmd.Cmdlet = fmt.Sprintf("Invoke-Command -ComputerName %s { %s -Name %s }", quote(c.Computer), verb, quote(service))
 	return cmd
 }
+
+// StartDependents are the starts of services that depend on an instance of SQL Server, after a restart of their virtual
+// machine that does not bring them back.
+func StartDependents(subject evidence.Subject, computer string, services []string) []Command {
+	c := Case{Subject: subject, Computer: computer}
+	cmds := make([]Command, 0, len(services))
+	for _, name := range services {
+		cmds = append(cmds, c.command(StartService, name))
+	}
+	return cmds
+}

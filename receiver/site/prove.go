@@ -144,6 +144,9 @@ func (w *prover) server(ctx context.Context, instance, service string) {
 	for _, d := range dependents.Value {
 		if d.State == cluster.ServiceRunning {
 			base.Dependents = append(base.Dependents, d.Name)
+			if d.StartMode != "Auto" {
+				base.Manual = append(base.Manual, d.Name)
+			}
 		}
 	}
 	base.PID, base.Created = process.Value.ID, process.Value.Created

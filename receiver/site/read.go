@@ -89,6 +89,13 @@ func (q *question) all(ctx context.Context) {
 	if q.wants(evidence.PartJob) && q.ask.Job != "" {
 		q.work.Go(func() { r.Job = q.job(ctx) })
 	}
+	if q.wants(evidence.PartStartErrors) && q.ask.Service != "" {
+		q.work.Go(func() {
+			r.StartErrors = inGuest(ctx, q.guest(), func(g *cluster.Guest, ctx context.Context) ([]cluster.Event, error) {
+				return g.StartErrors(ctx, q.ask.EventsSince, q.ask.Service)
+			})
+		})
+	}
 	if q.wants(evidence.PartSweep) {
 		q.work.Go(func() { r.Sweep = q.sweep(ctx) })
 	}

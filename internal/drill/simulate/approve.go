@@ -131,9 +131,13 @@ func (j *judge) covers(i *incident.Incident, at time.Time) *approval {
 		var commands []remedy.Command
 		owner, rung := "", remedy.Rung("")
 		for _, action := range i.Actions {
-			if action.Planned.Equal(at) {
-				commands, owner, rung = append(commands, action.Command), action.Owner, action.Rung
+			if !action.Planned.Equal(at) {
+				continue
 			}
+			if len(commands) == 0 {
+				owner, rung = action.Owner, action.Rung // what follows a move finds the group elsewhere
+			}
+			commands = append(commands, action.Command)
 		}
 		if owner == a.owner && rung == a.rung && slices.EqualFunc(commands, a.commands, sameCommand) {
 			return a

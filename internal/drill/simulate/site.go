@@ -140,7 +140,8 @@ func (w *world) latency(a evidence.Ask) time.Duration {
 				why := w.refusal(a.VM.Name, a.Instance)
 				late = why != dial.Answered && why != dial.Refused
 			}
-		case evidence.PartService, evidence.PartDependents, evidence.PartProcess, evidence.PartEvents, evidence.PartGuest, evidence.PartDumps:
+		case evidence.PartService, evidence.PartDependents, evidence.PartProcess, evidence.PartEvents, evidence.PartGuest, evidence.PartDumps,
+			evidence.PartStartErrors:
 			late = w.deaf(a.VM.Name) != dial.Answered
 		case evidence.PartSiblings:
 			for _, q := range w.config.Cluster(a.VM.Cluster).VirtualMachine(a.VM.Name).SQLServers {
@@ -245,6 +246,8 @@ func (w *world) read(a evidence.Ask, at time.Time) evidence.Round {
 			if name != "" {
 				r.Events = known(events(v, name, a.EventsSince), at, deaf)
 			}
+		case evidence.PartStartErrors:
+			r.StartErrors = known(startErrors(v, a.Service, a.EventsSince), at, deaf)
 		}
 	}
 	return r
@@ -305,8 +308,23 @@ func events(v *model.VM, name string, since time.Time) []cluster.Event {
 	}
 	var list []cluster.Event
 	for n := len(v.Events) - 1; n >= 0 && len(list) < 16; n-- {
-		if e := v.Events[n]; !e.At.Before(since) && len(e.Strings) > 0 && e.Strings[0] == s.Display {
+		if e := v.Events[n]; !e.At.Before(since) && len(e.Strings) > 0 && e.Strings[0] == s.Display && e.ID != cluster.EventStartFailed {
 			list = append(list, cluster.Event{Log: "System", ID: e.ID, Source: e.Source, At: e.At, Strings: e.Strings})
+		}
+	}
+	return list
+}
+
+// startErrors are what the guest's logs say of a service that did not start, newest first.
+func startErrors(v *model.VM, name string, since time.Time) []cluster.Event {
+	s := v.Service(name)
+	var list []cluster.Event
+	for n := len(v.Events) - 1; n >= 0 && s != nil; n-- {
+		e := v.Events[n]
+		own := e.Log == "Application" && e.Source == s.Name
+		manager := len(e.Strings) > 0 && (e.Strings[0] == s.Display || e.Strings[0] == s.Name) && (e.ID == cluster.EventStartFailed || e.ID == cluster.EventLogonFailed)
+		if !e.At.Before(since) && (own || manager) {
+			list = append(list, cluster.Event{Log: e.Log, ID: e.ID, Source: e.Source, At: e.At, Strings: e.Strings})
 		}
 	}
 	return list
@@ -517,6 +535,9 @@ func (w *world) proof(id evidence.VM) evidence.Proof {
 		for _, d := range guest.Dependents(s.Name) {
 			if d.State == cluster.ServiceRunning {
 				base.Dependents = append(base.Dependents, d.Name)
+				if d.StartMode != "Auto" {
+					base.Manual = append(base.Manual, d.Name)
+				}
 			}
 		}
 		p.Baseline[q.Instance] = base

@@ -103,6 +103,13 @@ func newWorld(b base, s Schedule, t *trace) (*world, error) {
 	if w.model, err = model.New(b.spec, start, 1); err != nil {
 		return nil, err
 	}
+	for _, v := range w.model.VMs {
+		for _, s := range v.Services {
+			if s.DependsOn != "" && b.variant.manual {
+				s.StartMode = "Manual"
+			}
+		}
+	}
 	if w.disk, err = newDisk(b.records); err != nil {
 		return nil, err
 	}

@@ -80,7 +80,9 @@ func (m *Model) StopService(v *VM, s *Service) uint32 {
 func (m *Model) Terminate(v *VM, pid uint32) uint32 {
 	for _, s := range v.Services {
 		if s.PID == pid && pid != 0 {
-			m.kill(v, s)
+			if !s.Stays {
+				m.kill(v, s)
+			}
 			return codeSuccess
 		}
 	}

@@ -21,6 +21,7 @@ const (
 	SQLError824         = "sql-error-824"
 	SQLTransaction      = "sql-transaction"
 	SQLBackup           = "sql-backup"
+	ProcessStays        = "process-stays"
 )
 
 func sqlFaults() []Fault {
@@ -44,6 +45,10 @@ func sqlFaults() []Fault {
 		{
 			Name: SQLBackup, Of: OfInstance, Condition: true, inject: flag(func(_ *Model, t *target) *bool { return &t.server.Backup }),
 			About: "a backup of a database is under way, until it is healed or SQL Server is started again",
+		},
+		{
+			Name: ProcessStays, Of: OfInstance, Condition: true, inject: flag(func(_ *Model, t *target) *bool { return &t.server.service.Stays }),
+			About: "SQL Server's process does not end when it is terminated: Windows says that it is done, and it stays",
 		},
 	}
 }

@@ -175,6 +175,11 @@ func TestServiceMethods(t *testing.T) {
 			t.Errorf("%s = %d, want %d", s.name, s.got, s.want)
 		}
 	}
+	stays := inject(t, m, model.Request{Fault: model.ProcessStays, VM: "SQL01"})
+	if c := m.Terminate(v, sql.PID); c != 0 || sql.State != cluster.ServiceRunning || sql.PID == 0 {
+		t.Errorf("terminate of a process that stays = %d, %q with PID %d; want it said to be done, and there", c, sql.State, sql.PID)
+	}
+	m.Heal(stays)
 	if c := m.Terminate(v, 1); c != 9 {
 		t.Errorf("terminate of no process = %d, want 9", c)
 	}

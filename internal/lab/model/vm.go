@@ -113,6 +113,7 @@ type Service struct {
 	DependsOn     string
 	NoLogon       bool    // its account's password is wrong: it cannot be started
 	Server        *Server // of SQL Server's own service
+	Stays         bool    // its process does not end when it is terminated
 	turn          int     // distinguishes a pending change from an older one
 }
 
