@@ -64,7 +64,7 @@ const (
 type PaperRow struct {
 	Class, Part                          string
 	Guest, Host, ByCluster, ByMonitoring PaperCell
-	// Faults are the faults and scenarios that play it, beside the one that bears the part's name.
+	// Faults are the scenarios that play it; where a trial names no scenario, the faults.
 	Faults []string
 }
 
@@ -73,18 +73,18 @@ type PaperRow struct {
 func PaperRows() []PaperRow {
 	const y, p, n = PaperYes, PaperPartly, PaperNo
 	return []PaperRow{
-		{Class: "hardware", Part: "CPU", Guest: y, Host: y, ByCluster: y, ByMonitoring: y},
-		{Class: "hardware", Part: "internal disk (host OS)", Guest: y, Host: y, ByCluster: y, ByMonitoring: y},
-		{Class: "hardware", Part: "memory", Guest: y, Host: y, ByCluster: y, ByMonitoring: y},
+		{Class: "hardware", Part: "CPU", Guest: y, Host: y, ByCluster: y, ByMonitoring: y, Faults: []string{"host-cpu"}},
+		{Class: "hardware", Part: "internal disk (host OS)", Guest: y, Host: y, ByCluster: y, ByMonitoring: y, Faults: []string{"host-disk"}},
+		{Class: "hardware", Part: "memory", Guest: y, Host: y, ByCluster: y, ByMonitoring: y, Faults: []string{"host-memory"}},
 		{Class: "hardware", Part: "power supply", Guest: y, Host: y, ByCluster: y, ByMonitoring: y, Faults: []string{"host-power-off"}},
-		{Class: "hardware", Part: "RAID board", Guest: y, Host: y, ByCluster: y, ByMonitoring: y},
-		{Class: "hardware", Part: "LAN board", Guest: n, Host: n, ByCluster: n, ByMonitoring: n},
-		{Class: "hardware", Part: "mother board", Guest: y, Host: y, ByCluster: y, ByMonitoring: y},
-		{Class: "host software", Part: "host OS", Guest: y, Host: y, ByCluster: y, ByMonitoring: y},
-		{Class: "host software", Part: "hypervisor", Guest: y, Host: y, ByCluster: y, ByMonitoring: y},
-		{Class: "guest software", Part: "resource shortage", Guest: y, Host: y, ByCluster: n, ByMonitoring: y},
-		{Class: "guest software", Part: "guest OS", Guest: y, Host: p, ByCluster: n, ByMonitoring: y, Faults: []string{"guest-crash", "guest-hang"}},
-		{Class: "guest software", Part: "application or service", Guest: y, Host: n, ByCluster: n, ByMonitoring: y, Faults: []string{"service-crash"}},
+		{Class: "hardware", Part: "RAID board", Guest: y, Host: y, ByCluster: y, ByMonitoring: y, Faults: []string{"host-raid"}},
+		{Class: "hardware", Part: "LAN board", Guest: n, Host: n, ByCluster: n, ByMonitoring: n, Faults: []string{"lan-board", "lan-board-moves"}},
+		{Class: "hardware", Part: "mother board", Guest: y, Host: y, ByCluster: y, ByMonitoring: y, Faults: []string{"host-mainboard"}},
+		{Class: "host software", Part: "host OS", Guest: y, Host: y, ByCluster: y, ByMonitoring: y, Faults: []string{"host-os-crash"}},
+		{Class: "host software", Part: "hypervisor", Guest: y, Host: y, ByCluster: y, ByMonitoring: y, Faults: []string{"hypervisor-crash"}},
+		{Class: "guest software", Part: "resource shortage", Guest: y, Host: y, ByCluster: n, ByMonitoring: y, Faults: []string{"guest-starved"}},
+		{Class: "guest software", Part: "guest OS", Guest: y, Host: p, ByCluster: n, ByMonitoring: y, Faults: []string{"guest-crash"}},
+		{Class: "guest software", Part: "application or service", Guest: y, Host: n, ByCluster: n, ByMonitoring: y, Faults: []string{"service-crash", "service-crash-white-paper"}},
 	}
 }
 
@@ -110,13 +110,7 @@ func (r PaperRow) Plays(t Trial) bool {
 	if t.Experiment != nil && t.Scenario != "" {
 		name = t.Scenario
 	}
-	return name == slug(r.Part) || slices.Contains(r.Faults, name)
-}
-
-// slug is a part's name as a scenario bears it: "internal disk (host OS)" is internal-disk.
-func slug(part string) string {
-	part, _, _ = strings.Cut(part, " (")
-	return strings.ReplaceAll(strings.ToLower(part), " ", "-")
+	return slices.Contains(r.Faults, name)
 }
 
 // column is one of the white paper's three configurations.

@@ -118,8 +118,9 @@ func TestThePaperSaysItsFiguresOnce(t *testing.T) {
 func TestWhichRowOfThePaperATrialPlays(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]string{
-		"host-power-off": "power supply", "power-supply": "power supply", "internal-disk": "internal disk (host OS)", "raid-board": "RAID board", "cpu": "CPU",
-		"lan-board": "LAN board", "guest-hang": "guest OS", "guest-crash": "guest OS", "service-crash": "application or service", "witness-lost": "", "": "",
+		"host-power-off": "power supply", "host-disk": "internal disk (host OS)", "host-raid": "RAID board", "host-cpu": "CPU", "lan-board": "LAN board",
+		"lan-board-moves": "LAN board", "guest-hang": "", "guest-crash": "guest OS", "service-crash": "application or service", "service-crash-white-paper": "application or service",
+		"guest-starved": "resource shortage", "witness-lost": "", "": "",
 	} {
 		got := ""
 		for _, r := range drill.PaperRows() {
@@ -138,8 +139,11 @@ func TestWhichRowOfThePaperATrialPlays(t *testing.T) {
 			t.Errorf("two-instances plays %s", r.Part)
 		}
 	}
+	if g := drill.Statistics(drill.Report{Trials: []drill.Trial{two, played(drill.RealClock, "", nil, nil)}}); g[0].PaperExperiment() || !g[1].PaperExperiment() {
+		t.Error("the white paper's experiment is not told from another one with its fault")
+	}
 	r := drill.PaperRows()[10]
-	if diff := cmp.Diff([][]drill.PaperCell{{"o"}, {"△"}, {"x", "o"}, nil}, [][]drill.PaperCell{r.Of("guest-cluster"), r.Of("host-cluster-heartbeat-on"), r.Of("monitored-host-cluster"), r.Of("")}); diff != "" {
+	if diff := cmp.Diff([][]drill.PaperCell{{"o"}, {"△"}, {"x", "o"}, nil}, [][]drill.PaperCell{r.Of("guest-cluster"), r.Of("host-cluster-heartbeat"), r.Of("monitored-host-cluster"), r.Of("")}); diff != "" {
 		t.Errorf("cells of %s (-want +got):\n%s", r.Part, diff)
 	}
 }

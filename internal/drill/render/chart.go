@@ -2,6 +2,8 @@ package render
 
 import (
 	"fmt"
+	"math"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/hypervigil/hypervigil/internal/drill"
@@ -32,22 +34,23 @@ type whisker struct{ X0, X1, Y, Top, Bottom float64 }
 // A chart is drawn in its own units, as a timeline is.
 const (
 	chartGutter = 300.0
-	chartRight  = 210.0 // for the words behind the bars
+	chartRight  = 250.0 // for the words behind the bars
 	chartStep   = 58.0
 	barHeight   = 24.0
 )
 
 // charted draws one comparison.
 func charted(n int, c comparison) chart {
-	d := chart{ID: fmt.Sprintf("chart-%d", n+1), Title: "SQL Server down, seconds: 2010 and " + c.Title(), Width: pictureWidth, Left: chartGutter}
-	down, detection, recovery := drill.PaperOf(drill.DownFigure), drill.PaperOf(drill.DetectionFigure), drill.PaperOf(drill.RecoveryFigure)
-	most := max(*down.Guest, *down.Monitored)
+	d := chart{ID: fmt.Sprintf("chart-%d", n+1), Title: "SQL Server down, seconds: 2010, and " + strings.Replace(c.Title(), "Our", "our", 1), Width: pictureWidth, Left: chartGutter}
+	whole2010, detection, recovery := drill.PaperOf(drill.DownFigure), drill.PaperOf(drill.DetectionFigure), drill.PaperOf(drill.RecoveryFigure)
+	most := max(*whole2010.Guest, *whole2010.Monitored)
 	for _, g := range c.Groups {
 		if m := g.Figure(drill.DownFigure).Maximum; m != nil {
 			most = max(most, *m)
 		}
 	}
 	step := round(most / 8)
+	most = math.Ceil(most/step-1e-9) * step
 	right := pictureWidth - chartRight
 	x := func(s float64) float64 { return chartGutter + s/most*(right-chartGutter) }
 	y := 8.0
@@ -67,16 +70,16 @@ func charted(n int, c comparison) chart {
 	}
 	add(chartRow{
 		Title: "2010 guest cluster", Under: "not told apart", Paper: true,
-		Bars:   []bar{{Class: "c-whole", X: x(0), W: x(*down.Guest) - x(0), Title: "down " + whole(down.Guest) + " s"}},
-		Labels: []label{{X: x(*down.Guest) + 8, Text: whole(down.Guest) + " s"}},
+		Bars:   []bar{{Class: "c-whole", X: x(0), W: x(*whole2010.Guest) - x(0), Title: "down " + whole(whole2010.Guest) + " s"}},
+		Labels: []label{{X: x(*whole2010.Guest) + 8, Text: whole(whole2010.Guest) + " s"}},
 	})
 	add(chartRow{
 		Title: "2010 monitored host cluster", Under: "mean of 3", Paper: true,
 		Bars: parts(x, *detection.Monitored, *recovery.Monitored),
 		Labels: append(inside(x, *detection.Monitored, *recovery.Monitored),
-			label{X: x(*detection.Monitored+*recovery.Monitored) + 8, Text: whole(down.Monitored) + " s"}),
+			label{X: x(*detection.Monitored+*recovery.Monitored) + 8, Text: whole(whole2010.Monitored) + " s"}),
 	})
-	words := fmt.Sprintf("2010: guest cluster %s s, monitored host cluster %s s.", whole(down.Guest), whole(down.Monitored))
+	words := fmt.Sprintf("2010: guest cluster %s s, monitored host cluster %s s.", whole(whole2010.Guest), whole(whole2010.Monitored))
 	for _, g := range c.Groups {
 		r := ours(g, x)
 		add(r)
@@ -97,39 +100,42 @@ func ours(g drill.Group, x func(float64) float64) chartRow {
 	if g.Ladder != "" {
 		r.Under = ladderTitle(g.Ladder) + ", " + r.Under
 	}
-	down := g.Figure(drill.DownFigure)
-	if down.Mean == nil {
-		r.Labels = []label{{X: x(0) + 8, Text: "unknown: SQL Server was not seen to come back", Class: "on-up"}}
+	lasted := g.Figure(drill.DownFigure)
+	if lasted.Mean == nil {
+		r.Labels = []label{{X: x(0) + 8, Text: "unknown", Class: "on-up"}}
+		if stayedDown(g) {
+			r.Labels[0].Text = "nobody brought it back before the trial's end"
+		}
 		return r
 	}
-	if len(down.Given) > 0 {
-		r.Under += ", set in part by " + marks(down.Given)
-	}
 	r.Under = clip(r.Under, 48)
-	end := *down.Mean
+	end := *lasted.Mean
 	r.Bars = []bar{{Class: "c-whole", X: x(0), W: max(x(end)-x(0), 2), Title: "down " + number(end) + " s"}}
-	if detection := g.Figure(drill.DetectionFigure); detection.Mean != nil && detection.Unknown == down.Unknown && *detection.Mean < end {
+	if detection := g.Figure(drill.DetectionFigure); detection.Mean != nil && detection.Unknown == lasted.Unknown && *detection.Mean < end {
 		r.Bars = parts(x, *detection.Mean, end-*detection.Mean)
 		r.Labels = inside(x, *detection.Mean, end-*detection.Mean)
 	}
-	if len(down.Samples) > 1 {
-		end = *down.Maximum
-		r.Whisker = &whisker{X0: x(*down.Minimum), X1: x(end)}
-		for _, s := range down.Samples {
+	if len(lasted.Samples) > 1 {
+		end = *lasted.Maximum
+		r.Whisker = &whisker{X0: x(*lasted.Minimum), X1: x(end)}
+		for _, s := range lasted.Samples {
 			r.Dots = append(r.Dots, x(s))
 		}
 	}
-	r.Labels = append(r.Labels, label{X: x(max(end, *down.Mean)) + 10, Text: barWords(down)})
+	r.Labels = append(r.Labels, label{X: x(max(end, *lasted.Mean)) + 10, Text: barWords(lasted)})
 	return r
 }
 
 func barWords(s drill.Statistic) string {
 	words := number(*s.Mean) + " s"
 	if len(s.Samples) > 1 {
-		words += fmt.Sprintf(" (%s to %s)", number(*s.Minimum), number(*s.Maximum))
+		words += fmt.Sprintf(" (%s–%s)", number(*s.Minimum), number(*s.Maximum))
 	}
 	if s.Unknown > 0 {
 		words += fmt.Sprintf(", %d unknown", s.Unknown)
+	}
+	if len(s.Given) > 0 {
+		words += "; " + marks(s.Given)
 	}
 	return words
 }
@@ -138,7 +144,7 @@ func barWords(s drill.Statistic) string {
 func parts(x func(float64) float64, detection, recovery float64) []bar {
 	return []bar{
 		{Class: "c-detection", X: x(0), W: max(x(detection)-x(0), 1), Title: "fault to detection " + number(detection) + " s"},
-		{Class: "c-recovery", X: x(detection), W: max(x(detection+recovery)-x(detection), 1), Title: "detection to recovery " + number(recovery) + " s"},
+		{Class: "c-recovery", X: x(detection), W: max(x(detection+recovery)-x(detection), 1), Title: "detection until SQL Server is back " + number(recovery) + " s"},
 	}
 }
 
@@ -146,7 +152,7 @@ func parts(x func(float64) float64, detection, recovery float64) []bar {
 func inside(x func(float64) float64, detection, recovery float64) []label {
 	var list []label
 	for _, p := range []struct{ from, s float64 }{{0, detection}, {detection, recovery}} {
-		text := number(p.s)
+		text := trimmed(math.Round(p.s*10) / 10)
 		if x(p.from+p.s)-x(p.from) > letter*float64(utf8.RuneCountInString(text))+16 {
 			list = append(list, label{X: (x(p.from) + x(p.from+p.s)) / 2, Text: text, Class: "on-bar"})
 		}

@@ -2,6 +2,7 @@ package render
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/hypervigil/hypervigil/internal/drill"
@@ -10,16 +11,16 @@ import (
 // comparison is the white paper's experiment repeated in one world: its figures beside ours, one column a configuration
 // and ladder.
 type comparison struct {
-	drill.Key // without configuration and ladder
+	drill.Key // without configuration, ladder and scenario
 	Groups    []drill.Group
 }
 
 // Title says in which world.
 func (c comparison) Title() string {
 	k := c.Key
-	words := "Our " + k.Scenario
+	words := "Our " + k.Fault
 	if k.Era != "" {
-		words += ", era " + k.Era
+		words += ", era " + eraTitle(k.Era)
 	}
 	if k.Profile != "" {
 		words += ", " + k.Profile + " profile"
@@ -40,7 +41,7 @@ func (v view) compared() []comparison {
 				continue
 			}
 			k := g.Key
-			k.Configuration, k.Ladder = "", ""
+			k.Configuration, k.Ladder, k.Scenario = "", "", "" // the remedy of 2010 is a scenario of its own
 			i, ok := place[k]
 			if !ok {
 				i = len(list)
@@ -84,7 +85,7 @@ func (c comparison) table(groups []drill.Group) table {
 	t := table{
 		Caption: c.Title(),
 		Head:    []cell{plain("seconds"), {"2010 guest cluster", isPaper}, {"2010 monitored", isPaper}},
-		Widths:  []int{24, 7, 9, 15, 15, 15, 15, 9},
+		Widths:  []int{24, 7, 9, 13, 13, 13, 13, 9},
 		Numbers: []bool{false, true, true},
 	}
 	for _, g := range groups {
@@ -101,6 +102,9 @@ func (c comparison) table(groups []drill.Group) table {
 		for _, g := range groups {
 			st := g.Figure(f.Name)
 			row = append(row, figure(spread(st)))
+			if f.Name == drill.DownFigure && stayedDown(g) {
+				row[len(row)-1] = plain("not back")
+			}
 			ourOwn = ourOwn || st.Mean != nil
 			given = st.Given
 		}
@@ -112,6 +116,12 @@ func (c comparison) table(groups []drill.Group) table {
 		}
 	}
 	return t
+}
+
+// stayedDown reports whether SQL Server was down at the end of every trial: how long it would have been is unknown, that
+// it was is not.
+func stayedDown(g drill.Group) bool {
+	return !slices.ContainsFunc(g.Trials, func(t drill.Trial) bool { return t.Outcome != down })
 }
 
 // columnTitle names a group where the rest of the world is said above.

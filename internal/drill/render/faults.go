@@ -18,7 +18,7 @@ func (v view) faults() section {
 	}
 	s.Notes = []string{
 		"2010 is the white paper's last table: o fails over automatically, △ partly, x does not; of the monitored host cluster first by the host cluster, then by the monitoring.",
-		"Ours is what happened: o in every trial SQL Server came back without a person, △ in some, x in none; who acted first, or the outcome where nobody did, and in how many trials, each real or virtual. " + unknown + " was not played here.",
+		"Ours is what happened: o in every trial SQL Server came back without a person, △ in some, x in none; who acted first, or the outcome where nobody did, and in how many trials, each real or virtual. Never down: SQL Server served all the time, and nobody had to act. " + unknown + " was not played here.",
 	}
 	const class, part, theirs = 8, 14, 7
 	t := table{Head: []cell{plain("class"), plain("part")}, Widths: []int{class, part}}
@@ -61,76 +61,88 @@ func paperCells(cells []drill.PaperCell) string {
 	return strings.Join(list, " / ")
 }
 
-// happened is what came of a row's fault in a configuration: one line per era where they differ.
+// happened is what came of a row's fault in a configuration: by era and ladder where they differ.
 func (v view) happened(r drill.PaperRow, configuration string) cell {
-	var eras []string
-	byEra := map[string][]drill.Trial{}
-	for _, t := range v.Trials {
-		if t.Configuration != configuration || !r.Plays(t) {
+	type fateOf struct {
+		said   string
+		worlds []string
+	}
+	var fates []fateOf
+	worlds, failed := 0, false
+	for _, g := range v.Groups {
+		if g.Configuration != configuration || !r.Plays(g.Trials[0]) {
 			continue
 		}
-		era := drill.KeyOf(t).Era
-		if byEra[era] == nil {
-			eras = append(eras, era)
+		worlds++
+		failed = failed || len(g.Failures()) > 0
+		said := fate(g)
+		i := slices.IndexFunc(fates, func(f fateOf) bool { return f.said == said })
+		if i < 0 {
+			fates = append(fates, fateOf{said: said})
+			i = len(fates) - 1
 		}
-		byEra[era] = append(byEra[era], t)
+		if w := short(g.Key); w != "" && !slices.Contains(fates[i].worlds, w) {
+			fates[i].worlds = append(fates[i].worlds, w)
+		}
 	}
-	if len(eras) == 0 {
+	if len(fates) == 0 {
 		return cell{unknown, isUnknown}
 	}
 	var words []string
-	same := map[string]int{} // by what happened: its place in words
-	var whose [][]string
-	k := isPlain
-	for _, era := range eras {
-		said := fate(byEra[era])
-		i, ok := same[said]
-		if !ok {
-			i = len(words)
-			same[said] = i
-			words, whose = append(words, said), append(whose, nil)
+	for _, f := range fates {
+		if len(f.worlds) > 0 && worlds > 1 {
+			f.said += " (" + strings.Join(f.worlds, "; ") + ")"
 		}
-		if era != "" {
-			whose[i] = append(whose[i], era)
-		}
-		for _, t := range byEra[era] {
-			if t.Experiment != nil && len(t.Failures) > 0 {
-				k = isBad
-			}
-		}
-	}
-	for i := range words {
-		if len(whose[i]) > 0 && len(eras) > 1 {
-			words[i] += " (" + strings.Join(whose[i], ", ") + ")"
-		}
+		words = append(words, f.said)
 	}
 	text := strings.Join(words, "; ")
-	if k == isBad {
-		text = "FAILS: " + text
+	if failed {
+		return cell{"FAILS: " + text, isBad}
 	}
-	return cell{text, k}
+	return plain(text)
+}
+
+// short names a world in a cell: the era, and the ladder where it is not the default one.
+func short(k drill.Key) string {
+	words := eraTitle(k.Era)
+	if k.Ladder != "" && k.Ladder != "default" {
+		words += ", " + ladderTitle(k.Ladder)
+	}
+	return strings.TrimPrefix(words, ", ")
 }
 
 // fate says in how many trials SQL Server came back without a person, who acted, and on which clock.
-func fate(trials []drill.Trial) string {
-	back := 0
-	var who, clocks []string
-	for _, t := range trials {
-		if cameBack(t) {
+func fate(g drill.Group) string {
+	back, untouched := 0, 0
+	var who []string
+	for _, t := range g.Trials {
+		switch {
+		case cameBack(t):
 			back++
+		case t.Outcome == neverDown:
+			untouched++
 		}
 		who = append(who, actor(t))
-		clocks = append(clocks, cmp.Or(clockOf(t), drill.RealClock))
+	}
+	n, clock := len(g.Trials), cmp.Or(g.Clock, drill.RealClock)
+	if untouched == n {
+		return fmt.Sprintf("never down, %d/%d %s", n, n, clock)
 	}
 	sign := drill.PaperPartly
-	switch back {
-	case len(trials):
+	switch back + untouched {
+	case n:
 		sign = drill.PaperYes
-	case 0:
+	case untouched:
 		sign = drill.PaperNo
 	}
-	return fmt.Sprintf("%s %s, %d/%d %s", sign, counted(who), back, len(trials), strings.Join(slices.Compact(slices.Sorted(slices.Values(clocks))), "+"))
+	return fmt.Sprintf("%s %s, %d/%d %s", sign, counted(who), back, n, clock)
 }
+
+// The outcomes of a trial beside those of an incident.
+const (
+	neverDown = "nothing" // SQL Server was never down, and nobody had to act
+	down      = "down"    // it was down at the end, and nobody did anything about it
+)
 
 // cameBack reports whether SQL Server was back at the trial's end and no person brought it back.
 func cameBack(t drill.Trial) bool { return t.Outcome == "healed" && t.HealedBy != "person" }

@@ -106,8 +106,20 @@ func (v view) failovers() string {
 	if len(v.Trials) == 0 {
 		return ""
 	}
-	most := slices.MaxFunc(v.Trials, func(a, b drill.Trial) int { return cmp.Compare(failovers(a), failovers(b)) })
-	return fmt.Sprintf("Most failovers for one fault: %d (the white paper's host without power led to two, of which the second failed).", failovers(most))
+	most := 0
+	var where []string
+	for _, g := range v.Groups {
+		n := failovers(slices.MaxFunc(g.Trials, func(a, b drill.Trial) int { return cmp.Compare(failovers(a), failovers(b)) }))
+		most = max(most, n)
+		if n > 1 {
+			where = append(where, nameOf(g.Key))
+		}
+	}
+	words := fmt.Sprintf("Most failovers for one fault: %d.", most)
+	if len(where) > 0 {
+		words += " More than one: " + strings.Join(where, "; ") + "."
+	}
+	return words + " In 2010 a host without power led to two: the cluster's own, and a commanded one that failed."
 }
 
 // failovers are those of a trial: by the cluster and commanded.

@@ -53,20 +53,20 @@ func rowOf(n int, g drill.Group) []cell {
 	if e := strings.Join(expected, ", "); e != words {
 		words = e + ": " + words
 	}
-	down := seconds(g.Figure(drill.DownFigure).Maximum)
+	took := seconds(g.Figure(drill.DownFigure).Maximum)
 	if bound != nil {
-		down += " ≤ " + whole(bound)
+		took += " ≤ " + whole(bound)
 	}
 	verdict := cell{"holds", isGood}
 	if len(g.Failures()) > 0 {
 		verdict = cell{"FAILS", isBad}
 	}
 	name := g.Scenario
-	if g.Ladder != "" && g.Ladder != "default" {
+	if g.Ladder != "" && g.Ladder != "default" && !strings.Contains(g.Scenario, g.Ladder) { // a scenario may bear its policy's name
 		name += " (" + ladderTitle(g.Ladder) + ")"
 	}
 	return []cell{
-		plain(fmt.Sprint(n + 1)), plain(name), plain(drill.ConfigurationTitle(g.Configuration)), plain(strings.Join(strings.Fields(g.Era+" "+g.Profile+" "+g.Clock), " ")),
-		plain(fmt.Sprint(len(g.Trials))), plain(counted(who)), plain(words), plain(fmt.Sprintf("%d + %d", cluster, commanded)), figure(down), verdict,
+		plain(fmt.Sprint(n + 1)), plain(name), plain(drill.ConfigurationTitle(g.Configuration)), plain(strings.Join(strings.Fields(eraTitle(g.Era)+" "+g.Profile+" "+g.Clock), " ")),
+		plain(fmt.Sprint(len(g.Trials))), plain(counted(who)), plain(words), plain(fmt.Sprintf("%d + %d", cluster, commanded)), figure(took), verdict,
 	}
 }

@@ -13,7 +13,7 @@ func sample() drill.Report {
 		Program: "hypervigil-lab 0.0.0-fixture", Machine: "2 processors, linux/amd64", Command: "hypervigil-lab drill --fault service-crash --trials 3", Began: "2026-01-02T03:04:05Z",
 		Given: []drill.Given{
 			{Name: "quick migration", Value: "45s", Source: "white paper, table 3-4", Sets: []string{drill.MoveFigure}},
-			{Name: "start of a service", Value: "15s", Source: "profile paper of the lab", Sets: []string{drill.RecoveryFigure, drill.DownFigure, drill.StartFigure, "command to SQL Server"}},
+			{Name: "start of a service", Value: "15s", Source: "profile paper of the lab", Sets: []string{drill.RecoveryFigure, drill.DownFigure, drill.StartFigure, "SQL Server answers"}},
 			{Name: "failover of a group", Value: "20s", Source: "profile paper of the lab", Sets: []string{drill.RecoveryFigure, drill.DownFigure, drill.MoveFigure, drill.TCPFigure}},
 			{Name: "receiver.hold_off", Value: "5s instead of 60s", Source: "the demo's policy <lab & alone>"},
 		},
@@ -28,7 +28,7 @@ func sample() drill.Report {
 		r.Trials = append(r.Trials, monitored(n, "default"))
 	}
 	for n := range 3 {
-		r.Trials = append(r.Trials, monitored(n, "white_paper"))
+		r.Trials = append(r.Trials, monitored(n, "white-paper"))
 	}
 	return drill.Report{Trials: append(r.Trials, powerOff(), lanBoard(), failing()), Given: r.Given, Program: r.Program, Machine: r.Machine, Command: r.Command, Began: r.Began}
 }
@@ -42,7 +42,7 @@ func trial(fault, configuration string, n int, e drill.Experiment) drill.Trial {
 		e.Scenario = fault
 	}
 	if e.Era == "" {
-		e.Era = "2025"
+		e.Era = "today"
 	}
 	return drill.Trial{
 		Fault: fault, Configuration: configuration, Profile: "paper", VM: "SQL01", Instance: "MSSQLSERVER",
@@ -75,11 +75,11 @@ func guestCluster(n int) drill.Trial {
 
 func hostCluster(n int) drill.Trial {
 	t := trial("service-crash", "host-cluster", n, drill.Experiment{
-		Title: "SQL Server's service dies", Class: "service", Clock: drill.RealClock, Acts: "nobody", Expected: "told", Because: "the host cluster sees the virtual machine, not what is in it",
+		Title: "SQL Server's service dies", Class: "service", Clock: drill.RealClock, Acts: "nobody", Expected: "down", Because: "the host cluster sees the virtual machine, not what is in it",
 		Paper: "x", Acknowledged: i(12), Lost: i(0), Unknown: i(0),
 	})
-	t.Outcome, t.Summary = "told", "Nobody acts: the cluster does not see it."
-	t.Timeline = []drill.Moment{{AtSeconds: 0, Event: "fault", Detail: "service-crash on SQL01"}, {AtSeconds: 0.02, Event: "SQL Server down", Detail: "MSSQLSERVER"}, {AtSeconds: 180, Event: "told", Detail: "nothing came back within 180 s"}}
+	t.Outcome, t.Summary = "down", "Nobody acts: the cluster does not see it."
+	t.Timeline = []drill.Moment{{AtSeconds: 0, Event: "fault", Detail: "service-crash on SQL01"}, {AtSeconds: 0.02, Event: "SQL Server down", Detail: "MSSQLSERVER"}, {AtSeconds: 180, Event: "end of the watch", Detail: "nothing came back within 180 s"}}
 	return t
 }
 
@@ -87,11 +87,14 @@ func monitored(n int, ladder string) drill.Trial {
 	x := float64(n)*0.31 + 1.62
 	e := drill.Experiment{
 		Title: "SQL Server's service dies", Class: "service", Clock: drill.RealClock, Ladder: ladder, Acts: "hypervigil", Expected: "healed", Because: "the port refuses: proof of life",
-		Bound: f(30), Paper: "x / o", Acknowledged: i(73 + n), Lost: i(0), Unknown: i(2), ServiceStopSeconds: f(0.11),
+		Bound: f(30), Paper: "x o", Acknowledged: i(73 + n), Lost: i(0), Unknown: i(2), ServiceStopSeconds: f(0.11),
 	}
 	t := trial("service-crash", "monitored-host-cluster", n, e)
+	if ladder == "white-paper" {
+		t.Scenario = "service-crash-white-paper"
+	}
 	command, back := x+1.02, x+1.02+15.2
-	if ladder == "white_paper" {
+	if ladder == "white-paper" {
 		back += 45 + 62
 		t.FailoversCommanded = 1
 		t.MoveSeconds, t.TCPLostSeconds, t.Bound = f(45.4), f(14.2+x), f(240)
@@ -105,11 +108,11 @@ func monitored(n int, ladder string) drill.Trial {
 	t.Outcome, t.HealedBy, t.Summary = "healed", "hypervigil", "Healed by hypervigil: "+ladder+"."
 	t.Plan = []string{"Invoke-Command -ComputerName 'SQL01' { Start-Service -Name 'MSSQLSERVER' }"}
 	t.Stages = []drill.Span{
-		{Name: "fault to probe", From: 0, Until: x - 0.7},
-		{Name: "probe to alert", From: x - 0.7, Until: x - 0.02},
-		{Name: "alert to webhook", From: x - 0.02, Until: x},
-		{Name: "webhook to command", From: x, Until: command},
-		{Name: "command to SQL Server", From: command, Until: back},
+		{Name: "noticed by a probe", From: 0, Until: x - 0.7},
+		{Name: "alert fires", From: x - 0.7, Until: x - 0.02},
+		{Name: "webhook accepted", From: x - 0.02, Until: x},
+		{Name: "proven, planned, sent", From: x, Until: command},
+		{Name: "SQL Server answers", From: command, Until: back},
 	}
 	t.Timeline = []drill.Moment{
 		{AtSeconds: 0, Event: "fault", Detail: "service-crash on SQL01"},
@@ -137,7 +140,7 @@ func monitored(n int, ladder string) drill.Trial {
 	for c, m := range t.Commands {
 		t.Timeline = append(t.Timeline, drill.Moment{AtSeconds: command + float64(c)*46, Event: "command", Detail: m})
 	}
-	if ladder == "white_paper" {
+	if ladder == "white-paper" {
 		t.Timeline = append(t.Timeline, drill.Moment{AtSeconds: command + 0.3, Event: "move commanded", Detail: "SQL01 from HV1 to HV2"}, drill.Moment{AtSeconds: command + 45.7, Event: "owner changed", Detail: "the cluster moved the group from HV1 to HV2"})
 	}
 	t.Timeline = append(
@@ -145,13 +148,14 @@ func monitored(n int, ladder string) drill.Trial {
 		drill.Moment{AtSeconds: back, Event: "SQL Server answers", Detail: "MSSQLSERVER"}, drill.Moment{AtSeconds: back + 0.2, Event: "verified", Detail: "SQL Server logs in"},
 		drill.Moment{AtSeconds: back + 3.1, Event: "verification", Detail: "3 logins in a row"}, drill.Moment{AtSeconds: back + 123.1, Event: "healed", Detail: t.Summary},
 	)
+	t.Stages = append(t.Stages, drill.Span{Name: "recovery seen", From: back, Until: back + 3.1}, drill.Span{Name: "held and closed", From: back + 3.1, Until: back + 123.1})
 	return t
 }
 
 func powerOff() drill.Trial {
 	t := trial("host-power-off", "monitored-host-cluster", 0, drill.Experiment{
 		Title: "A host without power", Class: "host", Clock: drill.RealClock, Ladder: "default", Acts: "cluster", Expected: "healed", Because: "the cluster is first: G12 waits for it",
-		Bound: f(360), Paper: "o / o", Acknowledged: i(9), Lost: i(0), Unknown: i(1), TCPLostSeconds: f(71.2), MoveSeconds: f(22.5),
+		Bound: f(360), Paper: "o o", Acknowledged: i(9), Lost: i(0), Unknown: i(1), TCPLostSeconds: f(71.2), MoveSeconds: f(22.5),
 	})
 	t.DetectionSeconds, t.SQLDownSeconds, t.FailoversByCluster = f(10.4), f(68.9), 1
 	t.Outcome, t.HealedBy, t.Summary = "healed", "cluster", "Healed by the cluster."
@@ -177,7 +181,7 @@ func powerOff() drill.Trial {
 
 func lanBoard() drill.Trial {
 	t := trial("lan-board", "monitored-host-cluster", 0, drill.Experiment{
-		Title: "The virtual machine's uplink dies", Class: "network", Era: "2008r2", Clock: drill.VirtualClock, Ladder: "default", Acts: "nobody", Expected: "proposed", Because: "a move is only proposed until the policy names it", Paper: "x / x",
+		Title: "The virtual machine's uplink dies", Class: "network", Era: "2008r2", Clock: drill.VirtualClock, Ladder: "default", Acts: "nobody", Expected: "proposed", Because: "a move is only proposed until the policy names it", Paper: "x x",
 	})
 	t.Profile, t.Outcome, t.Summary = "quick", "proposed", "live_migrate is proposed."
 	t.DetectionSeconds = f(38)
@@ -186,15 +190,15 @@ func lanBoard() drill.Trial {
 }
 
 func failing() drill.Trial {
-	t := trial("guest-hang", "monitored-host-cluster", 0, drill.Experiment{
+	t := trial("guest-crash", "monitored-host-cluster", 0, drill.Experiment{
 		Title: "A guest hangs <script>alert(1)</script> & \"more\" | **bold**", Class: "guest", Clock: drill.VirtualClock, Ladder: "default", Acts: "hypervigil", Expected: "healed", Because: "reset_vm after 60 s",
-		Bound: f(150), Paper: "x / o", Failures: []string{"outcome escalated, expected healed", "2 failovers for one fault <b>"}, UnexpectedErrors: []string{"event 41 of Kernel-Power"},
+		Bound: f(150), Paper: "x o", Failures: []string{"outcome escalated, expected healed", "2 failovers for one fault <b>"}, UnexpectedErrors: []string{"event 41 of Kernel-Power"},
 	})
 	t.Profile, t.Outcome, t.Summary, t.FailoversByCluster, t.FailoversCommanded = "quick", "escalated", "reset_vm failed.", 1, 1
 	t.Commands = []string{"Msvm_ComputerSystem.RequestStateChange"}
 	t.DetectionSeconds, t.FirstCommandSeconds = f(12.4), f(72.5)
 	t.Timeline = []drill.Moment{
-		{AtSeconds: 0, Event: "fault", Detail: "guest-hang on SQL01"},
+		{AtSeconds: 0, Event: "fault", Detail: "guest-crash on SQL01"},
 		{AtSeconds: 0, Event: "SQL Server down", Detail: "MSSQLSERVER"},
 		{AtSeconds: 12.4, Event: "webhook", Detail: "accepted"},
 		{AtSeconds: 12.41, Event: "guard G8", Detail: "hold: silent for 12s of 60s (second opinion)"},

@@ -52,7 +52,7 @@ func spread(s drill.Statistic) string {
 	case len(s.Samples) == 1:
 		return seconds(s.Mean)
 	}
-	return fmt.Sprintf("%s (%s to %s)", seconds(s.Mean), seconds(s.Minimum), seconds(s.Maximum))
+	return fmt.Sprintf("%s (%s–%s)", seconds(s.Mean), seconds(s.Minimum), seconds(s.Maximum))
 }
 
 // mark is a given parameter's, by its place in the report.
@@ -82,7 +82,7 @@ func nameOf(k drill.Key) string { return k.Scenario + ", " + worldOf(k) }
 func worldOf(k drill.Key) string {
 	parts := []string{drill.ConfigurationTitle(k.Configuration)}
 	if k.Era != "" {
-		parts = append(parts, "era "+k.Era)
+		parts = append(parts, "era "+eraTitle(k.Era))
 	}
 	if k.Profile != "" {
 		parts = append(parts, k.Profile+" profile")
@@ -96,15 +96,25 @@ func worldOf(k drill.Key) string {
 	return strings.Join(parts, ", ")
 }
 
-// ladderTitle names a ladder; the white paper's remedy is one by name.
+// ladderTitle names a ladder or policy; the white paper's remedy is one by name. What is a phrase already stays as it is.
 func ladderTitle(ladder string) string {
-	switch ladder {
-	case "default":
+	switch {
+	case ladder == "default":
 		return "default ladder"
-	case "white_paper":
+	case ladder == "white_paper" || ladder == "white-paper":
 		return "the white paper's remedy"
+	case strings.Contains(ladder, " "):
+		return ladder
 	}
-	return "ladder " + ladder
+	return "policy " + ladder
+}
+
+// eraTitle names an era as Windows does.
+func eraTitle(era string) string {
+	if era == "2008r2" {
+		return "2008 R2"
+	}
+	return era
 }
 
 // counted joins words, each once with how often it came where that is not always.
