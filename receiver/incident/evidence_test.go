@@ -59,7 +59,7 @@ func TestEvidenceIsKeptBeforeTheKill(t *testing.T) {
 		t.Errorf("bundle = %+v, want the last diagnostics, and no waits of a SQL Server that hangs", b)
 	}
 	w.vms["SQL01"].reason = dial.Answered
-	w.advance(26 * time.Hour)
+	w.quiet(26 * time.Hour)
 	if _, ok := w.state.Incidents.Get(i.ID); ok || w.kept("bundle/") != 0 {
 		t.Errorf("incident kept %v, %d bundles, want both gone", ok, w.kept("bundle/"))
 	}

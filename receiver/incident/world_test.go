@@ -31,28 +31,29 @@ type world struct {
 	queue   []timed // what will happen
 	wake    time.Time
 
-	vms        map[string]*machine
-	nodes      []string
-	down       map[string]bool // nodes that do not answer, and that the others call Down
-	blind      map[string]bool // guests whose WinRM does not answer
-	silenced   bool
-	lab        bool
-	controls   bool // the controls outside the cluster answer
-	commands   []remedy.Command
-	begun      map[string]int                  // starts of each incident's actions, by action: never more than one
-	loseReply  bool                            // the next command's answer is lost after it took effect
-	dropSend   bool                            // the next command never leaves and its answer is lost
-	keepSend   bool                            // the next command never leaves, and that is known
-	refuse     map[remedy.Method]remedy.Result // what a method answers instead of doing it
-	half       bool                            // one Alertmanager of two has lost the alerts
-	mute       bool                            // Watchdog does not come
-	keeps      time.Duration                   // how long it takes to read what a rung would destroy; 0: 25 ms
-	loseKeep   bool                            // its answer never comes
-	notes      []string
-	counted    bool // the disks' counters can be read
-	monitored  bool // the cluster watches the guests' heartbeats
-	identified int  // how often the nodes were asked who they are, right before a command
-	pure       bool // every step is looked at: the state that it was given and the orders in the new one
+	vms         map[string]*machine
+	nodes       []string
+	down        map[string]bool // nodes that do not answer, and that the others call Down
+	blind       map[string]bool // guests whose WinRM does not answer
+	silenced    bool
+	lab         bool
+	controls    bool // the controls outside the cluster answer
+	commands    []remedy.Command
+	begun       map[string]int                  // starts of each incident's actions, by action: never more than one
+	loseReply   bool                            // the next command's answer is lost after it took effect
+	dropSend    bool                            // the next command never leaves and its answer is lost
+	keepSend    bool                            // the next command never leaves, and that is known
+	refuse      map[remedy.Method]remedy.Result // what a method answers instead of doing it
+	half        bool                            // one Alertmanager of two has lost the alerts
+	mute        bool                            // Watchdog does not come
+	keeps       time.Duration                   // how long it takes to read what a rung would destroy; 0: 25 ms
+	loseKeep    bool                            // its answer never comes
+	notes       []string
+	unrehearsed bool // what a command would meet is never answered
+	counted     bool // the disks' counters can be read
+	monitored   bool // the cluster watches the guests' heartbeats
+	identified  int  // how often the nodes were asked who they are, right before a command
+	pure        bool // every step is looked at: the state that it was given and the orders in the new one
 
 	disk  func([]ledger.Op) // writes the records of a step, besides the world's own memory of them; nil: nobody does
 	spent time.Duration     // of real time, in Step and by disk
@@ -295,6 +296,9 @@ func (w *world) carryOut(effects []incident.Effect) {
 				return l
 			})
 		case incident.Rehearse:
+			if w.unrehearsed {
+				continue
+			}
 			w.later(20*time.Millisecond, func() incident.Event {
 				answer := incident.Rehearsed{At: incident.At(w.now), VM: e.VM}
 				for _, ask := range e.Asks {
