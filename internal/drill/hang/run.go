@@ -17,7 +17,7 @@ import (
 	"github.com/hypervigil/hypervigil/internal/lab"
 )
 
-// Options of Run. All but Timeout are required.
+// Options of Run. Dir, For and Every are required.
 type Options struct {
 	// Dir takes certificates and the configuration.
 	Dir string
@@ -25,6 +25,9 @@ type Options struct {
 	For, Every time.Duration
 	// Timeout is the modules'; 900 ms, mssql_availability's own, where zero.
 	Timeout time.Duration
+	// AnyTime takes an answer at any time for one in time: the race detector makes TLS take ten times as long, on both
+	// sides, and what this process had no time for says nothing. Everything else is judged.
+	AnyTime bool
 }
 
 // Result is what Run saw.
@@ -40,10 +43,11 @@ type Result struct {
 
 // The bounds. Nothing of the exporter's may be left, and what its caches took in is bounded. A machine that gives this
 // process no time makes an answer late, and a prober that is at fault is late each time: tries is how often in a row, a
-// while apart, a target must be late to count as such. Of all answers no more than one in lateShare may be.
+// while apart, a target must be late to count as such. Of all answers no more than one in lateShare may be: on two cores
+// none of 1,868 was with a load of nine, and 28 of 1,893 with one of twenty-two.
 const (
-	tries     = 5
-	lateShare = 10
+	tries     = 3
+	lateShare = 20
 	mostHeap  = 4 << 20
 	idleAfter = 3 * time.Minute // five missed scrapes close the stream of the diagnostics
 )
@@ -75,7 +79,7 @@ func Run(ctx context.Context, o Options) (result Result, err error) {
 		defer cancel()
 		err = errors.Join(err, e.Close(end))
 	}()
-	r := &running{handler: e.Handler(), timeout: o.Timeout, reasons: map[target]map[string]int{}}
+	r := &running{handler: e.Handler(), timeout: o.Timeout, anyTime: o.AnyTime, reasons: map[target]map[string]int{}}
 	// Once before it counts: caches fill at the first time and never again.
 	// Not the streams: one that was asked once waits for minutes for the next time.
 	r.round(ctx, slices.DeleteFunc(targets(), func(t target) bool { return t.module == "mssql_diagnostics" }), 0, o.Every)
@@ -101,6 +105,7 @@ func Run(ctx context.Context, o Options) (result Result, err error) {
 type running struct {
 	handler http.Handler
 	timeout time.Duration
+	anyTime bool
 
 	mu      sync.Mutex
 	result  Result
@@ -165,6 +170,9 @@ func (r *running) note(t target, a answer, err error, try int) bool {
 	}
 	r.result.Lates = append(r.result.Lates, a.late)
 	r.result.Wall = append(r.result.Wall, max(0, a.took-r.timeout))
+	if r.anyTime { // and so few answers that a target is asked again until it has told its stage
+		return t.reason == "" || r.reasons[t][string(t.reason)] > 0 || try == tries
+	}
 	if a.late <= Lateness {
 		return true
 	}
