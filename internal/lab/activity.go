@@ -7,8 +7,8 @@ import (
 	"github.com/hypervigil/hypervigil/internal/lab/sqlengine"
 )
 
-// What an instance shows of its work. There is no load in the lab: these are a quiet instance's figures, which grow
-// with the time since its start and with nothing else.
+// What an instance shows of its work. These are a quiet instance's figures, which grow with the time since its start
+// and with nothing else; what clients write in tables of their own shows in the views of transactions alone.
 
 // files are two for each database: its rows and its log.
 func files(list []sqlengine.Database, up time.Duration) []sqlengine.File {

@@ -8,8 +8,8 @@
 //
 // A client sees what it would see: a dead service refuses connections, a dead host or a cut board answers no SYN, a
 // hung guest accepts and says nothing. Its limits: durations of boots, moves and service starts are parameters
-// (model.Profile); the cluster's rules are those that Hypervigil's decisions depend on; there is no load, no latency
-// of a network and no storage. A Lab is safe for concurrent use.
+// (model.Profile); the cluster's rules are those that Hypervigil's decisions depend on; there is no load but that of the
+// clients' own tables, no latency of a network and no storage. A Lab is safe for concurrent use.
 package lab
 
 import (
@@ -254,7 +254,7 @@ func (l *Lab) tds(ctx context.Context, vm, instance string) error {
 		return err
 	}
 	s, err := tdsserver.New(tdsserver.Options{
-		Handler: engine, Logger: log.With(l.options.Logger, "server", name), Version: sqlVersion, ServerName: serverName(vm, instance),
+		Handler: engine, Transactions: engine, Logger: log.With(l.options.Logger, "server", name), Version: sqlVersion, ServerName: serverName(vm, instance),
 		Encryption: tdsserver.Offered, TLS: certificate,
 	})
 	if err != nil {
@@ -361,7 +361,15 @@ type sqlInstance struct {
 	vm, instance string
 }
 
-var _ sqlengine.Instance = (*sqlInstance)(nil)
+var (
+	_ sqlengine.Instance = (*sqlInstance)(nil)
+	_ sqlengine.Worker   = (*sqlInstance)(nil)
+)
+
+// Working implements sqlengine.Worker.
+func (s *sqlInstance) Working(run uint32, rows int) {
+	s.lab.with(func(m *model.Model) { m.VM(s.vm).Server(s.instance).Working(run, rows) })
+}
 
 // Authenticate implements sqlengine.Instance.
 func (s *sqlInstance) Authenticate(user, password string) bool {
@@ -383,9 +391,9 @@ func (s *sqlInstance) Snapshot() sqlengine.Snapshot {
 		case !server.Up:
 			phase = sqlengine.ShuttingDown
 		}
-		up, list := m.Now().Sub(server.Started), databases()
+		up, list := m.Now().Sub(server.Started), databases(server.Recovering)
 		out = sqlengine.Snapshot{
-			Phase: phase, ServerName: serverName(s.vm, s.instance), MachineName: s.vm, InstanceName: s.instance, Version: sqlVersion,
+			Phase: phase, Run: server.Service().PID, ServerName: serverName(s.vm, s.instance), MachineName: s.vm, InstanceName: s.instance, Version: sqlVersion,
 			Edition: "Enterprise Edition (64-bit)", StartTime: server.Started, Now: m.Now(), Databases: list,
 			Files: files(list, up), Backups: backups(list, m.Now()), Counters: counters(list, up), Waits: waits(up), Schedulers: schedulers(), MaxWorkers: 512,
 			Diagnostics: diagnostics(server.Failing), Requests: requests(server), Transactions: transactions(server),
@@ -402,14 +410,18 @@ func serverName(vm, instance string) string {
 	return vm + `\` + instance
 }
 
-// databases are the same on every instance: the system's, one in use and one that somebody took offline long ago.
-func databases() []sqlengine.Database {
+// databases are the same on every instance: the system's, one in use, which SQL Server may be recovering, and one that
+// somebody took offline long ago.
+func databases(recovering bool) []sqlengine.Database {
 	made := time.Date(2026, 1, 5, 9, 0, 0, 0, time.UTC)
 	var list []sqlengine.Database
 	for n, name := range []string{"master", "tempdb", "model", "msdb", "sales", "archive"} {
 		d := sqlengine.Database{ID: n + 1, Name: name, CreateDate: made}
-		if name == "archive" {
+		switch {
+		case name == "archive":
 			d.State = sqlengine.Offline
+		case name == "sales" && recovering:
+			d.State = sqlengine.Recovering
 		}
 		list = append(list, d)
 	}

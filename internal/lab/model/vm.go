@@ -132,7 +132,11 @@ type Server struct {
 	Backup, Restore bool
 	// Refuses: the monitor's password is wrong. Expired: the certificate that it shows its clients.
 	Refuses, Expired bool
-	service          *Service
+	// Written is how many rows the open transactions of this run have written. Undo is how many the next start has to roll
+	// back, Recovering that it is doing so: SQL Server lets everybody in, but not into the database that is recovered.
+	Written, Undo int
+	Recovering    bool
+	service       *Service
 }
 
 // Service is the instance's service.
@@ -263,6 +267,35 @@ func (m *Model) serve(s *Server, up bool) {
 	}
 }
 
+// Working notes how many rows the open transactions of a run of SQL Server, which its process tells, have written.
+func (s *Server) Working(pid uint32, rows int) {
+	if s.service.PID == pid {
+		s.Written = rows
+	}
+}
+
+// lose notes that the process is gone, and what it had open with it. What an earlier one left is still to be undone.
+func (s *Server) lose() {
+	s.Undo, s.Written, s.Recovering = s.Undo+s.Written, 0, false
+}
+
+// recover recovers the database in use, when SQL Server has begun to serve, if the last process had something open. That
+// takes the longer the more there is (learn.microsoft.com, "Understanding Recovery Performance in SQL Server": by "how
+// much work has been done by all active transactions at the time"); here it is in proportion, and the database opens at
+// its end. What has been done since the last checkpoint, the other part there, takes no time.
+func (m *Model) recover(v *VM, s *Server) {
+	if s.Undo == 0 {
+		return
+	}
+	s.Recovering = true
+	turn := s.service.turn
+	m.inGuest(v, time.Duration(s.Undo)*m.Spec.Profile.Recovery, func() {
+		if s.service.turn == turn {
+			s.Undo, s.Recovering = 0, false
+		}
+	})
+}
+
 // inGuest schedules something inside a guest, whose clock stands while it is saved.
 func (m *Model) inGuest(v *VM, d time.Duration, do func()) {
 	m.after(d, func() {
@@ -307,6 +340,7 @@ func (m *Model) start(v *VM, s *Service, who string) {
 		m.log(v, 7036, s.Display, "running")
 		if s.Server != nil {
 			m.serve(s.Server, true)
+			m.recover(v, s.Server)
 		}
 	})
 }
@@ -317,6 +351,7 @@ func (m *Model) stop(v *VM, s *Service) {
 	turn := s.turn
 	s.State = cluster.ServiceStopPending
 	if s.Server != nil {
+		s.Server.lose()
 		m.serve(s.Server, false)
 	}
 	m.inGuest(v, m.Spec.Profile.ServiceStop, func() {
@@ -337,6 +372,7 @@ func (m *Model) kill(v *VM, s *Service) {
 	s.State, s.PID, s.ExitCode = cluster.ServiceStopped, 0, exitProcessAborted
 	if s.Server != nil {
 		s.Server.Hung = false
+		s.Server.lose()
 		m.serve(s.Server, false)
 	}
 	m.log(v, 7034, s.Display, "1")
@@ -351,6 +387,7 @@ func (m *Model) halt(v *VM, to GuestState) {
 		s.State, s.PID, s.ExitCode = cluster.ServiceStopped, 0, 0
 		if s.Server != nil {
 			s.Server.Hung = false
+			s.Server.lose()
 			m.serve(s.Server, false)
 		}
 	}

@@ -24,10 +24,20 @@ func constant(v any, typ tdsserver.Type) bound {
 	return bound{typ: typ, eval: func([]any) (any, *tdsserver.Error) { return v, nil }}
 }
 
-// source is what a SELECT reads: a view under the names it goes by. The zero source has no columns.
+// source is what a statement reads: one view, or several that are joined, and the names that each column goes by: an
+// alias, or the parts of its view's own name. The zero source has no columns.
 type source struct {
 	view  view
-	names []string // alias, or the parts of the view's own name
+	names [][]string // of each column
+}
+
+// named is a view under its name.
+func named(v view, name []string) source {
+	src := source{view: v}
+	for range v.columns {
+		src.names = append(src.names, name)
+	}
+	return src
 }
 
 // bind finds the names of an expression.
@@ -289,25 +299,45 @@ func integers(sign string, x, y int64, typ tdsserver.Type) (any, *tdsserver.Erro
 
 // column finds a column of the source.
 func (src *source) column(path []string) (bound, *tdsserver.Error) {
-	name := path[len(path)-1]
-	qualifier := path[:len(path)-1]
-	if len(qualifier) > 0 && !src.goesBy(qualifier) {
-		return bound{}, raise(4104, 16, "The multi-part identifier %q could not be bound.", strings.Join(path, "."))
+	found, failed := src.position(path)
+	if failed != nil {
+		return bound{}, failed
 	}
-	for i, c := range src.view.columns {
-		if strings.EqualFold(c.Name, name) {
-			return bound{typ: c.Type, eval: func(row []any) (any, *tdsserver.Error) { return row[i], nil }}, nil
-		}
-	}
-	return bound{}, raise(207, 16, "Invalid column name '%s'.", name)
+	return bound{typ: src.view.columns[found].Type, eval: func(row []any) (any, *tdsserver.Error) { return row[found], nil }}, nil
 }
 
-// goesBy reports whether the qualifier is the end of one of the source's names.
-func (src *source) goesBy(qualifier []string) bool {
-	if len(qualifier) > len(src.names) {
+// position is where a column stands in a row of the source.
+func (src *source) position(path []string) (int, *tdsserver.Error) {
+	name, qualifier := path[len(path)-1], path[:len(path)-1]
+	found, known := -1, len(qualifier) == 0
+	for i, c := range src.view.columns {
+		if !goesBy(src.names[i], qualifier) {
+			continue
+		}
+		known = true
+		if !strings.EqualFold(c.Name, name) {
+			continue
+		}
+		if found >= 0 {
+			return 0, raise(209, 16, "Ambiguous column name '%s'.", name)
+		}
+		found = i
+	}
+	switch {
+	case !known:
+		return 0, raise(4104, 16, "The multi-part identifier %q could not be bound.", strings.Join(path, "."))
+	case found < 0:
+		return 0, raise(207, 16, "Invalid column name '%s'.", name)
+	}
+	return found, nil
+}
+
+// goesBy reports whether the qualifier is the end of a name.
+func goesBy(name, qualifier []string) bool {
+	if len(qualifier) > len(name) {
 		return false
 	}
-	for i, part := range src.names[len(src.names)-len(qualifier):] {
+	for i, part := range name[len(name)-len(qualifier):] {
 		if !strings.EqualFold(part, qualifier[i]) {
 			return false
 		}

@@ -111,7 +111,7 @@ func firstOf(args []bound) bound {
 
 func (env *environment) databaseName(args []bound) bound {
 	if len(args) == 0 {
-		return constant(env.session.Database(), name128())
+		return constant(env.database, name128())
 	}
 	return apply(args[0], name128(), func(v any) any {
 		for _, d := range env.Databases {
@@ -132,7 +132,7 @@ func (env *environment) databaseID(args []bound) bound {
 		return nil
 	}
 	if len(args) == 0 {
-		return constant(id(env.session.Database()), typ)
+		return constant(id(env.database), typ)
 	}
 	return apply(args[0], typ, id)
 }
@@ -220,14 +220,16 @@ func (env *environment) global(name string) (bound, bool) {
 	case "@@spid":
 		return number(int64(env.session.ID()), tdsserver.SmallInt)
 	case "@@trancount":
-		return number(int64(env.session.TransactionDepth()), tdsserver.Int)
+		return number(int64(env.depth), tdsserver.Int)
 	case "@@microsoftversion":
 		var major, minor, build int64
 		if _, err := fmt.Sscanf(env.Version, "%d.%d.%d", &major, &minor, &build); err != nil {
 			return constant(nil, tdsserver.Type{Kind: tdsserver.Int}), true
 		}
 		return number(major<<24|minor<<16|build, tdsserver.Int)
-	case "@@error", "@@rowcount", "@@langid", "@@nestlevel":
+	case "@@rowcount":
+		return number(env.affected, tdsserver.Int)
+	case "@@error", "@@langid", "@@nestlevel":
 		return number(0, tdsserver.Int)
 	case "@@lock_timeout":
 		return number(-1, tdsserver.Int)

@@ -16,6 +16,8 @@ type Instance interface {
 // Snapshot is one consistent view of an instance.
 type Snapshot struct {
 	Phase Phase
+	// Run numbers the runs of the service: a new process has a higher one, and nothing of what the one before had open.
+	Run uint32
 	// ServerName is @@SERVERNAME: the machine's name, followed by \instance where the instance is a named one.
 	ServerName string
 	// MachineName is the NetBIOS name of the guest.

@@ -94,8 +94,8 @@ func isKeyword(word string) bool {
 		"DBCC", "DECLARE", "DELETE", "DISTINCT", "DROP", "ELSE", "END", "EXEC", "EXECUTE", "EXISTS", "FETCH", "FOR",
 		"FROM", "GRANT", "GROUP", "HAVING", "IF", "IN", "INNER", "INSERT", "INTO", "IS", "JOIN", "KILL", "LEFT", "LIKE",
 		"MERGE", "NOT", "NULL", "ON", "OPEN", "OPTION", "OR", "ORDER", "OUTER", "PRINT", "RAISERROR", "RECONFIGURE",
-		"RESTORE", "RETURN", "REVOKE", "RIGHT", "ROLLBACK", "SELECT", "SET", "SHUTDOWN", "THEN", "TOP", "TRUNCATE",
-		"UNION", "UPDATE", "USE", "VALUES", "WAITFOR", "WHEN", "WHERE", "WHILE", "WITH":
+		"RESTORE", "RETURN", "REVOKE", "RIGHT", "ROLLBACK", "SELECT", "SET", "SHUTDOWN", "TABLE", "THEN", "TOP", "TRUNCATE",
+		"UNION", "UPDATE", "USE", "VALUES", "VIEW", "WAITFOR", "WHEN", "WHERE", "WHILE", "WITH":
 		return true
 	}
 	return false
@@ -132,6 +132,16 @@ func (p *parser) statement(first bool) statement {
 		return p.query()
 	case p.accept("SET"):
 		return p.set()
+	case p.accept("INSERT"):
+		return p.insert()
+	case p.accept("UPDATE"):
+		return p.update()
+	case p.accept("DELETE"):
+		return p.remove()
+	case p.accept("CREATE"):
+		return p.create()
+	case p.accept("DROP"):
+		return p.drop()
 	case p.accept("USE"):
 		return use{p.name()}
 	case p.accept("PRINT"):
@@ -259,23 +269,9 @@ func (p *parser) query() statement {
 		}
 	}
 	if p.accept("FROM") {
-		q.from = p.path()
-		if p.accept("(") {
-			q.args = p.list()
-		}
-		if p.accept("AS") || p.isAlias() {
-			q.alias = p.name()
-		}
-		if p.accept("WITH") {
-			p.expect("(")
-			p.expect("NOLOCK")
-			p.expect(")")
-		}
+		q.from = p.from()
 	}
-	if p.accept("WHERE") {
-		n := p.expression()
-		q.where = &n
-	}
+	q.where = p.where()
 	if p.accept("GROUP") {
 		p.expect("BY")
 		for {

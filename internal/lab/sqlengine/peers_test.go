@@ -38,8 +38,9 @@ func serve(t *testing.T, encryption tdsserver.Encryption) (host, port string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	e := engine(t, &model{})
 	srv, err := tdsserver.New(tdsserver.Options{
-		Handler: engine(t, &model{}), Logger: log.NewNopLogger(), Version: "16.0.4135.4", ServerName: `SQL01\PAY`,
+		Handler: e, Transactions: e, Logger: log.NewNopLogger(), Version: "16.0.4135.4", ServerName: `SQL01\PAY`,
 		Encryption: encryption, TLS: &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}},
 	})
 	if err != nil {
@@ -114,5 +115,28 @@ func TestFreeTDS(t *testing.T) {
 			"select cast(serverproperty('ServerName') as sysname) as s, @@trancount as n\ngo\n",
 			bsqldb, "-S", "lab", "-U", "hypervigil", "-P", "correct horse"),
 			`SQL01\PAY`)
+		wantOutput(t, run(t, dir, env, `create table tempdb..a (product_code nchar(10) not null primary key, remark nvarchar(50) null)
+create table tempdb..b (product_code nchar(10) primary key, product_name nvarchar(50))
+insert into tempdb..a (product_code) values (N'P1'), (N'P2')
+insert tempdb..b values (N'P1', N'bolt'), (N'P2', N'nut')
+go
+begin transaction
+go
+update a set remark = b.product_name + N' #1' from tempdb..a as a inner join tempdb..b as b on a.product_code = b.product_code
+select database_id, database_transaction_state from sys.dm_tran_database_transactions where database_transaction_state = 4
+go
+rollback
+go
+select count(*) as torn from tempdb..a where remark is not null
+go
+begin tran insert tempdb..a values (N'S1', N'kept') commit
+go
+select product_code, remark from tempdb..a where remark is not null
+insert tempdb..a values (N'S1', N'twice')
+go
+drop table tempdb..a, tempdb..b
+go
+`, tsql, "-S", "lab", "-U", "hypervigil", "-P", "correct horse"),
+			"2\t4", "torn\n0\n", "S1        \tkept", "Msg 2627")
 	}
 }

@@ -1,19 +1,27 @@
 // Package sqlengine answers the T-SQL that monitors and ordinary clients send to a simulated SQL Server, from a
-// model of the instance and nothing else. It stores nothing.
+// model of the instance and from the tables that clients made: an Engine is an instance with its disks, whichever run
+// of the service is the present one (Snapshot.Run).
 //
 //	engine, err := sqlengine.New(instance)
 //	srv, err := tdsserver.New(tdsserver.Options{Handler: engine, …})
 //
 // It understands
 //
-//   - SELECT of expressions, or from one view, with aliases, TOP, WHERE, ORDER BY, COUNT(*), MAX, MIN, GROUP BY columns
-//     and the hint NOLOCK;
+//   - SELECT of expressions, or from views and tables, one or several by INNER JOIN, with aliases, TOP, WHERE, ORDER BY,
+//     COUNT(*), MAX, MIN, GROUP BY columns and the hint NOLOCK;
+//   - CREATE TABLE with types, NULL, NOT NULL and a PRIMARY KEY of one column; DROP TABLE [IF EXISTS]; INSERT … VALUES;
+//     UPDATE … SET … [FROM … INNER JOIN …] [WHERE]; DELETE [FROM] … [WHERE]; all of them in any database that is open;
 //   - the views that Engine.Views lists, with the columns that the model knows;
 //   - literals, parameters, the usual @@ variables, SERVERPROPERTY, HAS_PERMS_BY_NAME of the server, DB_NAME,
 //     DB_ID, SUSER_SNAME, GETDATE and its like, ISNULL, COALESCE, CAST and CONVERT without a style, comparisons, IN, IS NULL, AND, OR, NOT;
 //   - SET of the options that clients set, which have no effect; USE; PRINT; BEGIN, COMMIT and ROLLBACK TRANSACTION;
 //   - EXEC of sp_server_diagnostics, once or with @repeat_interval. The first set does not take its five seconds; the
 //     others come at the interval.
+//
+// Tables are durable as SQL Server's are: what was committed survives the service's end, what was open then is rolled
+// back, and a session that ends rolls back what it left open. A statement outside a transaction is one. Reads see what
+// was committed last (READ_COMMITTED_SNAPSHOT); a lock is a whole table's, and of two transactions that wait for each
+// other the second gets error 1205. A savepoint marks nothing: a rollback to one ends the transaction.
 //
 // All else is refused in SQL Server's own words: 102 or 156 for syntax it does not know, 208 for an object, 207 for a
 // column, 195 for a function or an option, 137 for a variable, 2812 for a procedure, 243 for a type, 245 for a
@@ -24,6 +32,7 @@
 package sqlengine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -33,7 +42,10 @@ import (
 )
 
 // Engine answers for one instance.
-type Engine struct{ instance Instance }
+type Engine struct {
+	instance Instance
+	disk     *disk
+}
 
 var _ tdsserver.Handler = (*Engine)(nil)
 
@@ -42,7 +54,7 @@ func New(i Instance) (*Engine, error) {
 	if i == nil {
 		return nil, errors.New("sql engine: no instance")
 	}
-	return &Engine{instance: i}, nil
+	return &Engine{instance: i, disk: newDisk(i)}, nil
 }
 
 // Login lets a login in, or refuses it with SQL Server's number. Numbers, severities and texts here and elsewhere in
@@ -87,7 +99,16 @@ func (e *Engine) Query(ctx context.Context, session *tdsserver.Session, r tdsser
 		<-ctx.Done()
 		return tdsserver.Response{}
 	}
-	env := &environment{Snapshot: s, instance: e.instance, session: session, params: make(map[string]any, len(r.Params))}
+	if !e.disk.enter(s.Run) {
+		return tdsserver.Response{HangUp: true}
+	}
+	env := &environment{Snapshot: s, instance: e.instance, engine: e, ctx: ctx, session: session, database: "master", params: make(map[string]any, len(r.Params))}
+	if session != nil {
+		env.database, env.depth, env.work = cmp.Or(session.Database(), "master"), session.TransactionDepth(), e.disk.of(session)
+		if env.depth > 0 && env.work == nil {
+			return tdsserver.Response{HangUp: true} // it went with the process
+		}
+	}
 	for _, p := range r.Params {
 		env.params[strings.ToLower(p.Name)] = p.Value
 	}
@@ -110,12 +131,19 @@ func (e *Engine) Query(ctx context.Context, session *tdsserver.Session, r tdsser
 	return resp
 }
 
-// environment is what one request is answered from.
+// environment is what one request is answered from, and what its statements have changed until now.
 type environment struct {
 	Snapshot
 	instance Instance
+	engine   *Engine
+	ctx      context.Context //nolint:containedctx // of the one request that the environment is for
 	session  *tdsserver.Session
 	params   map[string]any
+
+	database string
+	depth    int   // of transactions
+	work     *work // the session's transaction; nil outside one
+	affected int64 // @@ROWCOUNT, within the request
 }
 
 // raise makes an error of SQL Server's.

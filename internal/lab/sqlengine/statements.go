@@ -20,6 +20,7 @@ func (u use) run(env *environment) tdsserver.Result {
 		return tdsserver.Result{Error: failed}
 	}
 	d, _ := env.find(u.database)
+	env.database = d.Name
 	return tdsserver.Result{Database: d.Name}
 }
 
@@ -51,13 +52,6 @@ func (env *environment) scalar(n node) (any, *tdsserver.Error) {
 		return b.over([][]any{nil})
 	}
 	return b.eval(nil)
-}
-
-// transaction is BEGIN, COMMIT or ROLLBACK.
-type transaction struct{ change tdsserver.TransactionChange }
-
-func (t transaction) run(*environment) tdsserver.Result {
-	return tdsserver.Result{Transaction: t.change}
 }
 
 // execute is EXECUTE of a procedure.
@@ -101,10 +95,7 @@ func (env *environment) call(procedure string, params []tdsserver.Param) tdsserv
 type query struct {
 	top   int // -1 for all
 	items []item
-	from  []string
-	// args are those of a function in FROM; nil for a view.
-	args  []node
-	alias string
+	from  []reading
 	where *node
 	group []node
 	order []order
@@ -132,20 +123,16 @@ func (q query) run(env *environment) tdsserver.Result {
 func (q query) answer(env *environment) (tdsserver.Result, *tdsserver.Error) {
 	src := source{view: view{rows: [][]any{nil}}}
 	if q.from != nil {
-		v, failed := env.open(q.from, q.args != nil)
-		if failed != nil {
+		var failed *tdsserver.Error
+		if src, failed = env.join(q.from); failed != nil {
 			return tdsserver.Result{}, failed
-		}
-		src = source{view: v, names: q.from}
-		if q.alias != "" {
-			src.names = []string{q.alias}
 		}
 	}
 	columns, values, failed := q.project(env, &src)
 	if failed != nil {
 		return tdsserver.Result{}, failed
 	}
-	if src.view.rows, failed = q.filter(env, &src); failed != nil {
+	if src.view.rows, failed = env.filter(q.where, &src); failed != nil {
 		return tdsserver.Result{}, failed
 	}
 	if q.aggregates() {
@@ -189,17 +176,14 @@ func (q query) project(env *environment, src *source) ([]tdsserver.Column, []bou
 	return columns, values, nil
 }
 
-// filter keeps the rows that the condition is true for.
-func (q query) filter(env *environment, src *source) ([][]any, *tdsserver.Error) {
-	if q.where == nil {
+// filter keeps the rows that the condition is true for; all of them where there is none.
+func (env *environment) filter(where *node, src *source) ([][]any, *tdsserver.Error) {
+	if where == nil {
 		return src.view.rows, nil
 	}
-	b, failed := env.bind(*q.where, src)
+	b, failed := env.condition(*where, src)
 	if failed != nil {
 		return nil, failed
-	}
-	if !b.condition {
-		return nil, raise(4145, 15, "An expression of non-boolean type specified in a context where a condition is expected, near '%s'.", q.where.text)
 	}
 	var kept [][]any
 	for _, row := range src.view.rows {
@@ -212,6 +196,15 @@ func (q query) filter(env *environment, src *source) ([][]any, *tdsserver.Error)
 		}
 	}
 	return kept, nil
+}
+
+// condition binds what stands where a condition must.
+func (env *environment) condition(n node, src *source) (bound, *tdsserver.Error) {
+	b, failed := env.bind(n, src)
+	if failed == nil && !b.condition {
+		failed = raise(4145, 15, "An expression of non-boolean type specified in a context where a condition is expected, near '%s'.", n.text)
+	}
+	return b, failed
 }
 
 // sort orders the rows; NULL is the lowest value.

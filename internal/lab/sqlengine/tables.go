@@ -2,6 +2,7 @@ package sqlengine
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -107,11 +108,16 @@ func (env *environment) requests() view {
 // ownTransaction is the first ID of the transactions in which the asking statements run.
 const ownTransaction = 1 << 40
 
+// transactions are the model's and those of the sessions that there are.
+func (env *environment) transactions() []Transaction {
+	return append(slices.Clip(env.Transactions), env.engine.disk.transactions(&env.Snapshot)...)
+}
+
 // activeTransactions is sys.dm_tran_active_transactions, the asking statement's own among them.
 func (env *environment) activeTransactions() view {
 	v := view{columns: columns("transaction_id:b name:n transaction_begin_time:d transaction_state:i")}
 	const active, rollingBack = 2, 7
-	for _, t := range env.Transactions {
+	for _, t := range env.transactions() {
 		state := int64(active)
 		if t.RollingBack {
 			state = rollingBack
@@ -127,7 +133,7 @@ func (env *environment) activeTransactions() view {
 func (env *environment) databaseTransactions() view {
 	v := view{columns: columns("transaction_id:b database_id:i database_transaction_begin_time:d database_transaction_type:i database_transaction_state:i")}
 	const readWrite, readOnly, noLog, hasLog = 1, 2, 3, 4
-	for _, t := range env.Transactions {
+	for _, t := range env.transactions() {
 		if t.DatabaseID != 0 {
 			v.rows = append(v.rows, []any{t.ID, int64(t.DatabaseID), t.Begin, int64(readWrite), int64(hasLog)})
 		}
@@ -139,7 +145,7 @@ func (env *environment) databaseTransactions() view {
 // sessionTransactions is sys.dm_tran_session_transactions: those that a user began.
 func (env *environment) sessionTransactions() view {
 	v := view{columns: columns("session_id:i transaction_id:b is_user_transaction:f")}
-	for _, t := range env.Transactions {
+	for _, t := range env.transactions() {
 		if t.SessionID != 0 {
 			v.rows = append(v.rows, []any{int64(t.SessionID), t.ID, true})
 		}

@@ -44,16 +44,13 @@ func systemViews() map[string]system {
 
 // Views lists the views and functions that there are, in order. Those with db. are each database's own.
 func (*Engine) Views() []string {
-	return append(slices.Sorted(maps.Keys(systemViews())), "db.sys.dm_db_file_space_usage", "msdb.dbo.backupset")
+	return append(slices.Sorted(maps.Keys(systemViews())), "db.sys.dm_db_file_space_usage", "db.sys.tables", "msdb.dbo.backupset")
 }
 
 // open finds a view by its name: sys.x, or with the name of a database before it.
 func (env *environment) open(path []string, function bool) (view, *tdsserver.Error) {
 	unknown := raise(208, 16, "Invalid object name '%s'.", strings.Join(path, "."))
-	name, database := strings.ToLower(strings.Join(path, ".")), "master"
-	if env.session != nil {
-		database = env.session.Database()
-	}
+	name, database := strings.ToLower(strings.Join(path, ".")), env.database
 	if len(path) == 3 {
 		database, name = path[0], strings.ToLower(strings.Join(path[1:], "."))
 		if failed := env.enter(database); failed != nil {
@@ -68,6 +65,8 @@ func (env *environment) open(path []string, function bool) (view, *tdsserver.Err
 	}
 	switch {
 	case function:
+	case name == "sys.tables":
+		return env.tables(database), nil
 	case name == "sys.dm_db_file_space_usage":
 		if failed := env.needs(ServerState); failed != nil {
 			return view{}, failed
@@ -78,6 +77,10 @@ func (env *environment) open(path []string, function bool) (view, *tdsserver.Err
 			return view{}, raise(229, 14, "The SELECT permission was denied on the object 'backupset', database 'msdb', schema 'dbo'.")
 		}
 		return env.backups(), nil
+	default:
+		if t, failed := env.table(path); failed != nil || t != nil {
+			return t.view(), failed
+		}
 	}
 	return view{}, unknown
 }

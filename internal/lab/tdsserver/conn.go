@@ -91,6 +91,9 @@ func (s *Server) serveConn(ctx context.Context, nc net.Conn, spid uint16) error 
 	if err := c.welcome(l); err != nil {
 		return err
 	}
+	if s.opts.Transactions != nil {
+		defer s.opts.Transactions.Ended(c.session)
+	}
 	if err := c.converse(ctx, messages); err != nil {
 		return err
 	}

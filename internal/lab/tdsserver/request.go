@@ -45,6 +45,9 @@ type Result struct {
 	Rows    [][]any
 	// Database, where set, is the database that the session uses from now on.
 	Database string
+	// Counted says that the statement wrote Affected rows; that of a SELECT is the number of Rows.
+	Counted  bool
+	Affected uint64
 	// Transaction is what the statement did to the session's transaction.
 	Transaction TransactionChange
 	// Error ended the statement, behind the rows there are. Without further results it ended the batch.

@@ -51,7 +51,7 @@ func (c *conn) converse(ctx context.Context, in <-chan message) error {
 		case packetAttention: // the request it was meant for has been answered
 			err = c.acknowledge()
 		case packetTransaction:
-			err = c.manageTransaction(m)
+			err = c.manageTransaction(ctx, m)
 		case packetBatch, packetRPC:
 			next, err = c.answer(ctx, m, in)
 		case packetReply, packetBulk, packetLogin, packetSSPI, packetPrelogin:
@@ -74,9 +74,15 @@ func (c *conn) acknowledge() error {
 
 // open takes ALL_HEADERS off a request (MS-TDS 2.2.5.3), resets the session where asked, and checks the transaction
 // that the request claims to be part of.
-func (c *conn) open(t *tokens, m message) ([]byte, *Error) {
+func (c *conn) open(ctx context.Context, t *tokens, m message) ([]byte, *Error) {
 	if m.status&(statusReset|statusResetKeepTransaction) != 0 {
-		c.session.reset(t, m.status&statusResetKeepTransaction != 0)
+		keep := m.status&statusResetKeepTransaction != 0
+		if !keep && c.session.transaction.depth > 0 {
+			if failed := c.change(ctx, Rollback); failed != nil {
+				return nil, failed
+			}
+		}
+		c.session.reset(t, keep)
 	}
 	malformed := &Error{Number: 4002, State: 1, Class: 20, Message: "The incoming tabular data stream (TDS) protocol stream is incorrect. The stream ended unexpectedly."}
 	r := &reader{rest: m.payload}
@@ -110,6 +116,14 @@ func (c *conn) open(t *tokens, m message) ([]byte, *Error) {
 	return body, nil
 }
 
+// change tells who keeps what was written.
+func (c *conn) change(ctx context.Context, to TransactionChange) *Error {
+	if c.server.opts.Transactions == nil {
+		return nil
+	}
+	return c.server.opts.Transactions.Change(ctx, c.session, to)
+}
+
 // reset gives the session back as it was after the login.
 func (s *Session) reset(t *tokens, keepTransaction bool) {
 	if !keepTransaction && s.transaction.depth > 0 {
@@ -122,12 +136,12 @@ func (s *Session) reset(t *tokens, keepTransaction bool) {
 	t.bytesChange(envReset, nil, nil)
 }
 
-// manageTransaction answers the transaction manager's requests; none of them takes time.
-func (c *conn) manageTransaction(m message) error {
+// manageTransaction answers the transaction manager's requests; none of them takes time, but where the server hangs.
+func (c *conn) manageTransaction(ctx context.Context, m message) error {
 	var t tokens
-	body, failed := c.open(&t, m)
+	body, failed := c.open(ctx, &t, m)
 	if failed == nil {
-		failed = c.session.transaction.manage(&t, body)
+		failed = c.session.transaction.manage(&t, body, func(to TransactionChange) *Error { return c.change(ctx, to) })
 	}
 	if failed != nil {
 		return c.fail(&t, failed)
@@ -155,7 +169,7 @@ const fatalClass = 20
 // answer runs a request and sends its reply. A message that came meanwhile and is no attention is returned.
 func (c *conn) answer(ctx context.Context, m message, in <-chan message) (next *message, err error) {
 	var t tokens
-	body, failed := c.open(&t, m)
+	body, failed := c.open(ctx, &t, m)
 	if failed != nil {
 		return nil, c.fail(&t, failed)
 	}
@@ -173,6 +187,10 @@ func (c *conn) answer(ctx context.Context, m message, in <-chan message) (next *
 		if w.response, next, interrupted = attend(ctx, in, nil, func(ctx context.Context) Response {
 			return c.server.opts.Handler.Query(ctx, c.session, w.request)
 		}); interrupted {
+			// What was done before the attention came is done.
+			for _, r := range w.response.Results {
+				c.session.transaction.change(&t, r.Transaction)
+			}
 			return next, c.cutShort(&t)
 		}
 		if ctx.Err() != nil {
@@ -376,6 +394,8 @@ func (c *conn) statement(t *tokens, r Result, status uint16, procedure bool) (*E
 			return nil, err
 		}
 		status, command, rows = status|doneCount, commandSelect, uint64(len(r.Rows))
+	} else if r.Counted {
+		status, rows = status|doneCount, r.Affected
 	}
 	if failed != nil {
 		t.message(tokenError, failed, name)

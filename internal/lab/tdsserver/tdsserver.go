@@ -18,6 +18,7 @@
 //   - cursor procedures: error 2812. More than one call in a message: 4002, then closed.
 //   - parameters of a type it does not read (table-valued, XML, CLR): error 8009. Output parameters other than the
 //     handle of the prepare family: 8162.
+//   - a savepoint is accepted and marks nothing: a rollback to one ends the transaction.
 //   - distributed transactions: error 8501. MARS: PRELOGIN answers that there is none.
 //
 // A Server is safe for concurrent use; it may Serve several listeners.
@@ -45,6 +46,16 @@ type Handler interface {
 	// Query answers a request. ctx ends when the client sends an attention or hangs up; the response is then not
 	// sent. A handler that goes on regardless is a server that ignores attentions.
 	Query(ctx context.Context, s *Session, r Request) Response
+}
+
+// Transactions is told what becomes of a session's transaction outside of a statement. Only the outermost of nested ones
+// counts.
+type Transactions interface {
+	// Change begins, commits or rolls back as the transaction manager's request or the reset of a connection says. An
+	// error is the request's, and leaves the transaction as it was.
+	Change(ctx context.Context, s *Session, c TransactionChange) *Error
+	// Ended is called when the connection of a session that logged in is over.
+	Ended(s *Session)
 }
 
 // Encryption is how the server is configured.
@@ -95,7 +106,9 @@ func (s Stage) String() string {
 // Options configure a Server. Handler, Logger and Version are required.
 type Options struct {
 	Handler Handler
-	Logger  log.Logger
+	// Transactions is nil where nothing is kept.
+	Transactions Transactions
+	Logger       log.Logger
 	// Version is the product's with two to four parts; PRELOGIN and the login's answer carry it.
 	Version string
 	// ServerName stands in messages, as @@SERVERNAME.

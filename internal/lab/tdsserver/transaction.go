@@ -68,24 +68,41 @@ const (
 	managerSave     = 9
 )
 
-// manage answers a transaction manager request, ALL_HEADERS already taken off.
-func (x *transaction) manage(t *tokens, b []byte) *Error {
+// manage answers a transaction manager request, ALL_HEADERS already taken off. keep is asked before the outermost
+// transaction begins or ends.
+func (x *transaction) manage(t *tokens, b []byte, keep func(TransactionChange) *Error) *Error {
+	begin := func() *Error {
+		if x.depth == 0 {
+			if failed := keep(Begin); failed != nil {
+				return failed
+			}
+		}
+		x.begin(t)
+		return nil
+	}
 	r := &reader{rest: b}
 	switch request := r.u16(); request {
 	case managerBegin:
-		x.begin(t)
-		return nil
+		return begin()
 	case managerCommit, managerRollback:
 		r.take(2 * int(r.u8())) // name
 		again := r.u8()&0x01 != 0
 		var failed *Error
-		if request == managerCommit {
+		switch {
+		case request == managerCommit && x.depth == 1:
+			failed = keep(Commit)
+		case request == managerRollback && x.depth > 0:
+			failed = keep(Rollback)
+		}
+		switch {
+		case failed != nil:
+		case request == managerCommit:
 			failed = x.commit(t)
-		} else {
+		default:
 			failed = x.rollback(t)
 		}
 		if failed == nil && again {
-			x.begin(t)
+			return begin()
 		}
 		return failed
 	case managerSave:

@@ -1,0 +1,87 @@
+package sqlhealth
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hypervigil/hypervigil/internal/config"
+	"github.com/hypervigil/hypervigil/internal/dial"
+	"github.com/hypervigil/hypervigil/internal/lab/tdsserver"
+)
+
+// TestConverse shows one statement after the other on one login, and what ends it.
+func TestConverse(t *testing.T) {
+	t.Parallel()
+	logins := 0
+	f := start(t, server{handler: handler{login: func(context.Context, tdsserver.Login) *tdsserver.Error { logins++; return nil }}})
+	p := f.prober(t, config.Mandatory)
+	patience := Patience{Login: 5 * time.Second, Statement: 5 * time.Second}
+	mine := errors.New("a reason of the talk's own")
+	err := p.Converse(t.Context(), patience, func(_ context.Context, c *Conversation) error {
+		if _, err := c.Do("CREATE TABLE tempdb..x (n int)"); err != nil {
+			return err
+		}
+		if n, err := c.Do("INSERT tempdb..x VALUES (1), (2)"); err != nil || n != 2 {
+			t.Errorf("INSERT = %d, %v; want 2 rows", n, err)
+		}
+		if rows, err := c.Ask("SELECT n FROM tempdb..x", 1, 2); err != nil || len(rows) != 2 || rows[1][0] != int64(2) {
+			t.Errorf("SELECT = %v, %v", rows, err)
+		}
+		return mine
+	})
+	if err != mine { //nolint:errorlint // as it is
+		t.Errorf("Converse = %v, want what the talk returned", err)
+	}
+	if logins != 1 {
+		t.Errorf("%d logins, want 1", logins)
+	}
+	err = p.Converse(t.Context(), patience, func(_ context.Context, c *Conversation) error {
+		_, err := c.Do("INSERT tempdb..y VALUES (1)")
+		return err
+	})
+	if e, ok := errors.AsType[*Error](err); !ok || e.Number != 208 || e.Phase != dial.PhaseQuery {
+		t.Errorf("a table that is not there: %v", err)
+	}
+	wantNothingLeft(t, p)
+}
+
+// TestConverseWithNobody shows that an answer that is overdue ends it, in whichever stage, and what ends a hold.
+func TestConverseWithNobody(t *testing.T) {
+	t.Parallel()
+	silent := start(t, server{handler: handler{query: func(ctx context.Context, _ *tdsserver.Session, r tdsserver.Request) tdsserver.Response {
+		if strings.Contains(r.Text, "nothing") {
+			<-ctx.Done()
+		}
+		return tdsserver.Response{}
+	}}})
+	p := silent.prober(t, config.Mandatory)
+	talk := func(_ context.Context, c *Conversation) error { _, err := c.Do("SAY nothing"); return err }
+	err := p.Converse(t.Context(), Patience{Login: 5 * time.Second, Statement: 200 * time.Millisecond}, talk)
+	if e, ok := errors.AsType[*Error](err); !ok || e.Reason != dial.QueryTimeout || !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("a statement without an answer: %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	err = p.Converse(ctx, Patience{Login: 5 * time.Second, Statement: 5 * time.Second}, func(life context.Context, c *Conversation) error {
+		if _, err := c.Do("SAY something"); err != nil {
+			return err
+		}
+		cancel()
+		<-life.Done()
+		return life.Err()
+	})
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("a talk that is given up: %v", err)
+	}
+	wantNothingLeft(t, p)
+
+	mute := start(t, server{handler: handler{login: func(ctx context.Context, _ tdsserver.Login) *tdsserver.Error { <-ctx.Done(); return nil }}})
+	p = mute.prober(t, config.Mandatory)
+	err = p.Converse(t.Context(), Patience{Login: time.Second, Statement: time.Second}, talk)
+	if e, ok := errors.AsType[*Error](err); !ok || e.Reason != dial.LoginTimeout {
+		t.Errorf("a login without an answer: %v", err)
+	}
+	wantNothingLeft(t, p)
+}
