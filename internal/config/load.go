@@ -88,7 +88,43 @@ func Load(path string) (*Config, error) {
 // Parse decodes and checks data; filename is only for messages. The error joins one *Problem for each thing that is
 // wrong.
 func Parse(filename string, data []byte) (*Config, error) {
+	root, err := document(filename, data)
+	if err != nil {
+		return nil, err
+	}
 	p := &problems{file: filename, lines: map[string]int{}, bad: map[string]bool{}}
+	c := Default()
+	d := &decoder{problems: p, empty: map[string]bool{}}
+	d.value(root, reflect.ValueOf(c).Elem(), "")
+	c.complete(d)
+	(&validator{problems: p, config: c, receiver: d.given("receiver")}).run()
+	if err := p.err(); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// Report adds a problem of the field at path, as Problem names it.
+type Report func(path, format string, args ...any)
+
+// Decode decodes a file of another kind than hypervigil.yml, as strictly: into is a pointer to a struct with yaml tags.
+// check, where it is not nil, looks at what was decoded and reports what is wrong with it; what it reports of a field that
+// could not be decoded is dropped. The error joins one *Problem for each thing that is wrong.
+func Decode(filename string, data []byte, into any, check func(Report)) error {
+	root, err := document(filename, data)
+	if err != nil {
+		return err
+	}
+	p := &problems{file: filename, lines: map[string]int{}, bad: map[string]bool{}}
+	(&decoder{problems: p, empty: map[string]bool{}}).value(root, reflect.ValueOf(into).Elem(), "")
+	if check != nil {
+		check(p.check)
+	}
+	return p.err()
+}
+
+// document is the root of the one document that a file holds.
+func document(filename string, data []byte) (*yaml.Node, error) {
 	in := yaml.NewDecoder(bytes.NewReader(data))
 	var doc, second yaml.Node
 	switch err := in.Decode(&doc); {
@@ -106,13 +142,5 @@ func Parse(filename string, data []byte) (*Config, error) {
 	case !errors.Is(err, io.EOF):
 		return nil, &Problem{File: filename, Message: err.Error()}
 	}
-	c := Default()
-	d := &decoder{problems: p, empty: map[string]bool{}}
-	d.value(doc.Content[0], reflect.ValueOf(c).Elem(), "")
-	c.complete(d)
-	(&validator{problems: p, config: c, receiver: d.given("receiver")}).run()
-	if err := p.err(); err != nil {
-		return nil, err
-	}
-	return c, nil
+	return doc.Content[0], nil
 }

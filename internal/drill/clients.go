@@ -61,6 +61,7 @@ type LabCounts struct {
 	Commands           []LabCount `json:"commands"`
 	MovesCommanded     []LabCount `json:"moves_commanded"`
 	FailoversByCluster []LabCount `json:"failovers_by_cluster"`
+	RestartsByCluster  []LabCount `json:"restarts_by_cluster"`
 	ServiceStarts      []LabCount `json:"service_starts"`
 	VMResets           []LabCount `json:"vm_resets"`
 }

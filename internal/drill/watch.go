@@ -98,41 +98,79 @@ func (t *Trialling) begin() {
 	t.once("fault", t.At, "fault", t.Fault.Fault+" on "+t.Fault.VM)
 }
 
+// Observation is what the parts of the chain say at one moment. What a part did not say is as it was before.
+type Observation struct {
+	At        time.Time
+	State     LabState
+	Counts    *LabCounts // of the trial's virtual machine
+	Failed    time.Time  // of the first failed probe; zero: none is known
+	Alerts    []PrometheusAlert
+	Incidents []incident.Incident // nil: not said
+}
+
+// Observe takes one observation into the trial's story, without asking anybody: for who plays the world himself, in its own
+// time. The trial is what is known by then; it has ended once its incident has come to its end.
+func (t *Trialling) Observe(o Observation) (trial Trial, ended bool) {
+	if t.seen == nil {
+		t.begin()
+	}
+	trial, _, ended = t.observe(o)
+	return trial, ended
+}
+
 // look asks every part once and tells what is new.
 func (t *Trialling) look(ctx context.Context) (Trial, incident.Incident, bool, error) {
 	var errs []error
 	keep := func(err error) { errs = append(errs, err) }
-	state, err := t.Endpoints.State(ctx)
+	o := Observation{At: time.Now()}
+	var err error
+	o.State, err = t.Endpoints.State(ctx)
 	keep(err)
-	t.lab(state)
 	counters, err := t.Endpoints.Counters(ctx)
 	keep(err)
 	if err == nil {
-		t.counts = counters.VMs[t.Fault.VM]
+		counts := counters.VMs[t.Fault.VM]
+		o.Counts = &counts
 	}
-	t.counted(t.counts)
 	if !t.seen[keyProbe] {
 		at, ok, err := t.Endpoints.FirstFailedProbe(ctx, t.Fault.VM, t.Fault.Instance, t.At)
 		keep(err)
 		if ok {
-			t.once(keyProbe, at, "first failed probe", "Prometheus' first sample of a failed probe")
+			o.Failed = at
 		}
 	}
-	alerts, err := t.Endpoints.Alerts(ctx)
+	o.Alerts, err = t.Endpoints.Alerts(ctx)
 	keep(err)
-	for _, a := range alerts {
+	incidents, err := t.Endpoints.Incidents(ctx)
+	keep(err)
+	if err == nil {
+		o.Incidents = append([]incident.Incident{}, incidents...)
+	}
+	trial, i, ended := t.observe(o)
+	return trial, i, ended, errors.Join(errs...)
+}
+
+// observe tells what is new in an observation.
+func (t *Trialling) observe(o Observation) (Trial, incident.Incident, bool) {
+	t.lab(o.State)
+	if o.Counts != nil {
+		t.counts = *o.Counts
+	}
+	t.counted(t.counts)
+	if !o.Failed.IsZero() {
+		t.once(keyProbe, o.Failed, "first failed probe", "Prometheus' first sample of a failed probe")
+	}
+	for _, a := range o.Alerts {
 		if a.Labels["vm"] == t.Fault.VM && a.State == "firing" && a.Labels["hypervigil"] == "act" && !a.ActiveAt.Before(t.At) {
 			t.once("alert "+a.Labels["alertname"]+a.Labels["sql_instance"], a.ActiveAt, "alert", a.Labels["alertname"]+" fires in Prometheus")
 		}
 	}
-	incidents, err := t.Endpoints.Incidents(ctx)
-	keep(err)
-	if err == nil {
-		t.incidents = incidents
+	if o.Incidents != nil {
+		t.incidents = o.Incidents
 	}
 	i, ok := t.pick(t.incidents)
 	if ok {
-		t.incident(i)
+		t.incident(i, o.At)
 	}
 	t.tell()
 	trial := t.trial(i, t.counts)
@@ -141,8 +179,11 @@ func (t *Trialling) look(ctx context.Context) (Trial, incident.Incident, bool, e
 	}
 	// While the end is the incident's, SQL Server's return is the lab's: both belong to a trial that heals.
 	ended := ok && Ended(i) && (i.Phase != incident.Healed || len(t.upAt) > 0 || len(t.downAt) == 0)
-	return trial, i, ended, errors.Join(errs...)
+	return trial, i, ended
 }
+
+// eventDown is the moment at which an instance goes down.
+const eventDown = "SQL Server down"
 
 // keyProbe is the first failed probe among what was seen.
 const keyProbe = "probe"
@@ -204,8 +245,11 @@ func (t *Trialling) lab(s LabState) {
 			continue
 		}
 		if !q.Up {
-			t.downAt[q.Instance] = q.Since
-			t.once("down "+q.Instance, q.Since, "SQL Server down", q.Instance)
+			if _, before := t.downAt[q.Instance]; !before {
+				t.downAt[q.Instance] = q.Since
+			}
+			delete(t.upAt, q.Instance)
+			t.once("down "+q.Instance+q.Since.String(), q.Since, eventDown, q.Instance)
 			continue
 		}
 		if _, down := t.downAt[q.Instance]; down {
@@ -225,15 +269,16 @@ func (t *Trialling) counted(c LabCounts) {
 	}
 	tell("command", "command", c.Commands)
 	tell("failover", "failover by the cluster", c.FailoversByCluster)
+	tell("restart", "restart by the cluster", c.RestartsByCluster)
 	tell("move", "move commanded", c.MovesCommanded)
 }
 
 // incident tells what is new in the incident's own story, and each guard's verdict before what follows from it.
-func (t *Trialling) incident(i incident.Incident) {
+func (t *Trialling) incident(i incident.Incident, now time.Time) {
 	t.once("webhook "+i.ID, i.OpenedAt, "webhook", "accepted; incident "+i.ID)
 	for _, v := range i.Verdicts {
 		// What the guard said last is not said again; its details change from round to round.
-		t.once("verdict "+i.ID+v.Guard+string(v.Outcome)+v.Reason, t.judged(i, v.Guard), "guard "+v.Guard,
+		t.once("verdict "+i.ID+v.Guard+string(v.Outcome)+v.Reason, t.judged(i, v.Guard, now), "guard "+v.Guard,
 			fmt.Sprintf("%s: %s (%s)", v.Outcome, v.Detail, v.Name))
 	}
 	for _, e := range i.Timeline {
@@ -252,7 +297,7 @@ func storyKey(i incident.Incident, e incident.Entry) string {
 
 // judged is when a verdict that is new in this look was given: with the decision that followed from it, or, where none
 // did, now.
-func (t *Trialling) judged(i incident.Incident, id string) time.Time {
+func (t *Trialling) judged(i incident.Incident, id string, now time.Time) time.Time {
 	decisions := []string{"held", string(incident.Acting), string(incident.Refused), string(incident.Told), string(incident.Proposed), "rung refused"}
 	if id == "G9" {
 		decisions = []string{"issued", "not sent"}
@@ -265,7 +310,7 @@ func (t *Trialling) judged(i incident.Incident, id string) time.Time {
 			break
 		}
 	}
-	return time.Now()
+	return now
 }
 
 // once adds a moment to the story, the first time that its key is seen.
