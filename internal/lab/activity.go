@@ -134,11 +134,15 @@ func schedulers() []sqlengine.Scheduler {
 	return []sqlengine.Scheduler{one, one, one, one}
 }
 
-// diagnostics are clean but for the component that a fault hurts.
-func diagnostics(failing string) sqlengine.Diagnostics {
+// diagnostics are clean but for the component that a fault hurts. That of an instance which suffers from its machine's
+// pressure warns of its resources, as sp_server_diagnostics does where memory runs short.
+func diagnostics(failing string, suffers bool) sqlengine.Diagnostics {
 	state := func(component string) sqlengine.ComponentState {
 		if component == failing {
 			return sqlengine.ComponentError
+		}
+		if suffers && component == model.Components()[1] {
+			return sqlengine.ComponentWarning
 		}
 		return sqlengine.ComponentClean
 	}

@@ -44,7 +44,7 @@ type State struct {
 // NodeState is a node in State.
 type NodeState struct {
 	Name  string `json:"name"`
-	State string `json:"state"` // up, isolated, down; off where it has no power and nobody has noticed
+	State string `json:"state"` // up, paused, isolated, quarantined, down; off where it has no power and nobody has noticed
 }
 
 // GroupState is a virtual machine's group in State.
@@ -128,6 +128,10 @@ func nodeWord(n *model.Node) string {
 	switch {
 	case n.Status&cluster.NodeIsolated != 0:
 		return "isolated"
+	case n.Status&cluster.NodeQuarantined != 0:
+		return "quarantined"
+	case n.State == cluster.NodePaused:
+		return "paused"
 	case n.State == cluster.NodeDown:
 		return "down"
 	case !n.Powered:

@@ -114,22 +114,28 @@ func Start(o Options) (*Lab, error) {
 // serve opens every address.
 func (l *Lab) serve(ctx context.Context) error {
 	for _, n := range l.model.Nodes {
-		p := &provider{lab: l, tables: map[string]map[string]table{
+		p := &provider{node: n.Name, lab: l, tables: map[string]map[string]table{
 			nsCluster: clusterTables(n.Name), nsHyperV: hypervTables(n.Name), nsWindows: hostTables(n.Name), nsNetwork: networkTables(n.Name),
 		}, methods: merge(clusterMethods(), hypervMethods(n.Name))}
 		behave := func(m *model.Model) wire.Behaviour {
-			if !m.Node(n.Name).Powered {
+			switch n := m.Node(n.Name); {
+			case !n.Powered:
 				return wire.Unanswered
+			case n.Hung:
+				return wire.Hung
 			}
 			return wire.Answering
 		}
-		if err := l.wsman(n.Name, p, behave, l.accounts.operator); err != nil {
+		expired := func(m *model.Model) bool { return m.Node(n.Name).Expired }
+		if err := l.wsman(n.Name, p, behave, expired, l.accounts.operator); err != nil {
 			return err
 		}
 	}
 	for _, v := range l.model.VMs {
 		p := &provider{lab: l, tables: map[string]map[string]table{nsWindows: guestTables(v.Name)}, methods: guestMethods(v.Name)}
-		if err := l.wsman(v.Name, p, func(m *model.Model) wire.Behaviour { return guestBehaviour(m, m.VM(v.Name)) }, l.accounts.guest); err != nil {
+		behave := func(m *model.Model) wire.Behaviour { return guestBehaviour(m, m.VM(v.Name)) }
+		expired := func(m *model.Model) bool { return m.VM(v.Name).Expired }
+		if err := l.wsman(v.Name, p, behave, expired, l.accounts.guest); err != nil {
 			return err
 		}
 		for _, s := range v.Servers {
@@ -209,12 +215,12 @@ func sqlBehaviour(m *model.Model, v *model.VM, s *model.Server) wire.Behaviour {
 	return wire.Answering
 }
 
-func (l *Lab) wsman(name string, p *provider, behave func(*model.Model) wire.Behaviour, operator account) error {
+func (l *Lab) wsman(name string, p *provider, behave func(*model.Model) wire.Behaviour, expired func(*model.Model) bool, operator account) error {
 	port, err := wire.Listen(loopback)
 	if err != nil {
 		return err
 	}
-	certificate, err := l.ca.Issue(name)
+	certificate, err := l.certificate(name, expired)
 	if err != nil {
 		return err
 	}
@@ -245,7 +251,7 @@ func (l *Lab) tds(ctx context.Context, vm, instance string) error {
 		return err
 	}
 	name := vm + "/" + instance
-	certificate, err := l.ca.Issue(vm)
+	certificate, err := l.certificate(vm, func(m *model.Model) bool { return m.VM(vm).Server(instance).Expired })
 	if err != nil {
 		return err
 	}
@@ -373,7 +379,9 @@ func (s *sqlInstance) Working(run uint32, rows int) {
 
 // Authenticate implements sqlengine.Instance.
 func (s *sqlInstance) Authenticate(user, password string) bool {
-	return s.lab.accounts.sql.is(user, password)
+	refuses := false
+	s.lab.with(func(m *model.Model) { refuses = m.VM(s.vm).Server(s.instance).Refuses })
+	return !refuses && s.lab.accounts.sql.is(user, password)
 }
 
 // Admit implements sqlengine.Instance.
@@ -396,7 +404,7 @@ func (s *sqlInstance) Snapshot() sqlengine.Snapshot {
 			Phase: phase, Run: server.Service().PID, ServerName: serverName(s.vm, s.instance), MachineName: s.vm, InstanceName: s.instance, Version: sqlVersion,
 			Edition: "Enterprise Edition (64-bit)", StartTime: server.Started, Now: m.Now(), Databases: list,
 			Files: files(list, up), Backups: backups(list, m.Now()), Counters: counters(list, up), Waits: waits(up), Schedulers: schedulers(), MaxWorkers: 512,
-			Diagnostics: diagnostics(server.Failing), Requests: requests(server), Transactions: transactions(server),
+			Diagnostics: diagnostics(server.Failing, m.Suffers(m.VM(s.vm))), Requests: requests(server), Transactions: transactions(server),
 			Hadr: alwaysOn(m, s.vm+"/"+s.instance),
 		}
 	})

@@ -25,6 +25,7 @@ type method func(*model.Model, wsmanserver.Selectors, wsmanserver.Parameters) (w
 
 // provider is the WMI of one machine: its classes by namespace, and what may be called.
 type provider struct {
+	node    string // of a host; empty: of a guest
 	lab     *Lab
 	tables  map[string]map[string]table  // namespace, class in lower case
 	methods map[string]map[string]method // class in lower case, method in lower case
@@ -33,7 +34,10 @@ type provider struct {
 var _ wsmanserver.Provider = (*provider)(nil)
 
 // Instances implements wsmanserver.Provider.
-func (p *provider) Instances(_ context.Context, namespace, class string) ([]wsmanserver.Instance, error) {
+func (p *provider) Instances(ctx context.Context, namespace, class string) ([]wsmanserver.Instance, error) {
+	if err := p.serves(ctx, namespace); err != nil {
+		return nil, err
+	}
 	classes, ok := p.tables[namespace]
 	if !ok {
 		return nil, wsmanserver.ErrUnknownNamespace
@@ -47,8 +51,33 @@ func (p *provider) Instances(_ context.Context, namespace, class string) ([]wsma
 	return list, nil
 }
 
+// endpointNotRegistered is what MSCluster's provider answers where no cluster service runs (EPT_S_NOT_REGISTERED, seen by
+// Icinga's plugin for Windows clusters).
+const endpointNotRegistered = win32 | 1753
+
+// serves waits until the client gives up where a host's WMI is dead: WinRM, which is another process, goes on accepting.
+// It returns an error where the namespace's own service does not run.
+func (p *provider) serves(ctx context.Context, namespace string) error {
+	if p.node == "" {
+		return nil
+	}
+	var deaf, clustering bool
+	p.lab.with(func(m *model.Model) { deaf, clustering = m.Node(p.node).Deaf, m.Node(p.node).Clustering })
+	switch {
+	case deaf:
+		<-ctx.Done()
+		return ctx.Err()
+	case namespace == nsCluster && !clustering:
+		return &wsmanserver.ProviderError{HRESULT: endpointNotRegistered, Message: "There are no more endpoints available from the endpoint mapper."}
+	}
+	return nil
+}
+
 // Invoke implements wsmanserver.Provider.
-func (p *provider) Invoke(_ context.Context, namespace, class string, keys wsmanserver.Selectors, name string, params wsmanserver.Parameters) (wsmanserver.Output, error) {
+func (p *provider) Invoke(ctx context.Context, namespace, class string, keys wsmanserver.Selectors, name string, params wsmanserver.Parameters) (wsmanserver.Output, error) {
+	if err := p.serves(ctx, namespace); err != nil {
+		return wsmanserver.Output{}, err
+	}
 	if _, ok := p.tables[namespace]; !ok {
 		return wsmanserver.Output{}, wsmanserver.ErrUnknownNamespace
 	}

@@ -23,8 +23,8 @@ const (
 // clusterTables are the classes of root/MSCluster, as a node of the cluster shows them.
 func clusterTables(node string) map[string]table {
 	return map[string]table{
-		"mscluster_cluster":                      func(m *model.Model) []wsmanserver.Instance { return []wsmanserver.Instance{clusterObject(m)} },
-		"mscluster_node":                         nodeObjects,
+		"mscluster_cluster":                      func(m *model.Model) []wsmanserver.Instance { return []wsmanserver.Instance{clusterObject(m, node)} },
+		"mscluster_node":                         func(m *model.Model) []wsmanserver.Instance { return nodeObjects(m, node) },
 		"mscluster_resourcegroup":                groupObjects,
 		"mscluster_resource":                     resourceObjects,
 		"mscluster_network":                      networkObjects,
@@ -37,43 +37,65 @@ func clusterTables(node string) map[string]table {
 	}
 }
 
-func clusterObject(m *model.Model) wsmanserver.Instance {
-	p := m.Spec.Profile
+func clusterObject(m *model.Model, by string) wsmanserver.Instance {
+	p, quarantine, balancer := m.Spec.Profile, 7200, 0
+	if e := m.Spec.Era; e.Name != "" {
+		quarantine = int(e.QuarantineFor.Seconds())
+	}
+	if m.Spec.Era.Balancing > 0 {
+		balancer = 2 // CLUSTER_AUTO_BALANCER_ALWAYS
+	}
 	return instance("MSCluster_Cluster", byName,
 		"Name", m.Spec.Cluster, "Caption", m.Spec.Cluster, "Description", nil, "Fqdn", m.Spec.Cluster+".lab.example", "ClusterFunctionalLevel", 10, "ClusterUpgradeVersion", 1,
 		"SameSubnetDelay", uint32(milliseconds(p.HeartbeatDelay)), "SameSubnetThreshold", p.HeartbeatThreshold,
 		"CrossSubnetDelay", uint32(milliseconds(p.HeartbeatDelay)), "CrossSubnetThreshold", p.HeartbeatThreshold,
 		"CrossSiteDelay", uint32(milliseconds(p.HeartbeatDelay)), "CrossSiteThreshold", p.HeartbeatThreshold,
-		"ResiliencyDefaultPeriod", uint32(p.Resiliency.Seconds()), "ResiliencyLevel", 2, "QuarantineDuration", 7200, "QuarantineThreshold", 3,
+		"ResiliencyDefaultPeriod", uint32(p.Resiliency.Seconds()), "ResiliencyLevel", 2, "QuarantineDuration", quarantine, "QuarantineThreshold", 3,
 		"QuorumType", "Node and File Share Majority", "QuorumTypeValue", 2, "QuorumPath", `\\fs1\witness`, "DynamicQuorumEnabled", 1,
-		"WitnessDynamicWeight", witnessWeight(m), "FixQuorum", 0, "PreventQuorum", 0, "DrainOnShutdown", 1,
-		"AutoBalancerMode", 0, "AutoBalancerLevel", 1, "S2DEnabled", 0, "SharedVolumesRoot", `C:\ClusterStorage`)
+		"WitnessDynamicWeight", witnessWeight(m, by), "FixQuorum", 0, "PreventQuorum", 0, "DrainOnShutdown", 1,
+		"AutoBalancerMode", balancer, "AutoBalancerLevel", 1, "S2DEnabled", 0, "SharedVolumesRoot", `C:\ClusterStorage`)
 }
 
-// witnessWeight is the witness' vote under dynamic quorum: it counts where the nodes' votes are even.
-func witnessWeight(m *model.Model) uint32 {
+// witnessWeight is the witness' vote under dynamic quorum, as a node sees it: it counts where the nodes' votes are even.
+func witnessWeight(m *model.Model, by string) uint32 {
+	if m.Node(by).Alone {
+		return 0 // it does not reach it
+	}
 	votes := 0
 	for _, n := range m.Nodes {
-		if n.State == cluster.NodeUp {
+		if n.State != cluster.NodeDown { // one that is paused votes
 			votes++
 		}
 	}
 	return uint32(1 - votes%2)
 }
 
-func nodeObjects(m *model.Model) []wsmanserver.Instance {
+func nodeObjects(m *model.Model, by string) []wsmanserver.Instance {
 	var list []wsmanserver.Instance
 	for _, n := range m.Nodes {
 		weight := uint32(1)
-		if n.State == cluster.NodeDown {
+		if n.State == cluster.NodeDown && !m.Node(by).Alone { // one that is alone has no quorum to take votes by
 			weight = 0 // dynamic quorum takes the vote of a node that has left
 		}
 		list = append(list, instance("MSCluster_Node", byName,
-			"Name", n.Name, "Id", fmt.Sprint(n.ID), "Caption", n.Name, "Description", nil, "State", uint32(n.State), "NodeWeight", 1, "DynamicWeight", weight,
-			"NodeDrainStatus", 0, "NodeDrainTarget", nil, "StatusInformation", uint32(n.Status), "NeedsPreventQuorum", 0, "BuildNumber", 20348,
+			"Name", n.Name, "Id", fmt.Sprint(n.ID), "Caption", n.Name, "Description", nil, "State", uint32(m.NodeState(by, n)), "NodeWeight", 1, "DynamicWeight", weight,
+			"NodeDrainStatus", drainStatus(n), "NodeDrainTarget", nil, "StatusInformation", uint32(n.Status), "NeedsPreventQuorum", 0, "BuildNumber", 20348,
 			"MajorVersion", 10, "MinorVersion", 0, "NodeHighestVersion", n.Version<<16, "NodeLowestVersion", n.Version<<16, "FaultDomain", faultDomain(n)))
 	}
 	return list
+}
+
+// drainStatus is MSCluster_Node.NodeDrainStatus: 0 where none was begun, 1 while it goes on, 2 and 3 for its end.
+func drainStatus(n *model.Node) uint32 {
+	switch {
+	case n.Status&cluster.NodeDrainInProgress != 0:
+		return 1
+	case n.Status&cluster.NodeDrainCompleted != 0:
+		return 2
+	case n.Status&cluster.NodeDrainFailed != 0:
+		return 3
+	}
+	return 0
 }
 
 // faultDomain is a node's place as MSCluster_Node tells it: a level and a name, for the levels that somebody described.
@@ -167,7 +189,7 @@ func interfaceObjects(m *model.Model) []wsmanserver.Instance {
 		for i, network := range []string{hostNetwork, guestNetwork} {
 			state := cluster.InterfaceUp
 			switch {
-			case !n.Powered:
+			case !n.Powered, n.Cut && network == hostNetwork:
 				state = cluster.InterfaceUnreachable
 			case network == guestNetwork && !n.Board:
 				state = cluster.InterfaceFailed

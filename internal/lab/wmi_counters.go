@@ -15,18 +15,32 @@ import (
 // hundredNanoseconds is the unit of Windows' 100 ns timers.
 func hundredNanoseconds(d time.Duration) uint64 { return uint64(max(0, d)) / 100 }
 
-// memoryBalancer is the host's: half of its memory is nobody's.
-func memoryBalancer(*model.Model) []wsmanserver.Instance {
+// memoryBalancer is the host's: half of its memory is nobody's, or nothing of it where it is starved.
+func memoryBalancer(n *model.Node) []wsmanserver.Instance {
+	free, pressure := uint32(65536), uint32(60)
+	if n.Starved.On {
+		free, pressure = 200, 130
+	}
 	return []wsmanserver.Instance{instance("Win32_PerfRawData_BalancerStats_HyperVDynamicMemoryBalancer", byName,
-		"Name", "System Balancer", "AvailableMemory", uint32(65536), "AvailableMemoryForBalancing", uint32(65536), "AveragePressure", uint32(60), "SystemCurrentPressure", uint32(60))}
+		"Name", "System Balancer", "AvailableMemory", free, "AvailableMemoryForBalancing", free, "AveragePressure", pressure, "SystemCurrentPressure", pressure)}
 }
 
-// processorTime is a host whose guests use a tenth of it since its start.
+// freeMemory is what a host has left, in bytes.
+func freeMemory(m *model.Model, node string) uint64 {
+	if m.Node(node).Starved.On {
+		return 200 << 20
+	}
+	return m.Free(node)
+}
+
+// processorTime is a host whose guests use a tenth of it since its start, and all of it while it is starved.
 func processorTime(m *model.Model, n *model.Node) wsmanserver.Instance {
 	up := hundredNanoseconds(m.Now().Sub(n.Booted))
+	busy := min(up, hundredNanoseconds(n.Starved.Lasted(m.Now())))
+	calm := up - busy
 	return instance("Win32_PerfRawData_HvStats_HyperVHypervisorLogicalProcessor", byName, "Name", "_Total",
-		"PercentGuestRunTime", up/10, "PercentGuestRunTime_Base", up, "PercentHypervisorRunTime", up/100, "PercentHypervisorRunTime_Base", up,
-		"PercentIdleTime", up-up/10-up/100, "PercentIdleTime_Base", up, "PercentTotalRunTime", up/10+up/100, "PercentTotalRunTime_Base", up)
+		"PercentGuestRunTime", calm/10+busy, "PercentGuestRunTime_Base", up, "PercentHypervisorRunTime", calm/100, "PercentHypervisorRunTime_Base", up,
+		"PercentIdleTime", calm-calm/10-calm/100, "PercentIdleTime_Base", up, "PercentTotalRunTime", calm/10+calm/100+busy, "PercentTotalRunTime_Base", up)
 }
 
 // hypervisor is a host's.
@@ -65,8 +79,7 @@ func adapterCounters(_ *model.Model, v *model.VM) wsmanserver.Instance {
 		"DroppedPacketsIncomingPersec", uint64(0), "DroppedPacketsOutgoingPersec", uint64(0))
 }
 
-// heartbeats are those that a node misses from the others: all, where the other has no power and nobody has called it
-// down yet.
+// heartbeats are those that a node misses from the others: all, where the other has no power or is cut off.
 func heartbeats(m *model.Model, node string) []wsmanserver.Instance {
 	var list []wsmanserver.Instance
 	for _, n := range m.Nodes {
@@ -74,7 +87,7 @@ func heartbeats(m *model.Model, node string) []wsmanserver.Instance {
 			continue
 		}
 		missing := uint32(0)
-		if !n.Powered {
+		if !n.Powered || n.Cut || m.Node(node).Cut {
 			missing = m.Spec.Profile.HeartbeatThreshold
 		}
 		list = append(list, instance("Win32_PerfRawData_NetFtPerfProvider_ClusterNetFtHeartbeats", byName, "Name", node+" "+n.Name,
@@ -94,10 +107,10 @@ func reconnections(m *model.Model, node string) []wsmanserver.Instance {
 	return list
 }
 
-// guestProcessors are four of an idle guest, and their sum.
+// guestProcessors are four of an idle guest, and their sum; none idles while the guest is starved.
 func guestProcessors(m *model.Model, v *model.VM) []wsmanserver.Instance {
 	const processors = 4
-	idle := hundredNanoseconds(m.Now().Sub(v.Booted))
+	idle := hundredNanoseconds(m.Now().Sub(v.Booted) - v.Starved.Lasted(m.Now()))
 	var list []wsmanserver.Instance
 	for n := range processors {
 		list = append(list, instance("Win32_PerfRawData_PerfOS_Processor", byName, "Name", fmt.Sprint(n), "PercentIdleTime", idle, "PercentProcessorTime", idle))

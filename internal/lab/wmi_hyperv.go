@@ -87,17 +87,23 @@ func computerSystem(m *model.Model, v *model.VM) wsmanserver.Instance {
 }
 
 func summary(m *model.Model, v *model.VM) wsmanserver.Instance {
-	load, memory, up := uint16(0), uint64(0), uint64(0)
+	load, memory, up, spare := uint16(0), uint64(0), uint64(0), int32(40)
+	if v.Starved.On {
+		spare = -10 // percent: it wants more than it has
+	}
 	var heartbeat any
 	if v.State == cluster.VMRunning {
 		memory, up, heartbeat = v.Memory>>20, milliseconds(m.Now().Sub(v.Started)), uint16(v.Heartbeat)
 		if v.Guest == model.GuestRunning || v.Guest == model.GuestBooting {
 			load = 7
+			if v.Starved.On {
+				load = 99
+			}
 		}
 	}
 	return instance("Msvm_SummaryInformation", []string{"InstanceID"}, "InstanceID", "Microsoft:"+v.ID, "Name", v.ID, "ElementName", v.Name, "EnabledState", uint16(v.State),
 		"HealthState", v.HealthState(), "OperationalStatus", v.OperationalStatus(), "Heartbeat", heartbeat, "ApplicationHealth", uint16(2), "IntegrationServicesVersionState", uint16(0),
-		"MemoryUsage", memory, "MemoryAvailable", int32(40), "AvailableMemoryBuffer", int32(100), "ProcessorLoad", load, "UpTime", up, "SwapFilesInUse", false,
+		"MemoryUsage", memory, "MemoryAvailable", spare, "AvailableMemoryBuffer", int32(100), "ProcessorLoad", load, "UpTime", up, "SwapFilesInUse", false,
 		"GuestOperatingSystem", "Windows Server 2022 Datacenter", "HostComputerSystemName", v.Owner, "NumberOfProcessors", uint16(4), "ReplicationState", uint16(0),
 		"ReplicationHealth", uint16(0), "ReplicationMode", uint16(0), "Version", "10.0", "Notes", "", "CreationTime", v.Changed)
 }

@@ -15,7 +15,7 @@ func hostTables(node string) map[string]table {
 	return map[string]table{
 		"win32_operatingsystem": func(m *model.Model) []wsmanserver.Instance {
 			n := m.Node(node)
-			return []wsmanserver.Instance{operatingSystem(m, node, n.Booted, model.HostCapacity>>10, m.Free(node)>>10)}
+			return []wsmanserver.Instance{operatingSystem(m, node, n.Booted, model.HostCapacity>>10, freeMemory(m, node)>>10)}
 		},
 		"win32_computersystem": func(*model.Model) []wsmanserver.Instance { return []wsmanserver.Instance{computer(node)} },
 		"win32_computersystemproduct": func(*model.Model) []wsmanserver.Instance {
@@ -24,7 +24,11 @@ func hostTables(node string) map[string]table {
 		"win32_service": func(m *model.Model) []wsmanserver.Instance {
 			var list []wsmanserver.Instance
 			for n, name := range []string{"vmms", "vmcompute", "ClusSvc", "WinRM", "Winmgmt"} {
-				list = append(list, serviceObject(&model.Service{Name: name, Display: name, Image: name + ".exe", State: cluster.ServiceRunning, StartMode: "Auto", PID: uint32(400 + 4*n)}))
+				s := &model.Service{Name: name, Display: name, Image: name + ".exe", State: cluster.ServiceRunning, StartMode: "Auto", PID: uint32(400 + 4*n)}
+				if name == "ClusSvc" && !m.Node(node).Clustering {
+					s.State, s.PID = cluster.ServiceStopped, 0
+				}
+				list = append(list, serviceObject(s))
 			}
 			return list
 		},
@@ -34,7 +38,7 @@ func hostTables(node string) map[string]table {
 		"win32_ntlogevent":       func(m *model.Model) []wsmanserver.Instance { return eventObjects(node, m.Node(node).Events) },
 		"win32_dependentservice": func(*model.Model) []wsmanserver.Instance { return nil },
 
-		"win32_perfrawdata_balancerstats_hypervdynamicmemorybalancer": memoryBalancer,
+		"win32_perfrawdata_balancerstats_hypervdynamicmemorybalancer": func(m *model.Model) []wsmanserver.Instance { return memoryBalancer(m.Node(node)) },
 		"win32_perfrawdata_hvstats_hypervhypervisorlogicalprocessor": func(m *model.Model) []wsmanserver.Instance {
 			return []wsmanserver.Instance{processorTime(m, m.Node(node))}
 		},
@@ -61,7 +65,11 @@ func guestTables(vm string) map[string]table {
 	}
 	return map[string]table{
 		"win32_operatingsystem": one(func(m *model.Model, v *model.VM) wsmanserver.Instance {
-			return operatingSystem(m, v.Name, v.Booted, 8<<20, 3<<20)
+			free := uint64(3 << 20)
+			if v.Starved.On {
+				free = 40 << 10
+			}
+			return operatingSystem(m, v.Name, v.Booted, 8<<20, free)
 		}),
 		"win32_computersystem":        one(func(_ *model.Model, v *model.VM) wsmanserver.Instance { return computer(v.Name) }),
 		"win32_computersystemproduct": one(func(_ *model.Model, v *model.VM) wsmanserver.Instance { return product(v.ProductUUID) }),
@@ -77,8 +85,12 @@ func guestTables(vm string) map[string]table {
 		"win32_dependentservice": func(m *model.Model) []wsmanserver.Instance { return dependencies(m.VM(vm)) },
 
 		"win32_perfrawdata_perfos_processor": func(m *model.Model) []wsmanserver.Instance { return guestProcessors(m, m.VM(vm)) },
-		"win32_perfrawdata_perfos_system": one(func(*model.Model, *model.VM) wsmanserver.Instance {
-			return instance("Win32_PerfRawData_PerfOS_System", byName, "Name", "", "ProcessorQueueLength", uint32(0))
+		"win32_perfrawdata_perfos_system": one(func(m *model.Model, v *model.VM) wsmanserver.Instance {
+			queue := uint32(0)
+			if m.Suffers(v) {
+				queue = 60
+			}
+			return instance("Win32_PerfRawData_PerfOS_System", byName, "Name", "", "ProcessorQueueLength", queue)
 		}),
 	}
 }

@@ -25,7 +25,7 @@ func guestFaults() []Fault {
 		{Name: GuestCrash, Of: OfGuest, inject: stopGuest(GuestCrashed), About: "the guest's operating system stops with an error: no heartbeat, no network"},
 		{Name: GuestHang, Of: OfGuest, inject: stopGuest(GuestHung), About: "the guest hangs: no heartbeat, and its network accepts and says nothing"},
 		{
-			Name: GuestStarved, Of: OfGuest, inject: flag(func(_ *Model, t *target) *bool { return &t.vm.Starved }),
+			Name: GuestStarved, Of: OfGuest, inject: starveGuest,
 			About: "the guest has no processor time and no memory left, and SQL Server suffers",
 		},
 		{Name: GuestRestart, Of: OfGuest, Condition: true, inject: restartGuest, About: "the guest restarts in good order, from inside, which its logs tell of"},
@@ -54,6 +54,15 @@ func stopGuest(state GuestState) func(*Model, *target) (func(), error) {
 			}
 		}, nil
 	}
+}
+
+func starveGuest(m *Model, t *target) (func(), error) {
+	v := t.vm
+	if v.Starved.On {
+		return nil, fmt.Errorf("%s is starved already", v.Name)
+	}
+	v.Starved.set(true, m.now)
+	return func() { v.Starved.set(false, m.now) }, nil
 }
 
 func restartGuest(m *Model, t *target) (func(), error) {

@@ -107,14 +107,14 @@ func loseDisk(m *Model, t *target) (func(), error) {
 // the host is loaded by more than 80 % (learn.microsoft.com, Clusters, AutoBalancerLevel 1).
 func starveHost(m *Model, t *target) (func(), error) {
 	n := t.node
-	if !n.Powered || n.Starved {
+	if !n.Powered || n.Starved.On {
 		return nil, fmt.Errorf("node %s is off, or starved already", n.Name)
 	}
-	n.Starved = true
+	n.Starved.set(true, m.now)
 	every := m.Spec.Era.Balancing
 	var balance func()
 	balance = func() {
-		if !n.Starved || n.State != cluster.NodeUp {
+		if !n.Starved.On || n.State != cluster.NodeUp {
 			return
 		}
 		for _, v := range m.VMs {
@@ -128,7 +128,7 @@ func starveHost(m *Model, t *target) (func(), error) {
 	if every > 0 {
 		m.after(every, balance)
 	}
-	return func() { n.Starved = false }, nil
+	return func() { n.Starved.set(false, m.now) }, nil
 }
 
 // balancing is why the cluster moves a virtual machine by itself, in the counters' words.

@@ -16,7 +16,8 @@ const joinTime = 3 * time.Second
 // powerOff ends a node at once, for whatever reason. The cluster notices after its heartbeat time; until then the other
 // nodes go on calling it Up.
 func (m *Model) powerOff(n *Node, why *stopError) {
-	n.Powered, n.Clustering, n.Deaf, n.Hung, n.Starved = false, false, false, false, false
+	n.Powered, n.Clustering, n.Deaf, n.Hung = false, false, false, false
+	n.Starved = Pressure{}
 	n.stopped = why
 	m.haltAll(n)
 	m.lost(n)

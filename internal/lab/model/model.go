@@ -153,7 +153,7 @@ type Node struct {
 	Clustering, Cut, Alone bool
 	// Deaf: its WMI never answers. Hung: nothing that needs its own disk does; only its network accepts.
 	Deaf, Hung bool
-	Starved    bool                // its memory and its processors are used up
+	Starved    Pressure
 	Expired    bool                // the certificate of its WinRM
 	Spare      uint64              // memory that is not the host's own, in bytes: what its virtual machines use is of it
 	Version    uint32              // the cluster functional level that its Windows is capable of

@@ -56,9 +56,9 @@ type VM struct {
 	Preferred []string // owners, first choice first
 	Apart     []string // AntiAffinityClassNames
 	NextMove  Moves
-	Starved   bool // the guest has no processor time and no memory left
-	Expired   bool // the certificate of its WinRM
-	Broken    bool // it cannot come online: the group fails when it is started
+	Starved   Pressure // of the guest
+	Expired   bool     // the certificate of its WinRM
+	Broken    bool     // it cannot come online: the group fails when it is started
 
 	// At is what somebody else does to the machine or inside it.
 	At AtWork
@@ -382,6 +382,7 @@ func (m *Model) kill(v *VM, s *Service) {
 func (m *Model) halt(v *VM, to GuestState) {
 	v.life++
 	v.Guest, v.halted = to, m.now
+	v.Starved = Pressure{} // what used it up has ended, too
 	for _, s := range v.Services {
 		s.turn++
 		s.State, s.PID, s.ExitCode = cluster.ServiceStopped, 0, 0
