@@ -18,7 +18,7 @@ func (t *Trial) Conclude() {
 	switch {
 	case t.SQLDownSeconds != nil:
 		t.Outcome = string(incident.Healed)
-	case slices.ContainsFunc(t.Timeline, func(m Moment) bool { return m.Event == eventDown }):
+	case slices.ContainsFunc(t.Timeline, func(m Moment) bool { return m.Event == EventDown }):
 		t.Outcome = Down
 	default:
 		t.Outcome = NoFault
@@ -116,7 +116,7 @@ func (t *Trial) Measure() {
 		}
 		return nil
 	}
-	if seen := first("verification"); seen != nil && t.DetectionSeconds != nil {
+	if seen := first(EventVerification); seen != nil && t.DetectionSeconds != nil {
 		d := Seconds(*seen - *t.DetectionSeconds)
 		x.RecoverySeconds = &d
 	}
@@ -125,12 +125,12 @@ func (t *Trial) Measure() {
 		name  string
 		until *float64
 	}{
-		{"noticed by a probe", first("first failed probe")},
-		{"alert fires", first("alert")},
+		{"noticed by a probe", first(EventProbe)},
+		{"alert fires", first(EventAlert)},
 		{"webhook accepted", t.DetectionSeconds},
 		{"proven, planned, sent", t.FirstCommandSeconds},
-		{"SQL Server answers", first("SQL Server answers")},
-		{"recovery seen", first("verification")},
+		{"SQL Server answers", first(EventUp)},
+		{"recovery seen", first(EventVerification)},
 		{"held and closed", t.ended()},
 	} {
 		if stage.until == nil || *stage.until < from {

@@ -1,9 +1,6 @@
 package drill
 
-import (
-	"slices"
-	"strings"
-)
+import "slices"
 
 // PaperSource is where the white paper's figures come from.
 const PaperSource = "Hitachi and Microsoft, 2010, a stopped SQL Server service; tables 3-2 (guest cluster) and 3-4 (monitored host cluster, mean of 3)"
@@ -123,15 +120,15 @@ const (
 	monitoredColumn
 )
 
-// columnOf finds the white paper's configuration by the name of ours; host-cluster may have a word about the VM's
-// heartbeat behind it.
+// columnOf finds the white paper's configuration by the name of ours. Its host cluster has the VM's heartbeat monitored;
+// without that nothing is different but what becomes of a guest.
 func columnOf(configuration string) column {
-	switch {
-	case strings.HasPrefix(configuration, "guest-cluster"):
+	switch configuration {
+	case GuestCluster:
 		return guestColumn
-	case strings.HasPrefix(configuration, "host-cluster"):
+	case HostCluster, HostClusterHeartbeat:
 		return hostColumn
-	case strings.HasPrefix(configuration, Configuration):
+	case MonitoredHostCluster:
 		return monitoredColumn
 	}
 	return noColumn

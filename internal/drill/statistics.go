@@ -108,20 +108,35 @@ func Statistics(r Report) []Group {
 	for i := range groups {
 		g := &groups[i]
 		for _, f := range Figures() {
-			g.Figures = append(g.Figures, statistic(f, g.Trials, r.Given))
+			s := statistic(f, g.Trials)
+			s.Given = r.GivenOf(f.Name)
+			g.Figures = append(g.Figures, s)
 		}
 		for _, name := range stages(g.Trials) {
-			f := Figure{Name: name, Title: name, Of: func(t Trial) *float64 { return stage(t, name) }}
-			s := statistic(f, g.Trials, r.Given)
-			for n, p := range r.Given {
-				if slices.Contains(p.Sets, StagesFigure) && !slices.Contains(s.Given, n) {
-					s.Given = append(s.Given, n)
-				}
-			}
+			s := statistic(Figure{Name: name, Title: name, Of: func(t Trial) *float64 { return stage(t, name) }}, g.Trials)
+			s.Given = r.GivenOfStage(name)
 			g.Stages = append(g.Stages, s)
 		}
 	}
 	return groups
+}
+
+// GivenOf are the places, from 0, of the given parameters that set a part of a figure.
+func (r Report) GivenOf(figure string) []int {
+	var places []int
+	for n, g := range r.Given {
+		if slices.Contains(g.Sets, figure) {
+			places = append(places, n)
+		}
+	}
+	return places
+}
+
+// GivenOfStage is GivenOf for a stage of our chain: those that name it, and those that name all stages.
+func (r Report) GivenOfStage(name string) []int {
+	places := append(r.GivenOf(name), r.GivenOf(StagesFigure)...)
+	slices.Sort(places)
+	return slices.Compact(places)
 }
 
 // KeyOf tells to which group a trial belongs.
@@ -175,18 +190,13 @@ func (t Trial) failures() []string {
 	return t.Experiment.Failures
 }
 
-func statistic(f Figure, trials []Trial, given []Given) Statistic {
+func statistic(f Figure, trials []Trial) Statistic {
 	s := Statistic{Name: f.Name, Title: f.Title}
 	for _, t := range trials {
 		if v := f.Of(t); v != nil {
 			s.Samples = append(s.Samples, *v)
 		} else {
 			s.Unknown++
-		}
-	}
-	for n, g := range given {
-		if slices.Contains(g.Sets, f.Name) {
-			s.Given = append(s.Given, n)
 		}
 	}
 	n := len(s.Samples)

@@ -52,7 +52,7 @@ func TestStatisticsOfAGroup(t *testing.T) {
 	}
 	wantStages := []drill.Statistic{{
 		Name: "alert to webhook", Title: "alert to webhook", Samples: []float64{0.5, 0.5}, Unknown: 3,
-		Mean: p(0.5), Median: p(0.5), Minimum: p(0.5), Maximum: p(0.5), Given: []int{2, 1},
+		Mean: p(0.5), Median: p(0.5), Minimum: p(0.5), Maximum: p(0.5), Given: []int{1, 2},
 	}}
 	if diff := cmp.Diff(wantStages, g.Stages); diff != "" {
 		t.Errorf("stages (-want +got):\n%s", diff)
@@ -145,5 +145,32 @@ func TestWhichRowOfThePaperATrialPlays(t *testing.T) {
 	r := drill.PaperRows()[10]
 	if diff := cmp.Diff([][]drill.PaperCell{{"o"}, {"△"}, {"x", "o"}, nil}, [][]drill.PaperCell{r.Of("guest-cluster"), r.Of("host-cluster-heartbeat"), r.Of("monitored-host-cluster"), r.Of("")}); diff != "" {
 		t.Errorf("cells of %s (-want +got):\n%s", r.Part, diff)
+	}
+}
+
+// TestThePapersRowsArePlayed: what a shipped scenario says that it plays is what the report's table counts it for.
+func TestThePapersRowsArePlayed(t *testing.T) {
+	t.Parallel()
+	scenarios, err := drill.Scenarios()
+	if err != nil {
+		t.Fatal(err)
+	}
+	played := map[string]bool{}
+	for _, s := range scenarios {
+		got := ""
+		for _, r := range drill.PaperRows() {
+			if r.Plays(drill.Trial{Experiment: &drill.Experiment{Scenario: s.Name}}) {
+				got += r.Class + ": " + r.Part
+			}
+		}
+		if got != s.Paper {
+			t.Errorf("%s is counted for %q, and says that it plays %q", s.Name, got, s.Paper)
+		}
+		played[s.Paper] = true
+	}
+	for _, r := range drill.PaperRows() {
+		if name := r.Class + ": " + r.Part; !played[name] {
+			t.Errorf("no scenario plays %s", name)
+		}
 	}
 }

@@ -95,7 +95,7 @@ func (t *Trialling) begin() {
 	t.seen = map[string]bool{}
 	t.downAt, t.upAt = map[string]time.Time{}, map[string]time.Time{}
 	t.At = t.At.Truncate(time.Millisecond) // as the lab writes the times that it is compared with
-	t.once("fault", t.At, "fault", t.Fault.Fault+" on "+t.Fault.VM)
+	t.once(EventFault, t.At, EventFault, t.Fault.Fault+" on "+t.Fault.VM)
 }
 
 // Observation is what the parts of the chain say at one moment. What a part did not say is as it was before.
@@ -158,11 +158,11 @@ func (t *Trialling) observe(o Observation) (Trial, incident.Incident, bool) {
 	}
 	t.counted(t.counts)
 	if !o.Failed.IsZero() {
-		t.once(keyProbe, o.Failed, "first failed probe", "Prometheus' first sample of a failed probe")
+		t.once(keyProbe, o.Failed, EventProbe, "Prometheus' first sample of a failed probe")
 	}
 	for _, a := range o.Alerts {
 		if a.Labels["vm"] == t.Fault.VM && a.State == "firing" && a.Labels["hypervigil"] == "act" && !a.ActiveAt.Before(t.At) {
-			t.once("alert "+a.Labels["alertname"]+a.Labels["sql_instance"], a.ActiveAt, "alert", a.Labels["alertname"]+" fires in Prometheus")
+			t.once("alert "+a.Labels["alertname"]+a.Labels["sql_instance"], a.ActiveAt, EventAlert, a.Labels["alertname"]+" fires in Prometheus")
 		}
 	}
 	if o.Incidents != nil {
@@ -181,9 +181,6 @@ func (t *Trialling) observe(o Observation) (Trial, incident.Incident, bool) {
 	ended := ok && Ended(i) && (i.Phase != incident.Healed || len(t.upAt) > 0 || len(t.downAt) == 0)
 	return trial, i, ended
 }
-
-// eventDown is the moment at which an instance goes down.
-const eventDown = "SQL Server down"
 
 // keyProbe is the first failed probe among what was seen.
 const keyProbe = "probe"
@@ -249,12 +246,12 @@ func (t *Trialling) lab(s LabState) {
 				t.downAt[q.Instance] = q.Since
 			}
 			delete(t.upAt, q.Instance)
-			t.once("down "+q.Instance+q.Since.String(), q.Since, eventDown, q.Instance)
+			t.once("down "+q.Instance+q.Since.String(), q.Since, EventDown, q.Instance)
 			continue
 		}
 		if _, down := t.downAt[q.Instance]; down {
 			t.upAt[q.Instance] = q.Since
-			t.once("up "+q.Instance+q.Since.String(), q.Since, "SQL Server answers", q.Instance)
+			t.once("up "+q.Instance+q.Since.String(), q.Since, EventUp, q.Instance)
 		}
 	}
 }
@@ -267,7 +264,7 @@ func (t *Trialling) counted(c LabCounts) {
 			}
 		}
 	}
-	tell("command", "command", c.Commands)
+	tell("command", EventCommand, c.Commands)
 	tell("failover", "failover by the cluster", c.FailoversByCluster)
 	tell("restart", "restart by the cluster", c.RestartsByCluster)
 	tell("move", "move commanded", c.MovesCommanded)
@@ -275,16 +272,16 @@ func (t *Trialling) counted(c LabCounts) {
 
 // incident tells what is new in the incident's own story, and each guard's verdict before what follows from it.
 func (t *Trialling) incident(i incident.Incident, now time.Time) {
-	t.once("webhook "+i.ID, i.OpenedAt, "webhook", "accepted; incident "+i.ID)
+	t.once("webhook "+i.ID, i.OpenedAt, EventWebhook, "accepted; incident "+i.ID)
 	for _, v := range i.Verdicts {
 		// What the guard said last is not said again; its details change from round to round.
-		t.once("verdict "+i.ID+v.Guard+string(v.Outcome)+v.Reason, t.judged(i, v.Guard, now), "guard "+v.Guard,
+		t.once("verdict "+i.ID+v.Guard+string(v.Outcome)+v.Reason, t.judged(i, v.Guard, now), EventGuard+v.Guard,
 			fmt.Sprintf("%s: %s (%s)", v.Outcome, v.Detail, v.Name))
 	}
 	for _, e := range i.Timeline {
 		event := e.Event
 		if event == "healthy" {
-			event = "verification"
+			event = EventVerification
 		}
 		t.once(storyKey(i, e), e.At, event, e.Detail)
 	}

@@ -125,7 +125,7 @@ func (a axis) ticks() []tick {
 
 // folding reports whether a tick would stand in the way of what is said below a fold.
 func (a axis) folding(x float64) bool {
-	return slices.ContainsFunc(a.pieces, func(p piece) bool { return p.folded && x > p.left-24 && x < p.right+24 })
+	return slices.ContainsFunc(a.pieces, func(p piece) bool { return p.folded && x > p.left-30 && x < p.right+30 })
 }
 
 // round is the next of 1, 2, 5, 10 … that is not less.

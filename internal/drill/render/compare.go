@@ -121,13 +121,13 @@ func (c comparison) table(groups []drill.Group) table {
 // stayedDown reports whether SQL Server was down at the end of every trial: how long it would have been is unknown, that
 // it was is not.
 func stayedDown(g drill.Group) bool {
-	return !slices.ContainsFunc(g.Trials, func(t drill.Trial) bool { return t.Outcome != down })
+	return !slices.ContainsFunc(g.Trials, func(t drill.Trial) bool { return t.Outcome != drill.Down })
 }
 
 // columnTitle names a group where the rest of the world is said above.
 func columnTitle(g drill.Group) string {
 	title := drill.ConfigurationTitle(g.Configuration)
-	if g.Ladder != "" && g.Ladder != "default" {
+	if g.Ladder != "" && g.Ladder != drill.DefaultPolicy {
 		title += ", " + ladderTitle(g.Ladder)
 	}
 	return fmt.Sprintf("%s (%s)", title, plural(len(g.Trials), "trial"))

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/hypervigil/hypervigil/internal/drill"
+	"github.com/hypervigil/hypervigil/receiver/incident"
 )
 
 // faults is the white paper's last table, with what happened in our trials beside each cell.
@@ -17,7 +18,7 @@ func (v view) faults() section {
 		return s
 	}
 	s.Notes = []string{
-		"2010 is the white paper's last table: o fails over automatically, △ partly, x does not; of the monitored host cluster first by the host cluster, then by the monitoring.",
+		"2010 is the white paper's last table: o fails over automatically, △ partly, x does not; of the monitored host cluster first by the host cluster, then by the monitoring. Its host cluster has the VM's heartbeat monitored.",
 		"Ours is what happened: o in every trial SQL Server came back without a person, △ in some, x in none; who acted first, or the outcome where nobody did, and in how many trials, each real or virtual. Never down: SQL Server served all the time, and nobody had to act. " + unknown + " was not played here.",
 	}
 	const class, part, theirs = 8, 14, 7
@@ -49,8 +50,7 @@ func (v view) paperConfigurations() []string {
 			list = append(list, t.Configuration)
 		}
 	}
-	// Its order is guest cluster, host cluster, monitored host cluster: that of the alphabet.
-	return slices.Sorted(slices.Values(list))
+	return slices.DeleteFunc(drill.Configurations(), func(c string) bool { return !slices.Contains(list, c) })
 }
 
 func paperCells(cells []drill.PaperCell) string {
@@ -105,7 +105,7 @@ func (v view) happened(r drill.PaperRow, configuration string) cell {
 // short names a world in a cell: the era, and the ladder where it is not the default one.
 func short(k drill.Key) string {
 	words := eraTitle(k.Era)
-	if k.Ladder != "" && k.Ladder != "default" {
+	if k.Ladder != "" && k.Ladder != drill.DefaultPolicy {
 		words += ", " + ladderTitle(k.Ladder)
 	}
 	return strings.TrimPrefix(words, ", ")
@@ -119,7 +119,7 @@ func fate(g drill.Group) string {
 		switch {
 		case cameBack(t):
 			back++
-		case t.Outcome == neverDown:
+		case t.Outcome == drill.NoFault:
 			untouched++
 		}
 		who = append(who, actor(t))
@@ -138,14 +138,10 @@ func fate(g drill.Group) string {
 	return fmt.Sprintf("%s %s, %d/%d %s", sign, counted(who), back, n, clock)
 }
 
-// The outcomes of a trial beside those of an incident.
-const (
-	neverDown = "nothing" // SQL Server was never down, and nobody had to act
-	down      = "down"    // it was down at the end, and nobody did anything about it
-)
-
 // cameBack reports whether SQL Server was back at the trial's end and no person brought it back.
-func cameBack(t drill.Trial) bool { return t.Outcome == "healed" && t.HealedBy != "person" }
+func cameBack(t drill.Trial) bool {
+	return t.Outcome == string(incident.Healed) && t.HealedBy != string(incident.ByPerson)
+}
 
 // actor is who acted first, or, where nobody did, what came of it.
 func actor(t drill.Trial) string {
@@ -153,7 +149,7 @@ func actor(t drill.Trial) string {
 	if t.Experiment != nil && t.Acts != "" {
 		who = t.Acts
 	}
-	if who == "" || who == "nobody" {
+	if who == "" || who == drill.ByNobody {
 		return cmp.Or(t.Outcome, "nothing")
 	}
 	return who

@@ -70,7 +70,7 @@ func HTML(w io.Writer, r drill.Report) error {
 		p.Sections = append(p.Sections, hs)
 	}
 	for _, g := range v.Groups {
-		p.Groups = append(p.Groups, groupOf(g))
+		p.Groups = append(p.Groups, v.group(g))
 	}
 	var b bytes.Buffer // a template that fails half-way leaves no half page
 	if err := t.Execute(&b, p); err != nil {
@@ -83,17 +83,17 @@ func HTML(w io.Writer, r drill.Report) error {
 // coordinate writes a place in a picture, to the tenth of a unit.
 func coordinate(f float64) string { return trimmed(float64(int64(f*10+0.5)) / 10) }
 
-func groupOf(g drill.Group) htmlGroup {
+func (v view) group(g drill.Group) htmlGroup {
 	h := htmlGroup{Title: g.Title, World: worldOf(g.Key), Open: g.Clock != drill.VirtualClock || len(g.Failures()) > 0}
 	for i, t := range g.Trials {
-		h.Trials = append(h.Trials, trialOf(g.Places[i], t))
+		h.Trials = append(h.Trials, v.trial(g.Places[i], t))
 	}
 	return h
 }
 
-func trialOf(n int, t drill.Trial) htmlTrial {
+func (v view) trial(n int, t drill.Trial) htmlTrial {
 	h := htmlTrial{Number: n + 1, Words: t.Summary, Plan: t.Plan}
-	h.timeline, h.Drawn = drawn(n, t)
+	h.timeline, h.Drawn = drawn(n, t, v.Report)
 	h.timeline.ID = fmt.Sprintf("trial-%d", n+1)
 	h.Summary = t.Outcome
 	if t.HealedBy != "" {
@@ -115,7 +115,11 @@ func trialOf(n int, t drill.Trial) htmlTrial {
 	add("at", t.FaultAt)
 	for _, f := range drill.Figures() {
 		if s := f.Of(t); s != nil {
-			add(f.Title, number(*s)+" s")
+			value := number(*s) + " s"
+			if given := v.GivenOf(f.Name); len(given) > 0 {
+				value += " (" + marks(given) + ")"
+			}
+			add(f.Title, value)
 		}
 	}
 	add("failovers", fmt.Sprintf("%d by the cluster, %d commanded", t.FailoversByCluster, t.FailoversCommanded))

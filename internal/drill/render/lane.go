@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/hypervigil/hypervigil/internal/drill"
+	"github.com/hypervigil/hypervigil/receiver/guard"
 )
 
 // lane is who did something.
@@ -50,30 +51,20 @@ func (l lane) Title() string {
 	return ""
 }
 
-// The events of the watch that are more than a mark in a lane (Trialling, watch.go).
-const (
-	faultEvent   = "fault"
-	downEvent    = "SQL Server down"
-	upEvent      = "SQL Server answers"
-	alertEvent   = "alert"
-	commandEvent = "command"
-	guardEvent   = "guard " // and its number; the outcome and a colon begin its detail
-)
-
-const passed = "pass" // the outcome of a guard that stops nothing
+const passed = string(guard.Pass) // how the detail of a guard begins that stops nothing
 
 // laneOf finds who did what an event tells. What is not known is the receiver's: its incidents tell most.
 func laneOf(event string) lane {
 	switch event {
-	case faultEvent:
+	case drill.EventFault:
 		return faultLane
-	case downEvent, upEvent:
+	case drill.EventDown, drill.EventUp:
 		return sqlLane
-	case "first failed probe", alertEvent:
+	case drill.EventProbe, drill.EventAlert:
 		return watchLane
-	case "webhook", "notification":
+	case drill.EventWebhook, "notification":
 		return alertLane
-	case "planned", "claimed", "issued", "not sent", commandEvent, "answered", "observed", "verified", "unknown", "cancel", "failed", "undo":
+	case "planned", "claimed", "issued", "not sent", drill.EventCommand, "answered", "observed", "verified", "unknown", "cancel", "failed", "undo":
 		return commandLane
 	}
 	has := func(words ...string) bool {
@@ -88,7 +79,7 @@ func laneOf(event string) lane {
 		return clusterLane
 	case has("SQL Server"):
 		return sqlLane
-	case has("probe", "scrape"):
+	case has("probe", "scrape", "not answered"):
 		return watchLane
 	}
 	return receiverLane
@@ -116,12 +107,12 @@ func entries(t drill.Trial) []entry {
 	slices.SortStableFunc(moments, func(a, b drill.Moment) int { return cmp.Compare(a.AtSeconds, b.AtSeconds) })
 	for _, m := range moments {
 		who := laneOf(m.Event)
-		guard, ok := strings.CutPrefix(m.Event, guardEvent)
+		id, ok := strings.CutPrefix(m.Event, drill.EventGuard)
 		if !ok || !strings.HasPrefix(m.Detail, passed+":") {
 			list, names = append(list, entry{At: m.AtSeconds, Who: who, Event: m.Event, Words: m.Detail}), nil
 			continue
 		}
-		named := guard
+		named := id
 		if open := strings.LastIndexByte(m.Detail, '('); open >= 0 {
 			named += " " + strings.TrimSuffix(m.Detail[open+1:], ")")
 		}

@@ -31,6 +31,7 @@ type section struct {
 	Notes     []string
 	Tables    []table
 	List      []string
+	Links     []string // where on the page each of List leads; none where it leads nowhere
 }
 
 // sections are the report's parts in order. In full, every group has its statistics; otherwise those of the white
@@ -159,6 +160,7 @@ func (v view) failures() section {
 		}
 		for _, f := range t.Failures {
 			s.List = append(s.List, fmt.Sprintf("Trial %d, %s: %s", n+1, nameOf(drill.KeyOf(t)), f))
+			s.Links = append(s.Links, fmt.Sprintf("trial-%d", n+1))
 		}
 	}
 	return s

@@ -28,6 +28,9 @@ func (v view) rows() section {
 		return s
 	}
 	s.Notes = []string{"Failovers: by the cluster + commanded, the most of one trial. Down: the longest, beside the bound, in seconds."}
+	if given := v.GivenOf(drill.DownFigure); len(given) > 0 {
+		s.Notes = append(s.Notes, "How long SQL Server was down is set in part by "+marks(given)+".")
+	}
 	s.Tables = []table{t}
 	return s
 }
@@ -62,7 +65,7 @@ func rowOf(n int, g drill.Group) []cell {
 		verdict = cell{"FAILS", isBad}
 	}
 	name := g.Scenario
-	if g.Ladder != "" && g.Ladder != "default" && !strings.Contains(g.Scenario, g.Ladder) { // a scenario may bear its policy's name
+	if g.Ladder != "" && g.Ladder != drill.DefaultPolicy && !strings.Contains(g.Scenario, g.Ladder) { // a scenario may bear its policy's name
 		name += " (" + ladderTitle(g.Ladder) + ")"
 	}
 	return []cell{

@@ -99,9 +99,9 @@ func worldOf(k drill.Key) string {
 // ladderTitle names a ladder or policy; the white paper's remedy is one by name. What is a phrase already stays as it is.
 func ladderTitle(ladder string) string {
 	switch {
-	case ladder == "default":
+	case ladder == drill.DefaultPolicy:
 		return "default ladder"
-	case ladder == "white_paper" || ladder == "white-paper":
+	case ladder == drill.WhitePaperPolicy:
 		return "the white paper's remedy"
 	case strings.Contains(ladder, " "):
 		return ladder
@@ -111,7 +111,7 @@ func ladderTitle(ladder string) string {
 
 // eraTitle names an era as Windows does.
 func eraTitle(era string) string {
-	if era == "2008r2" {
+	if era == drill.Era2008R2 {
 		return "2008 R2"
 	}
 	return era
