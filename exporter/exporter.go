@@ -79,7 +79,7 @@ func New(o Options) (*Exporter, error) {
 	}
 	e := &Exporter{options: o, logger: log.With(o.Logger, "component", "exporter")}
 	e.ctx, e.cancel = context.WithCancel(context.Background())
-	m, err := newMetrics(o.Registry, e.abandoned, e.staleNames)
+	m, err := newMetrics(o.Registry, abandonedCollector(e.abandoned), newStaleNames(e.staleNames), thresholdCollector(e.configuration))
 	if err != nil {
 		e.cancel()
 		return nil, fmt.Errorf("register the exporter's own metrics: %w", err)

@@ -30,9 +30,8 @@ const (
 	resultFailure = "failure"
 )
 
-// newMetrics registers the exporter's own metrics; abandoned counts what hangs, by target, and stale the names that are
-// answered from memory.
-func newMetrics(r prometheus.Registerer, abandoned func() map[string]int, stale func() float64) (*metrics, error) {
+// newMetrics registers the exporter's own metrics, those of the caller's among them.
+func newMetrics(r prometheus.Registerer, others ...prometheus.Collector) (*metrics, error) {
 	m := &metrics{
 		reloadOK: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: program + "_config_last_reload_successful",
@@ -72,14 +71,10 @@ func newMetrics(r prometheus.Registerer, abandoned func() map[string]int, stale 
 			Help: "Answers from which a contradictory series was left out, such as that of a name which came twice.",
 		}),
 	}
-	for _, c := range []prometheus.Collector{
+	for _, c := range append([]prometheus.Collector{
 		m.reloadOK, m.reloadTime, m.inflight, m.probes, m.duration, m.requests, m.shared, m.abandonedTotal, m.gatherErrors,
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: program + "_stale_names",
-			Help: "Names of targets that the name server does not resolve now, and which are reached by the addresses that it gave last.",
-		}, stale),
-		abandonedCollector(abandoned), version.NewCollector(program),
-	} {
+		version.NewCollector(program),
+	}, others...) {
 		if err := r.Register(c); err != nil {
 			return nil, err
 		}
@@ -121,6 +116,14 @@ func (m *metrics) probed(f *flight) {
 	f.mu.Unlock()
 	m.probes.WithLabelValues(f.module.Name, result).Inc()
 	m.duration.WithLabelValues(f.module.Name).Observe(took.Seconds())
+}
+
+// newStaleNames shows how many names of the present configuration are answered from memory.
+func newStaleNames(count func() float64) prometheus.Collector {
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: program + "_stale_names",
+		Help: "Names of targets that the name server does not resolve now, and which are reached by the addresses that it gave last.",
+	}, count)
 }
 
 // staleNames counts the names of the present configuration that are answered from memory.

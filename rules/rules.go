@@ -10,6 +10,8 @@ import (
 	"strings"
 	"text/template"
 	"time"
+
+	"github.com/hypervigil/hypervigil/internal/config"
 )
 
 //go:embed hypervigil.rules.yml.tmpl
@@ -44,6 +46,8 @@ type Timing struct {
 	Evaluation time.Duration // of the acting rules
 	// TellEvaluation is that of the rules that only tell; they speak of minutes.
 	TellEvaluation time.Duration
+	// DatabaseEvaluation is that of the rules about what is asked of SQL Server once a minute.
+	DatabaseEvaluation time.Duration
 }
 
 // Timing returns how often what is asked at this speed, or an error that names the speeds there are.
@@ -52,12 +56,12 @@ func (s Speed) Timing() (Timing, error) {
 	case Standard:
 		return Timing{
 			SQL: 5 * time.Second, Host: 15 * time.Second, Guest: 30 * time.Second, Self: 15 * time.Second,
-			Evaluation: 5 * time.Second, TellEvaluation: 15 * time.Second,
+			Evaluation: 5 * time.Second, TellEvaluation: 15 * time.Second, DatabaseEvaluation: time.Minute,
 		}, nil
 	case Fast:
 		return Timing{
 			SQL: time.Second, Host: 5 * time.Second, Guest: 15 * time.Second, Self: 5 * time.Second,
-			Evaluation: time.Second, TellEvaluation: 5 * time.Second,
+			Evaluation: time.Second, TellEvaluation: 5 * time.Second, DatabaseEvaluation: time.Minute,
 		}, nil
 	}
 	return Timing{}, fmt.Errorf("unknown speed %q; use %s or %s", string(s), Standard, Fast)
@@ -94,6 +98,7 @@ func Generate(s Speed) ([]byte, error) {
 		return nil, fmt.Errorf("parse the rules' template: %w", err)
 	}
 	var b bytes.Buffer
+	thresholds := config.DefaultThresholds()
 	err = tmpl.Execute(&b, map[string]string{
 		"Speed":          s.String(),
 		"SQL":            Duration(t.SQL),
@@ -105,6 +110,11 @@ func Generate(s Speed) ([]byte, error) {
 		"HostKeep":       Duration(Keep(t.Host)),
 		"HostWindow":     Duration(Window(t.Host)),
 		"Runbooks":       Runbooks,
+
+		"DatabaseEvaluation": Duration(t.DatabaseEvaluation),
+		"BackupAge":          fmt.Sprint(thresholds.BackupAge.Seconds()),
+		"LogBackupAge":       fmt.Sprint(thresholds.LogBackupAge.Seconds()),
+		"LogUsed":            fmt.Sprint(float64(thresholds.LogUsedPercent) / 100),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("make the rules: %w", err)

@@ -567,6 +567,12 @@ func tell(t *testing.T, tool string, speed Speed, timing Timing, stories []scena
 	if err != nil {
 		t.Fatal(err)
 	}
+	play(t, tool, rules, timing, stories)
+}
+
+// play has the rules of a file judged by the stories.
+func play(t *testing.T, tool, rules string, timing Timing, stories []scenario) {
+	t.Helper()
 	tests := unitTests{RuleFiles: []string{rules}, EvaluationInterval: Duration(timing.Evaluation)}
 	for _, s := range stories {
 		tests.Tests = append(tests.Tests, s.unitTest(timing))

@@ -51,6 +51,8 @@ type world struct {
 	cluster at
 	// votes are those that the view shows as present, of two that are needed; nil: all three nodes'.
 	votes at
+	// asked are targets of a story's own.
+	asked []target
 	// own holds what our own programs say of themselves, by "job instance"; nothing where they cannot be scraped.
 	own map[string]func(t time.Duration) scrape
 }
@@ -166,6 +168,7 @@ func (w *world) targets(timing Timing) []target {
 	if w.cluster != nil {
 		all = append(all, target{"wsfc", "hv-cl1", []string{"cluster", "hv-cl1"}, timing.Host, w.view})
 	}
+	all = append(all, w.asked...)
 	for _, name := range slices.Sorted(maps.Keys(w.own)) {
 		job, instance, _ := strings.Cut(name, " ")
 		all = append(all, target{job, instance, nil, timing.Self, w.own[name]})

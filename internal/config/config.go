@@ -89,7 +89,16 @@ type VirtualMachine struct {
 	Guest       Guest        `yaml:"guest"`
 	SQLServers  []*SQLServer `yaml:"sql_servers"`
 	Application *Application `yaml:"application"` // nil where nothing else is watched
+	Thresholds  Thresholds   `yaml:"thresholds"`
 	Policy      string       `yaml:"policy"`
+}
+
+// Thresholds are from when on the alerts that only tell say something about the databases of a virtual machine. The
+// exporter hands them to Prometheus as metrics, so that nobody edits the rules. 0 is never.
+type Thresholds struct {
+	BackupAge      time.Duration `yaml:"backup_age"`       // of the newest full or differential backup
+	LogBackupAge   time.Duration `yaml:"log_backup_age"`   // of the newest backup of a log that was ever backed up
+	LogUsedPercent int           `yaml:"log_used_percent"` // of a log's size
 }
 
 // Guest is the operating system inside; its WinRM address is host or host:port (5986 where none is given). Where it

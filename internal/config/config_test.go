@@ -105,6 +105,9 @@ func TestParseMinimal(t *testing.T) {
 	if got, want := c.Exporter.Modules["mssql_availability"].Timeout, 900*time.Millisecond; got != want {
 		t.Errorf("time-out of mssql_availability = %s, want %s", got, want)
 	}
+	if got, want := c.Clusters[0].VirtualMachines[0].Thresholds, DefaultThresholds(); got != want {
+		t.Errorf("Thresholds = %+v, want %+v", got, want)
+	}
 	if got := slices.Concat(c.Receiver.WeakerThanDefault(), c.Receiver.Policies[StandardPolicy].WeakerThanDefault()); got != nil {
 		t.Errorf("WeakerThanDefault() = %q for the defaults, want nothing", got)
 	}
@@ -196,6 +199,11 @@ func TestParseRefuses(t *testing.T) {
 		}},
 		{"an unknown field", minimal + "exporters: {}\n", []string{"f.yml:13: exporters: unknown field; use credentials, kerberos, clusters, exporter or receiver"}},
 		{"an unknown field deep inside", replace("guest: {address", "guest: {adress"), []string{"f.yml:10: clusters[0].virtual_machines[0].guest.adress: unknown field; use address or spn"}},
+		{"thresholds that nothing would reach", replace("guest: {address", "thresholds: {backup_age: -1h, log_backup_age: soon, log_used_percent: 100}\n        guest: {address"), []string{
+			"f.yml:10: clusters[0].virtual_machines[0].thresholds.backup_age: -1h0m0s is not allowed; use 0s or more",
+			`f.yml:10: clusters[0].virtual_machines[0].thresholds.log_backup_age: "soon" is not a duration; use for example 900ms, 30s or 15m`,
+			"f.yml:10: clusters[0].virtual_machines[0].thresholds.log_used_percent: 100 is not allowed; use 1 to 99, or 0 for never",
+		}},
 		{"a secret in the file", replace("password_file: /r", "password: hunter2"), []string{
 			"f.yml:2: credentials.reader: has no secret; the scheme basic takes one of password_file or password_env",
 			"f.yml:2: credentials.reader.password: a secret does not stand in the file; use password_file or password_env",

@@ -117,14 +117,23 @@ func DefaultLimits() Limits {
 	}
 }
 
+// DefaultThresholds fit a full backup a week. A week is what sp_Blitz, the health check most in use, asks of full and of
+// log backups (its checks 1 and 2, brentozar.com/blitz); a day more lets the weekly one take its time. Who backs up
+// daily says 26h. The rules' own defaults, for where there is no metric of a machine, are the same.
+func DefaultThresholds() Thresholds {
+	return Thresholds{BackupAge: 192 * time.Hour, LogBackupAge: 24 * time.Hour, LogUsedPercent: 90}
+}
+
 // The types that have defaults of their own get them when the decoder makes one, so that a field which the file does
 // not name keeps them.
 
-func (c *Credential) setDefaults()     { c.Scheme = Basic }
-func (c *Cluster) setDefaults()        { c.Mode = Act }
-func (s *SQLServer) setDefaults()      { s.Encrypt = Mandatory }
-func (v *VirtualMachine) setDefaults() { v.Policy = StandardPolicy }
-func (p *Policy) setDefaults()         { *p = *DefaultPolicy() }
+func (c *Credential) setDefaults() { c.Scheme = Basic }
+func (c *Cluster) setDefaults()    { c.Mode = Act }
+func (s *SQLServer) setDefaults()  { s.Encrypt = Mandatory }
+func (v *VirtualMachine) setDefaults() {
+	v.Policy, v.Thresholds = StandardPolicy, DefaultThresholds()
+}
+func (p *Policy) setDefaults() { *p = *DefaultPolicy() }
 
 // complete fills in what follows from other fields or from a map's keys, after decoding.
 func (c *Config) complete(d *decoder) {

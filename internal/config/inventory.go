@@ -70,6 +70,7 @@ func (v *validator) virtualMachines(path string, c *Cluster, winrm, sql map[stri
 		if vm.Application != nil {
 			v.application(at+".application", vm)
 		}
+		v.thresholds(at+".thresholds", vm.Thresholds)
 		if v.config.Receiver.Policies[vm.Policy] == nil {
 			v.check(at+".policy", "there is no policy %s; define it under receiver.policies", quote(vm.Policy))
 		}
@@ -77,6 +78,15 @@ func (v *validator) virtualMachines(path string, c *Cluster, winrm, sql map[stri
 		for j, s := range vm.SQLServers {
 			v.sqlServer(fmt.Sprintf("%s.sql_servers[%d]", at, j), s, instances, sql)
 		}
+	}
+}
+
+func (v *validator) thresholds(path string, t Thresholds) {
+	v.notNegative(path+".backup_age", t.BackupAge)
+	v.notNegative(path+".log_backup_age", t.LogBackupAge)
+	// At 100 % it is too late: nothing is written any more.
+	if p := t.LogUsedPercent; p < 0 || p > 99 {
+		v.check(path+".log_used_percent", "%d is not allowed; use 1 to 99, or 0 for never", p)
 	}
 }
 

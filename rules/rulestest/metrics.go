@@ -168,6 +168,7 @@ var probes = []struct {
 	module, target string
 }{
 	{config.ProberMSSQL, "mssql_availability", "hv-cl1/SQL01/MSSQLSERVER"},
+	{config.ProberMSSQL, "mssql_databases", "hv-cl1/SQL01/MSSQLSERVER"},
 	{config.ProberHyperV, "hyperv", "hv-cl1/HV1"},
 	{config.ProberWSFC, "wsfc", "hv-cl1"},
 	{config.ProberGuest, "guest", "hv-cl1/SQL01"},

@@ -27,8 +27,8 @@ var closed = []string{
 // Closed reports whether the label's values are a list of the program's own.
 func Closed(label string) bool { return slices.Contains(closed, label) }
 
-// scraped are the labels that Prometheus itself adds to every series.
-var scraped = []string{"job", "instance"}
+// scraped are the labels that Prometheus itself adds to every series; exported_cluster where it did not expect cluster.
+var scraped = []string{"job", "instance", "exported_cluster"}
 
 // Load reads what the tree at root exports.
 func Load(t testing.TB, root string) Vocabulary {
