@@ -109,23 +109,23 @@ func Statistics(r Report) []Group {
 		g := &groups[i]
 		for _, f := range Figures() {
 			s := statistic(f, g.Trials)
-			s.Given = r.GivenOf(f.Name)
+			s.Given = r.GivenOf(f.Name, g.Key)
 			g.Figures = append(g.Figures, s)
 		}
 		for _, name := range stages(g.Trials) {
 			s := statistic(Figure{Name: name, Title: name, Of: func(t Trial) *float64 { return stage(t, name) }}, g.Trials)
-			s.Given = r.GivenOfStage(name)
+			s.Given = r.GivenOfStage(name, g.Key)
 			g.Stages = append(g.Stages, s)
 		}
 	}
 	return groups
 }
 
-// GivenOf are the places, from 0, of the given parameters that set a part of a figure.
-func (r Report) GivenOf(figure string) []int {
+// GivenOf are the places, from 0, of the given parameters that set a part of a figure in a world.
+func (r Report) GivenOf(figure string, in Key) []int {
 	var places []int
 	for n, g := range r.Given {
-		if slices.Contains(g.Sets, figure) {
+		if g.about(in) && slices.Contains(g.Sets, figure) {
 			places = append(places, n)
 		}
 	}
@@ -133,8 +133,8 @@ func (r Report) GivenOf(figure string) []int {
 }
 
 // GivenOfStage is GivenOf for a stage of our chain: those that name it, and those that name all stages.
-func (r Report) GivenOfStage(name string) []int {
-	places := append(r.GivenOf(name), r.GivenOf(StagesFigure)...)
+func (r Report) GivenOfStage(name string, in Key) []int {
+	places := append(r.GivenOf(name, in), r.GivenOf(StagesFigure, in)...)
 	slices.Sort(places)
 	return slices.Compact(places)
 }

@@ -116,7 +116,7 @@ func (v view) trial(n int, t drill.Trial) htmlTrial {
 	for _, f := range drill.Figures() {
 		if s := f.Of(t); s != nil {
 			value := number(*s) + " s"
-			if given := v.GivenOf(f.Name); len(given) > 0 {
+			if given := v.GivenOf(f.Name, drill.KeyOf(t)); len(given) > 0 {
 				value += " (" + marks(given) + ")"
 			}
 			add(f.Title, value)

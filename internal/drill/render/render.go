@@ -184,10 +184,28 @@ func (v view) given() section {
 		if len(sets) > 0 {
 			words = strings.Join(sets, ", ")
 		}
-		t.Rows = append(t.Rows, []cell{{Text: mark(n), Kind: isGiven}, plain(g.Name), plain(g.Value), plain(g.Source), plain(words)})
+		t.Rows = append(t.Rows, []cell{{Text: mark(n), Kind: isGiven}, plain(g.Name), plain(g.Value), plain(g.Source), plain(words + only(g))})
 	}
 	s.Tables = []table{t}
 	return s
+}
+
+// only says of which trials a parameter is; nothing where it is of all.
+func only(g drill.Given) string {
+	var words []string
+	if g.Profile != "" {
+		words = append(words, g.Profile+" profile")
+	}
+	if g.Era != "" {
+		words = append(words, "era "+eraTitle(g.Era))
+	}
+	if g.Clock != "" {
+		words = append(words, g.Clock+" clock")
+	}
+	if len(words) == 0 {
+		return ""
+	}
+	return " (" + strings.Join(words, ", ") + " alone)"
 }
 
 func figureTitle(name string) string {

@@ -28,8 +28,13 @@ func (v view) rows() section {
 		return s
 	}
 	s.Notes = []string{"Failovers: by the cluster + commanded, the most of one trial. Down: the longest, beside the bound, in seconds."}
-	if given := v.GivenOf(drill.DownFigure); len(given) > 0 {
-		s.Notes = append(s.Notes, "How long SQL Server was down is set in part by "+marks(given)+".")
+	var given []int
+	for _, g := range v.Groups {
+		given = append(given, g.Figure(drill.DownFigure).Given...)
+	}
+	if len(given) > 0 {
+		slices.Sort(given)
+		s.Notes = append(s.Notes, "How long SQL Server was down is set in part by "+marks(slices.Compact(given))+".")
 	}
 	s.Tables = []table{t}
 	return s

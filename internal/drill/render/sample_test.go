@@ -15,6 +15,7 @@ func sample() drill.Report {
 			{Name: "quick migration", Value: "45s", Source: "white paper, table 3-4", Sets: []string{drill.MoveFigure}},
 			{Name: "start of a service", Value: "15s", Source: "profile paper of the lab", Sets: []string{drill.RecoveryFigure, drill.DownFigure, drill.StartFigure, "SQL Server answers"}},
 			{Name: "failover of a group", Value: "20s", Source: "profile paper of the lab", Sets: []string{drill.RecoveryFigure, drill.DownFigure, drill.MoveFigure, drill.TCPFigure}},
+			{Name: "scrape, evaluation, notification", Value: "1 s, 1 s, 300 ms", Source: "the simulation", Sets: []string{drill.DetectionFigure, drill.CommandFigure, drill.StagesFigure}, Clock: drill.VirtualClock},
 			{Name: "receiver.hold_off", Value: "5s instead of 60s", Source: "the demo's policy <lab & alone>"},
 		},
 	}

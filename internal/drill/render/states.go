@@ -127,7 +127,7 @@ func (d *timeline) stages(t drill.Trial, r drill.Report, y float64, a axis) floa
 	var list []placed
 	for _, s := range t.Stages {
 		left, right := a.x(s.From), a.x(s.Until)
-		text := letter*float64(utf8.RuneCountInString(stageText(s, r))) + 10
+		text := letter*float64(utf8.RuneCountInString(stageText(s, t, r))) + 10
 		end := right
 		if right-left < text {
 			end = right + text
@@ -145,8 +145,8 @@ func (d *timeline) stages(t drill.Trial, r drill.Report, y float64, a axis) floa
 	for n, s := range list {
 		left, right := a.x(s.From), a.x(s.Until)
 		by := top + row*float64(s.line) + (row-thick)/2
-		d.bar(fmt.Sprintf("b-stage%d", n%2), left, right, by, thick, stageText(s.Span, r))
-		at := label{X: left + 5, Y: by + 11.5, Text: stageText(s.Span, r), Class: "on-stage"}
+		d.bar(fmt.Sprintf("b-stage%d", n%2), left, right, by, thick, stageText(s.Span, t, r))
+		at := label{X: left + 5, Y: by + 11.5, Text: stageText(s.Span, t, r), Class: "on-stage"}
 		if wide := letter * float64(utf8.RuneCountInString(at.Text)); right-left < wide+10 {
 			at.X, at.Class = right+5, ""
 			if at.X+wide > pictureWidth-4 {
@@ -159,9 +159,9 @@ func (d *timeline) stages(t drill.Trial, r drill.Report, y float64, a axis) floa
 }
 
 // stageText names a stage, how long it was, and what set a part of that.
-func stageText(s drill.Span, r drill.Report) string {
+func stageText(s drill.Span, t drill.Trial, r drill.Report) string {
 	text := s.Name + " " + number(s.Until-s.From) + " s"
-	if given := r.GivenOfStage(s.Name); len(given) > 0 {
+	if given := r.GivenOfStage(s.Name, drill.KeyOf(t)); len(given) > 0 {
 		text += " (" + marks(given) + ")"
 	}
 	return text

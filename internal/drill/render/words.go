@@ -58,10 +58,23 @@ func spread(s drill.Statistic) string {
 // mark is a given parameter's, by its place in the report.
 func mark(n int) string { return "P" + strconv.Itoa(n+1) }
 
+// marks names parameters by their sorted places; three and more in a row as from the first to the last.
 func marks(places []int) string {
 	var list []string
-	for _, n := range places {
-		list = append(list, mark(n))
+	for i := 0; i < len(places); {
+		last := i
+		for last+1 < len(places) && places[last+1] == places[last]+1 {
+			last++
+		}
+		switch last - i {
+		case 0:
+			list = append(list, mark(places[i]))
+		case 1:
+			list = append(list, mark(places[i]), mark(places[last]))
+		default:
+			list = append(list, mark(places[i])+"–"+mark(places[last]))
+		}
+		i = last + 1
 	}
 	return strings.Join(list, " ")
 }
