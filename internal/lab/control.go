@@ -39,8 +39,6 @@ type State struct {
 	Nodes     []NodeState     `json:"nodes"`
 	Groups    []GroupState    `json:"groups"`
 	Instances []InstanceState `json:"instances"`
-	// GuestClusters are the clusters of guests: their groups, by the virtual server's name, and the guests that own them.
-	GuestClusters []GroupState `json:"guest_clusters,omitempty"`
 }
 
 // NodeState is a node in State.
@@ -51,7 +49,7 @@ type NodeState struct {
 
 // GroupState is a virtual machine's group in State.
 type GroupState struct {
-	VM    string `json:"vm"` // or the name of a virtual server
+	VM    string `json:"vm"`
 	Owner string `json:"owner"`
 	State string `json:"state"` // online, offline, failed, pending
 }
@@ -74,6 +72,7 @@ type Counts struct {
 	Commands           []Count `json:"commands"`
 	MovesCommanded     []Count `json:"moves_commanded"`
 	FailoversByCluster []Count `json:"failovers_by_cluster"`
+	RestartsByCluster  []Count `json:"restarts_by_cluster"` // of its resource, where it was
 	ServiceStarts      []Count `json:"service_starts"`
 	VMResets           []Count `json:"vm_resets"`
 	Moved              []Count `json:"moved"` // moves that came to their end, whoever commanded them; not failovers
@@ -119,13 +118,8 @@ func (l *Lab) State() State {
 		for _, v := range m.VMs {
 			s.Groups = append(s.Groups, GroupState{v.Name, v.Owner, groupWords[v.GroupState]})
 			for _, q := range v.Servers {
-				if _, now := m.Instance(v.Name, q.Instance); known(v, q) {
-					s.Instances = append(s.Instances, InstanceState{v.Name, q.Instance, now.Up, Time(now.Since)})
-				}
+				s.Instances = append(s.Instances, InstanceState{v.Name, q.Instance, q.Up, Time(q.Since)})
 			}
-		}
-		for _, g := range m.GuestClusters {
-			s.GuestClusters = append(s.GuestClusters, GroupState{g.Name, g.Owner, groupWords[g.State]})
 		}
 	})
 	return s
@@ -159,6 +153,7 @@ func (l *Lab) Counters() Counters {
 		for _, v := range m.VMs {
 			c.VMs[v.Name] = Counts{
 				counts(v.Counts.Commands), counts(v.Counts.MovesCommanded), counts(v.Counts.FailoversByCluster),
+				counts(v.Counts.RestartsByCluster),
 				counts(v.Counts.ServiceStarts), counts(v.Counts.VMResets), counts(v.Counts.Moved),
 			}
 		}

@@ -27,10 +27,8 @@ func hypervTables(node string) map[string]table {
 		"msvm_computersystem": func(m *model.Model) []wsmanserver.Instance {
 			return append([]wsmanserver.Instance{hostSystem(m, node)}, systems(m)...)
 		},
-		"msvm_summaryinformation": own(summary),
-		"msvm_virtualsystemsettingdata": func(m *model.Model) []wsmanserver.Instance {
-			return append(own(settings)(m), checkpoints(m, node)...)
-		},
+		"msvm_summaryinformation":       own(summary),
+		"msvm_virtualsystemsettingdata": own(settings),
 		"msvm_virtualsystemmanagementservice": func(*model.Model) []wsmanserver.Instance {
 			return []wsmanserver.Instance{instance("Msvm_VirtualSystemManagementService", []string{"CreationClassName", "Name"},
 				"Name", "vmms", "CreationClassName", "Msvm_VirtualSystemManagementService", "SystemName", node, "Started", true, "Status", "OK")}

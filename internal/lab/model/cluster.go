@@ -80,6 +80,7 @@ func (m *Model) FailResource(v *VM) {
 		return
 	}
 	v.restarts = append(v.restarts, m.now)
+	v.Counts.RestartsByCluster = append(v.Counts.RestartsByCluster, Count{m.now, "on " + v.Owner, ""})
 	v.GroupState = cluster.GroupPending
 	m.place(v, m.Spec.Profile.Failover)
 }

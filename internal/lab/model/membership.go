@@ -187,6 +187,7 @@ func (m *Model) join(n *Node) {
 			v.GroupState = cluster.GroupFailed
 		case v.State == cluster.VMOff && v.PersistentState:
 			v.GroupState = cluster.GroupOnline
+			v.Counts.RestartsByCluster = append(v.Counts.RestartsByCluster, Count{m.now, "on " + n.Name, "its host is back"})
 			m.boot(v)
 		case v.Heartbeat == cluster.HeartbeatOK:
 			v.GroupStatus |= cluster.GroupOSHeartbeat
