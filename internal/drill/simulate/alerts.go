@@ -103,7 +103,7 @@ func (w *world) scrape() {
 
 func (a *alerts) turn(al *alert) {
 	w := a.w
-	holds := al.sick() || w.now.Before(al.lied)
+	holds := (al.sick() || w.now.Before(al.lied)) && !w.is(opUnseen, "")
 	switch {
 	case !holds && al.startsAt.IsZero():
 		al.since = time.Time{}
@@ -115,7 +115,7 @@ func (a *alerts) turn(al *alert) {
 		a.deliver(al, false, at)
 	case !holds:
 	case al.since.IsZero():
-		al.since = w.now
+		al.since, w.news = w.now, true
 		fallthrough
 	case al.startsAt.IsZero():
 		if w.now.Sub(al.since) < al.pending {
@@ -163,6 +163,7 @@ func (w *world) watchdog() {
 // deliver sends a notification; it may be lost, late, doubled, or taken only at a later try.
 func (a *alerts) deliver(al *alert, firing bool, startsAt time.Time) {
 	w := a.w
+	w.news = true
 	if w.is(opLose, "") {
 		w.result.events["notification lost"]++
 		return

@@ -144,10 +144,10 @@ func (w *world) snapshot(e incident.Look, asked time.Time) *snapshot {
 		purpose: e.Purpose, asked: asked, guestKnown: w.deaf(vm.Name) == dial.Answered, ownerAnswers: !w.silent(v.Owner),
 		owner: v.Owner, group: v.GroupState, status: w.groupStatus(v), node: w.nodeState(n.Name, n), nodeStatus: w.nodeStatus(n), vm: v.State,
 		heartbeat: v.Heartbeat, board: n.Board, running: v.Started, volumeBackup: w.model.VolumeBackup,
-		work: v.At, bound: at == v, loginKnown: !w.is(opBlindSQL, vm.Name),
+		work: v.At, bound: at == v, loginKnown: e.Ask.Instance == evidence.NoInstance && !w.is(opBlindSQL, vm.Name) || w.barred(vm.Name, e.Ask.Instance) == dial.Answered,
 	}
 	for _, q := range vm.SQLServers {
-		if w.refusal(vm.Name, q.Instance) == dial.Answered && !w.is(opBlindSQL, vm.Name) {
+		if w.refusal(vm.Name, q.Instance) == dial.Answered && w.barred(vm.Name, q.Instance) == dial.Answered {
 			s.serving = append(s.serving, q.Instance)
 		}
 	}
@@ -187,7 +187,7 @@ func (w *world) snapshot(e incident.Look, asked time.Time) *snapshot {
 func (w *world) seeViews(s *snapshot, vm *config.VirtualMachine) {
 	var first cluster.View
 	for _, by := range w.spec.Nodes {
-		if w.silent(by) {
+		if w.silent(by) || !w.model.Node(by).Clustering {
 			continue
 		}
 		v := w.view(by, vm.GroupName())

@@ -69,6 +69,7 @@ const (
 	opWebhook    Kind = "webhook"   // deliveries fail and are tried again
 	opLose       Kind = "lose"      // deliveries are lost
 	opDouble     Kind = "double"    // deliveries come twice
+	opUnseen     Kind = "unseen"    // nothing is scraped, so that no alert begins or goes on
 	opLate       Kind = "late"      // deliveries come late and out of order
 	opStale      Kind = "stale"     // an old firing comes again
 	opSkew       Kind = "skew"      // the clock of Prometheus is ahead by For

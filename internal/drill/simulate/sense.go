@@ -14,8 +14,8 @@ func (w *world) vitals(a evidence.Ask) evidence.Vitals {
 	v := evidence.Vitals{VM: a.VM, Work: map[string]evidence.Reading[evidence.Work]{}}
 	for _, q := range w.config.Cluster(a.VM.Cluster).VirtualMachine(a.VM.Name).SQLServers {
 		r := evidence.Reading[evidence.Work]{At: w.now, Failure: w.refusal(a.VM.Name, q.Instance)}
-		if w.is(opBlindSQL, a.VM.Name) {
-			r.Failure = dial.Auth
+		if why := w.barred(a.VM.Name, q.Instance); why != dial.Answered {
+			r.Failure = why
 		}
 		if s := w.leads(a.VM.Name).Server(q.Instance); r.Known() && s != nil {
 			r.Value.Backup, r.Value.Restore = s.Backup, s.Restore

@@ -73,13 +73,17 @@ func (w *world) manner(v *model.VM) manner {
 
 // silent reports whether a node does not answer the receiver.
 func (w *world) silent(node string) bool {
-	return w.is(opCut, "") || w.is(opBlindNode, node) || !w.model.Node(node).Powered
+	n := w.model.Node(node)
+	return w.is(opCut, "") || w.is(opBlindNode, node) || !n.Powered || n.Deaf || n.Hung || n.Expired
 }
 
 // deaf is why the guest at a virtual machine's address does not answer the receiver's WinRM; Answered where it does.
 func (w *world) deaf(vm string) dial.Reason {
 	if w.is(opCut, "") || w.is(opBlindGuest, vm) {
 		return dial.TCPTimeout
+	}
+	if w.leads(vm).Expired {
+		return dial.TLS
 	}
 	switch w.manner(w.leads(vm)) {
 	case unanswered:
@@ -330,9 +334,21 @@ func startErrors(v *model.VM, name string, since time.Time) []cluster.Event {
 	return list
 }
 
+// barred is why a login fails for a reason of the monitor's own, which says nothing about SQL Server; Answered where none does.
+func (w *world) barred(vm, instance string) dial.Reason {
+	s := w.leads(vm).Server(instance)
+	switch {
+	case w.is(opBlindSQL, vm), s != nil && s.Up && s.Refuses:
+		return dial.Auth
+	case s != nil && s.Up && s.Expired:
+		return dial.TLS
+	}
+	return dial.Answered
+}
+
 func (w *world) login(vm, instance string, databases bool, at time.Time) evidence.Reading[evidence.Login] {
-	if w.is(opBlindSQL, vm) {
-		return evidence.Reading[evidence.Login]{At: at, Failure: dial.Auth, Detail: "the password has expired"}
+	if why := w.barred(vm, instance); why != dial.Answered {
+		return evidence.Reading[evidence.Login]{At: at, Failure: why, Detail: "the monitor is not let in"}
 	}
 	if why := w.refusal(vm, instance); why != dial.Answered {
 		return evidence.Reading[evidence.Login]{At: at, Value: evidence.Login{Reason: why}}
@@ -386,6 +402,10 @@ func (w *world) views(nodes []string, group string, at time.Time) map[string]evi
 	for _, by := range nodes {
 		if w.silent(by) {
 			views[by] = evidence.Reading[cluster.View]{At: at, Failure: dial.TCPTimeout}
+			continue
+		}
+		if !w.model.Node(by).Clustering {
+			views[by] = evidence.Reading[cluster.View]{At: at, Failure: dial.Other, Detail: "the cluster service does not run"}
 			continue
 		}
 		v := w.view(by, group)
@@ -445,7 +465,7 @@ func (w *world) nodeState(by string, n *model.Node) cluster.NodeState {
 	case w.is(opSuspend, n.Name), w.is(opDrain, n.Name):
 		return cluster.NodePaused
 	}
-	return n.State
+	return w.model.NodeState(by, n)
 }
 
 func (w *world) nodeStatus(n *model.Node) cluster.NodeStatus {

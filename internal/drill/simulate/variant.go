@@ -144,6 +144,11 @@ func newBases() (*bases, error) {
 func (v variant) warm() (base, error) {
 	spec := model.Default(model.Quick())
 	spec.CheckHeartbeat = v.watched
+	return v.warmOn(spec)
+}
+
+// warmOn has a receiver watch this healthy cluster under the variant.
+func (v variant) warmOn(spec model.Spec) (base, error) {
 	cfg, err := v.settings(spec)
 	if err != nil {
 		return base{}, err

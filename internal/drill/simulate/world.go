@@ -42,6 +42,8 @@ type world struct {
 	judge  judge
 	result result
 	watch  func(before incident.State, s *step) // sees each step that is taken; nil where nobody wants to
+	seen   func()                               // is called when there is news; nil where nobody wants to look
+	news   bool                                 // something happened in the cluster, to an alert or to an incident
 }
 
 // receiver is the process under test: what the driver of production holds.
@@ -194,7 +196,7 @@ func (w *world) run(until time.Time) {
 	for len(w.result.violations) == 0 {
 		next := until
 		if at, ok := w.model.Next(); ok && at.Before(next) {
-			next = at
+			next, w.news = at, true
 		}
 		if w.alive && !w.wake.IsZero() && w.wake.Before(next) {
 			next = w.wake
@@ -217,6 +219,10 @@ func (w *world) run(until time.Time) {
 			}
 		case !w.now.Before(until):
 			return
+		}
+		if w.seen != nil && w.news {
+			w.news = false
+			w.seen()
 		}
 	}
 }
@@ -334,11 +340,25 @@ func (w *world) take(s *step) {
 	}
 	old := w.state
 	w.state = s.next
+	w.news = w.news || w.seen != nil && slices.ContainsFunc(s.effects, tells)
 	if w.watch != nil {
 		w.watch(old, s)
 	}
 	w.judge.stepped(&old, s)
 	w.perform(s.effects)
+}
+
+// tells reports whether an effect is a record that people see.
+func tells(e incident.Effect) bool {
+	p, ok := e.(incident.Put)
+	if !ok {
+		return false
+	}
+	switch p.Value.(type) {
+	case incident.Incident, incident.Action:
+		return true
+	}
+	return false
 }
 
 // retry writes what could not be written, and goes on with what came meanwhile.
