@@ -4,9 +4,11 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -43,6 +45,12 @@ func (o Options) policy() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "      health_check_timeout: %s\n", healthCheckTimeout)
 	fmt.Fprintf(&b, "      limits: {hold: %s}\n", hold)
+	if len(o.Rungs) > 0 {
+		fmt.Fprintln(&b, "      rungs:")
+	}
+	for _, rung := range slices.Sorted(maps.Keys(o.Rungs)) {
+		fmt.Fprintf(&b, "        %s: %s\n", rung, o.Rungs[rung])
+	}
 	if o.HealCleanStop {
 		fmt.Fprintf(&b, "      clean_stop: {heal_after: %s}\n", healCleanStopAfter)
 	}

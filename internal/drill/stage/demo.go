@@ -31,7 +31,7 @@ func Demo(ctx context.Context, o DemoOptions, out io.Writer) (err error) {
 	if err := o.validate(); err != nil {
 		return err
 	}
-	programs, err := o.programs()
+	programs, err := o.Programs()
 	if err != nil {
 		return err
 	}

@@ -36,7 +36,8 @@ func TestWhatMakeHandsOnIsUnderstood(t *testing.T) {
 		return *o
 	}
 	want := DemoOptions{
-		Fault: "sql-hang", Policy: "heal-clean-stop", Keep: "1", Dir: filepath.Join("build", "demo"), Prometheus: "/p", Promtool: "/t", Alertmanager: "/a",
+		Fault: "sql-hang", Policy: "heal-clean-stop", Keep: "1", Dir: filepath.Join("build", "demo"),
+		ProgramOptions: ProgramOptions{Prometheus: "/p", Promtool: "/t", Alertmanager: "/a"},
 	}
 	got := parse()
 	if diff := cmp.Diff(want, got); diff != "" {

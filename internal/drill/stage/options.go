@@ -22,9 +22,28 @@ type DemoOptions struct {
 	Policy string // empty or heal-clean-stop
 	Keep   string // KEEP=1
 	Dir    string
+	ProgramOptions
+}
+
+// ProgramOptions say where the programs are that a stage starts.
+type ProgramOptions struct {
 	BinDir string // of our own programs; beside this one where empty
 
 	Prometheus, Promtool, Alertmanager string
+}
+
+// ProgramFlags adds the flags of the programs. Each of others' can be given by the environment too, as make does.
+func ProgramFlags(c *kingpin.CmdClause) *ProgramOptions {
+	o := &ProgramOptions{}
+	o.flags(c)
+	return o
+}
+
+func (o *ProgramOptions) flags(c *kingpin.CmdClause) {
+	c.Flag("programs", "Folder of Hypervigil's programs; that of this program where absent.").StringVar(&o.BinDir)
+	c.Flag("prometheus", "Path of prometheus.").Envar("PROMETHEUS").Default("prometheus").StringVar(&o.Prometheus)
+	c.Flag("promtool", "Path of promtool.").Envar("PROMTOOL").Default("promtool").StringVar(&o.Promtool)
+	c.Flag("alertmanager", "Path of alertmanager.").Envar("ALERTMANAGER").Default("alertmanager").StringVar(&o.Alertmanager)
 }
 
 // DemoFaults are those that the demo knows the end of: one of each way in which SQL Server is lost. The drill has them all.
@@ -39,10 +58,7 @@ func DemoFlags(c *kingpin.CmdClause) *DemoOptions {
 	c.Flag("policy", "heal-clean-stop heals even what somebody stopped on purpose.").Envar("POLICY").StringVar(&o.Policy)
 	c.Flag("keep", "1: inject nothing, leave everything running, report what is done from outside.").Envar("KEEP").StringVar(&o.Keep)
 	c.Flag("dir", "Folder for the report, logs and configurations.").Default(filepath.Join("build", "demo")).StringVar(&o.Dir)
-	c.Flag("programs", "Folder of Hypervigil's programs; that of this program where absent.").StringVar(&o.BinDir)
-	c.Flag("prometheus", "Path of prometheus.").Envar("PROMETHEUS").Default("prometheus").StringVar(&o.Prometheus)
-	c.Flag("promtool", "Path of promtool.").Envar("PROMTOOL").Default("promtool").StringVar(&o.Promtool)
-	c.Flag("alertmanager", "Path of alertmanager.").Envar("ALERTMANAGER").Default("alertmanager").StringVar(&o.Alertmanager)
+	o.flags(c)
 	return o
 }
 
@@ -63,7 +79,8 @@ func (o DemoOptions) validate() error {
 
 func (o DemoOptions) keeps() bool { return o.Keep == "1" }
 
-func (o DemoOptions) programs() (Programs, error) {
+// Programs finds the programs. It does not look whether they are there.
+func (o ProgramOptions) Programs() (Programs, error) {
 	dir := o.BinDir
 	if dir == "" {
 		self, err := os.Executable()

@@ -41,6 +41,9 @@ type Options struct {
 	Programs Programs
 	Out      io.Writer     // progress
 	Profile  model.Profile // model.Quick() where it has no name
+	Spec     model.Spec    // of the lab; the default one with Profile where it names no cluster
+	// Rungs are modes of rungs that the policy names, beside mode act.
+	Rungs map[string]string
 	// HealCleanStop heals even what somebody stopped on purpose.
 	HealCleanStop bool
 	// Alertmanagers is how many run, as one cluster where it is more than one; 1 where zero.
@@ -160,7 +163,11 @@ func (s *Stage) startLab() (err error) {
 		return err
 	}
 	logger := log.With(log.NewLogfmtLogger(log.NewSyncWriter(s.labLog)), "ts", log.DefaultTimestampUTC)
-	s.Lab, err = lab.Start(lab.Options{Spec: model.Default(s.options.Profile), Dir: filepath.Join(s.options.Dir, "lab"), Logger: logger})
+	spec := s.options.Spec
+	if spec.Cluster == "" {
+		spec = model.Default(s.options.Profile)
+	}
+	s.Lab, err = lab.Start(lab.Options{Spec: spec, Dir: filepath.Join(s.options.Dir, "lab"), Logger: logger})
 	return err
 }
 
