@@ -1,7 +1,7 @@
 // Package docs holds no code: its tests keep the manual true to the programs. What a page says of a name, a number, a
 // default or a command is compared with where that comes from.
 //
-// go test ./docs -update rewrites what is generated: metrics.md.
+// go test ./docs -update rewrites what is generated: metrics.md, and the faults of lab.md.
 package docs
 
 import (
@@ -22,7 +22,7 @@ import (
 	"github.com/hypervigil/hypervigil/rules/rulestest"
 )
 
-var update = flag.Bool("update", false, "rewrite metrics.md")
+var update = flag.Bool("update", false, "rewrite what is generated")
 
 // root is the repository's.
 const root = ".."

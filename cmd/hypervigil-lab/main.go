@@ -7,9 +7,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
+	"text/tabwriter"
 
 	"github.com/alecthomas/kingpin/v2"
 	"github.com/go-kit/log"
@@ -32,8 +35,12 @@ func main() {
 
 	serve := app.Command("serve", "Serve the lab alone; print its addresses and accounts as export lines.")
 	profile := serve.Flag("profile", "Durations of the simulation: quick or paper.").Default("quick").Enum("quick", "paper")
+	era := serve.Flag("era", "What a failover cluster does by itself: "+strings.Join(model.EraNames(), " or ")+"; as ever where empty.").Default("").Enum(append(model.EraNames(), "")...)
+	guests := serve.Flag("guest-cluster", "Make every SQL Server the clustered resource of two guests.").Bool()
 	dir := serve.Flag("dir", "Folder for certificates; a temporary one where empty.").String()
 	listen := serve.Flag("listen", "Address of the control.").Default("127.0.0.1:0").String()
+
+	faults := app.Command("faults", "List the faults that can be injected into the lab (POST /faults of its control).")
 
 	demo := app.Command("demo", "Start everything, kill SQL Server, and show how it heals.")
 	options := stage.DemoFlags(demo)
@@ -54,7 +61,9 @@ func main() {
 	var err error
 	switch command {
 	case serve.FullCommand():
-		err = serveLab(ctx, *profile, *dir, *listen, logger)
+		err = serveLab(ctx, serving{*profile, *era, *dir, *listen, *guests}, logger)
+	case faults.FullCommand():
+		listFaults(os.Stdout)
 	case demo.FullCommand():
 		err = stage.Demo(ctx, *options, os.Stdout)
 	case measure.FullCommand():
@@ -73,18 +82,58 @@ func main() {
 	}
 }
 
-func serveLab(ctx context.Context, profile, dir, listen string, logger log.Logger) (err error) {
-	p, err := model.ProfileNamed(profile)
+// listFaults prints each fault, its victim, and what it is.
+func listFaults(out io.Writer) {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	for _, f := range model.Faults() {
+		kind := "fault"
+		if f.Condition {
+			kind = "condition"
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", f.Name, kind, f.Of, f.About)
+	}
+	_ = w.Flush() // of a terminal; nobody is left to be told
+}
+
+// serving is what serve was told.
+type serving struct {
+	profile, era, dir, listen string
+	guests                    bool
+}
+
+// spec is the cluster that is served.
+func (s serving) spec() (model.Spec, error) {
+	p, err := model.ProfileNamed(s.profile)
+	if err != nil {
+		return model.Spec{}, err
+	}
+	spec := model.Default(p)
+	if s.era != "" {
+		e, err := model.EraNamed(s.era)
+		if err != nil {
+			return model.Spec{}, err
+		}
+		spec = spec.In(e)
+	}
+	if s.guests {
+		spec = spec.GuestClustered()
+	}
+	return spec, nil
+}
+
+func serveLab(ctx context.Context, s serving, logger log.Logger) (err error) {
+	spec, err := s.spec()
 	if err != nil {
 		return err
 	}
+	dir := s.dir
 	if dir == "" {
 		if dir, err = os.MkdirTemp("", "hypervigil-lab-*"); err != nil {
 			return err
 		}
 		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	}
-	l, err := lab.Start(lab.Options{Spec: model.Default(p), Dir: dir, Logger: logger, Listen: listen})
+	l, err := lab.Start(lab.Options{Spec: spec, Dir: dir, Logger: logger, Listen: s.listen})
 	if err != nil {
 		return err
 	}

@@ -142,7 +142,7 @@ func (l *Lab) Exports() []string {
 }
 
 // Given lists the durations that were put in, for the reader of a report.
-func (l *Lab) Given() []string { return l.options.Spec.Profile.Given() }
+func (l *Lab) Given() []string { return l.options.Spec.Given() }
 
 // Profile is the lab's profile.
 func (l *Lab) Profile() model.Profile { return l.options.Spec.Profile }

@@ -39,6 +39,8 @@ type State struct {
 	Nodes     []NodeState     `json:"nodes"`
 	Groups    []GroupState    `json:"groups"`
 	Instances []InstanceState `json:"instances"`
+	// GuestClusters are the clusters of guests: their groups, by the virtual server's name, and the guests that own them.
+	GuestClusters []GroupState `json:"guest_clusters,omitempty"`
 }
 
 // NodeState is a node in State.
@@ -49,7 +51,7 @@ type NodeState struct {
 
 // GroupState is a virtual machine's group in State.
 type GroupState struct {
-	VM    string `json:"vm"`
+	VM    string `json:"vm"` // or the name of a virtual server
 	Owner string `json:"owner"`
 	State string `json:"state"` // online, offline, failed, pending
 }
@@ -118,8 +120,13 @@ func (l *Lab) State() State {
 		for _, v := range m.VMs {
 			s.Groups = append(s.Groups, GroupState{v.Name, v.Owner, groupWords[v.GroupState]})
 			for _, q := range v.Servers {
-				s.Instances = append(s.Instances, InstanceState{v.Name, q.Instance, q.Up, Time(q.Since)})
+				if _, now := m.Instance(v.Name, q.Instance); known(v, q) {
+					s.Instances = append(s.Instances, InstanceState{v.Name, q.Instance, now.Up, Time(now.Since)})
+				}
 			}
+		}
+		for _, g := range m.GuestClusters {
+			s.GuestClusters = append(s.GuestClusters, GroupState{g.Name, g.Owner, groupWords[g.State]})
 		}
 	})
 	return s

@@ -30,13 +30,19 @@ type faulty struct {
 // startFaulty starts one in which a node that is not heard of is missed at once, and then left alone.
 func startFaulty(t *testing.T) faulty {
 	t.Helper()
+	return startFaultyAs(t, func(s model.Spec) model.Spec { return s })
+}
+
+// startFaultyAs starts another cluster in the same way.
+func startFaultyAs(t *testing.T, as func(model.Spec) model.Spec) faulty {
+	t.Helper()
 	p := model.Quick()
 	p.HeartbeatDelay, p.Shortened = time.Millisecond, 1
 	e, err := model.EraNamed(model.EraToday)
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := lab.Start(lab.Options{Spec: model.Default(p).In(e), Dir: t.TempDir(), Logger: log.NewNopLogger()})
+	l, err := lab.Start(lab.Options{Spec: as(model.Default(p).In(e)), Dir: t.TempDir(), Logger: log.NewNopLogger()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,6 +102,15 @@ func (f faulty) view(node string, within time.Duration) string {
 // login logs in to SQL Server as the monitor does.
 func (f faulty) login(instance string) error {
 	f.t.Helper()
+	db := f.sql(instance)
+	ctx, cancel := context.WithTimeout(f.t.Context(), 20*time.Second)
+	defer cancel()
+	return db.PingContext(ctx)
+}
+
+// sql is SQL Server as the monitor's driver has it.
+func (f faulty) sql(instance string) *sql.DB {
+	f.t.Helper()
 	u := url.URL{
 		Scheme: "sqlserver", Host: f.Address(instance), User: url.UserPassword(exported(f.t, f.Lab, "SQL_USER"), exported(f.t, f.Lab, "SQL_PASSWORD")),
 		RawQuery: url.Values{"encrypt": {"strict"}, "certificate": {f.CAFile()}, "hostNameInCertificate": {"SQL01"}, "dial timeout": {"20"}}.Encode(),
@@ -104,10 +119,8 @@ func (f faulty) login(instance string) error {
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	defer db.Close()
-	ctx, cancel := context.WithTimeout(f.t.Context(), 20*time.Second)
-	defer cancel()
-	return db.PingContext(ctx)
+	f.t.Cleanup(func() { _ = db.Close() })
+	return db
 }
 
 // TestFaultsOfTheClusterAsItsNodesTell: each node's own word, and where it has none, that.
@@ -240,5 +253,83 @@ func TestALostVolumePausesItsMachines(t *testing.T) {
 	}
 	if got := knock(t, f.Address("SQL01/MSSQLSERVER")); got != "silent" {
 		t.Errorf("SQL Server %s, want it silent", got)
+	}
+}
+
+// TestAGuestClusterFromOutside: the virtual server's address leads to the guest that owns it.
+func TestAGuestClusterFromOutside(t *testing.T) {
+	t.Parallel()
+	f := startFaultyAs(t, func(s model.Spec) model.Spec {
+		s.Profile.GuestFailover, s.Profile.ServiceStart, s.Profile.Shortened = 200*time.Millisecond, 200*time.Millisecond, 16
+		return s.GuestClustered()
+	})
+	owner := func() string {
+		db := f.sql("SQL01/MSSQLSERVER")
+		defer db.Close()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		var clustered int
+		var machine, name string
+		if err := db.QueryRowContext(ctx, "select serverproperty('IsClustered'), serverproperty('MachineName')").Scan(&clustered, &machine); err != nil {
+			return err.Error()
+		}
+		if err := db.QueryRowContext(ctx, "select NodeName from sys.dm_os_cluster_nodes where is_current_owner = 1").Scan(&name); err != nil {
+			return err.Error()
+		}
+		return fmt.Sprint(clustered, " ", machine, " ", name)
+	}
+	if got, want := owner(), "1 SQL01-CL1 SQL01"; got != want {
+		t.Fatalf("before: %q, want %q", got, want)
+	}
+	f.inject(model.Request{Fault: model.ServiceCrash, VM: "SQL01"})
+	const want = "1 SQL01-CL1 SQL01B"
+	got := owner()
+	for until := time.Now().Add(20 * time.Second); got != want && time.Now().Before(until); got = owner() {
+	}
+	if got != want {
+		t.Errorf("after the failover: %q, want %q", got, want)
+	}
+	if c := f.Counters().VMs["SQL01"]; len(c.FailoversByCluster) != 1 {
+		t.Errorf("failovers %+v, want one", c.FailoversByCluster)
+	}
+	if g := f.State().GuestClusters; len(g) != 5 || g[0].Owner != "SQL01B" {
+		t.Errorf("the control says %+v", g)
+	}
+	for _, i := range f.State().Instances {
+		if strings.HasSuffix(i.VM, "B") {
+			t.Errorf("%s has an instance of its own: %+v", i.VM, i)
+		}
+	}
+}
+
+// TestWritesWaitForTheBackupsSnapshot: reads do not, and what waited is done when the snapshot is.
+func TestWritesWaitForTheBackupsSnapshot(t *testing.T) {
+	t.Parallel()
+	f := startFaulty(t)
+	db := f.sql("SQL01/MSSQLSERVER")
+	if _, err := db.ExecContext(t.Context(), "create table sales.dbo.frozen (n int primary key)"); err != nil {
+		t.Fatal(err)
+	}
+	in, err := f.Inject(model.Request{Fault: model.BackupFreeze, VM: "SQL01"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	written := make(chan error, 1)
+	go func() {
+		_, err := db.ExecContext(t.Context(), "insert into sales.dbo.frozen values (1)")
+		written <- err
+	}()
+	var n int
+	if err := db.QueryRowContext(t.Context(), "select count(*) from sys.databases").Scan(&n); err != nil {
+		t.Errorf("a read while writes are frozen: %v", err)
+	}
+	select {
+	case err := <-written:
+		t.Errorf("a write was not held: %v", err)
+	case <-time.After(200 * time.Millisecond):
+	}
+	f.Heal(in.ID)
+	if err := <-written; err != nil {
+		t.Errorf("the write that waited: %v", err)
 	}
 }

@@ -26,6 +26,7 @@ import (
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
 
+	"github.com/hypervigil/hypervigil/internal/cluster"
 	"github.com/hypervigil/hypervigil/internal/lab/model"
 	"github.com/hypervigil/hypervigil/internal/lab/sqlengine"
 	"github.com/hypervigil/hypervigil/internal/lab/tdsserver"
@@ -139,6 +140,9 @@ func (l *Lab) serve(ctx context.Context) error {
 			return err
 		}
 		for _, s := range v.Servers {
+			if !known(v, s) {
+				continue
+			}
 			if err := l.tds(ctx, v.Name, s.Instance); err != nil {
 				return err
 			}
@@ -209,10 +213,17 @@ func sqlBehaviour(m *model.Model, v *model.VM, s *model.Server) wire.Behaviour {
 		return b
 	case s.Hung:
 		return wire.Hung
+	case !s.Up && s.Clustered() != nil && s.Clustered().State != cluster.GroupOnline:
+		return wire.Unanswered // its address is offline with it
 	case !s.Up:
 		return wire.Refusing
 	}
 	return wire.Answering
+}
+
+// known reports whether an instance is known by a virtual machine: one of a cluster of guests by the first of them.
+func known(v *model.VM, s *model.Server) bool {
+	return s.Clustered() == nil || s.Clustered().Guests[0] == v.Name
 }
 
 func (l *Lab) wsman(name string, p *provider, behave func(*model.Model) wire.Behaviour, expired func(*model.Model) bool, operator account) error {
@@ -251,7 +262,7 @@ func (l *Lab) tds(ctx context.Context, vm, instance string) error {
 		return err
 	}
 	name := vm + "/" + instance
-	certificate, err := l.certificate(vm, func(m *model.Model) bool { return m.VM(vm).Server(instance).Expired })
+	certificate, err := l.certificate(vm, func(m *model.Model) bool { _, s := m.Instance(vm, instance); return s.Expired })
 	if err != nil {
 		return err
 	}
@@ -267,8 +278,8 @@ func (l *Lab) tds(ctx context.Context, vm, instance string) error {
 		return err
 	}
 	l.add(&endpoint{name: name, port: port, close: func() { port.Close() }, behave: func(m *model.Model) wire.Behaviour {
-		v := m.VM(vm)
-		return sqlBehaviour(m, v, v.Server(instance))
+		v, s := m.Instance(vm, instance)
+		return sqlBehaviour(m, v, s)
 	}})
 	l.work.Go(func() {
 		if err := s.Serve(ctx, port); err != nil {
@@ -377,13 +388,19 @@ var (
 
 // Working implements sqlengine.Worker.
 func (s *sqlInstance) Working(run uint32, rows int) {
-	s.lab.with(func(m *model.Model) { m.VM(s.vm).Server(s.instance).Working(run, rows) })
+	s.lab.with(func(m *model.Model) {
+		_, server := m.Instance(s.vm, s.instance)
+		server.Working(run, rows)
+	})
 }
 
 // Authenticate implements sqlengine.Instance.
 func (s *sqlInstance) Authenticate(user, password string) bool {
 	refuses := false
-	s.lab.with(func(m *model.Model) { refuses = m.VM(s.vm).Server(s.instance).Refuses })
+	s.lab.with(func(m *model.Model) {
+		_, server := m.Instance(s.vm, s.instance)
+		refuses = server.Refuses
+	})
 	return !refuses && s.lab.accounts.sql.is(user, password)
 }
 
@@ -394,7 +411,11 @@ func (s *sqlInstance) Admit(account string) bool { return account == s.lab.accou
 func (s *sqlInstance) Snapshot() sqlengine.Snapshot {
 	var out sqlengine.Snapshot
 	s.lab.with(func(m *model.Model) {
-		server := m.VM(s.vm).Server(s.instance)
+		v, server := m.Instance(s.vm, s.instance)
+		machine, nodes := s.vm, clusterNodes(server)
+		if nodes != nil {
+			machine = server.Clustered().Name
+		}
 		phase := sqlengine.Running
 		switch {
 		case server.Hung:
@@ -404,14 +425,32 @@ func (s *sqlInstance) Snapshot() sqlengine.Snapshot {
 		}
 		up, list := m.Now().Sub(server.Started), databases(server.Recovering)
 		out = sqlengine.Snapshot{
-			Phase: phase, Run: server.Service().PID, ServerName: serverName(s.vm, s.instance), MachineName: s.vm, InstanceName: s.instance, Version: sqlVersion,
+			Phase: phase, Run: server.Service().PID, ServerName: serverName(machine, s.instance), MachineName: machine, ClusterNodes: nodes, Frozen: server.Frozen, InstanceName: s.instance, Version: sqlVersion,
 			Edition: "Enterprise Edition (64-bit)", StartTime: server.Started, Now: m.Now(), Databases: list,
 			Files: files(list, up), Backups: backups(list, m.Now()), Counters: counters(list, up), Waits: waits(up), Schedulers: schedulers(), MaxWorkers: 512,
-			Diagnostics: diagnostics(server.Failing, m.Suffers(m.VM(s.vm))), Requests: requests(server), Transactions: transactions(server),
+			Diagnostics: diagnostics(server.Failing, m.Suffers(v)), Requests: requests(server), Transactions: transactions(server),
 			Hadr: alwaysOn(m, s.vm+"/"+s.instance),
 		}
 	})
 	return out
+}
+
+// clusterNodes are the guests of a clustered instance (learn.microsoft.com, sys.dm_os_cluster_nodes: 0 up, 1 down).
+func clusterNodes(s *model.Server) []sqlengine.ClusterNode {
+	g := s.Clustered()
+	if g == nil {
+		return nil
+	}
+	var list []sqlengine.ClusterNode
+	members := g.Nodes()
+	for _, name := range g.Guests {
+		n := sqlengine.ClusterNode{Name: name, Owner: name == g.Owner, State: 1}
+		if members[name] {
+			n.State = 0
+		}
+		list = append(list, n)
+	}
+	return list
 }
 
 func serverName(vm, instance string) string {

@@ -70,7 +70,11 @@ func storageDevice(m *model.Model, v *model.VM) wsmanserver.Instance {
 
 // diskFile is a virtual machine's one disk.
 func diskFile(v *model.VM) string {
-	return `C:\ClusterStorage\Volume1\` + v.Name + `\` + v.Name + ".vhdx"
+	file := `C:\ClusterStorage\Volume1\` + v.Name + `\` + v.Name
+	if v.Checkpoints > 0 { // what has been written since is in a file of its own
+		return file + "_5F3C8E12-0000-4000-8000-000000000001.avhdx"
+	}
+	return file + ".vhdx"
 }
 
 // adapterCounters are those of a virtual machine's one network adapter.

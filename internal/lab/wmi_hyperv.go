@@ -27,8 +27,10 @@ func hypervTables(node string) map[string]table {
 		"msvm_computersystem": func(m *model.Model) []wsmanserver.Instance {
 			return append([]wsmanserver.Instance{hostSystem(m, node)}, systems(m)...)
 		},
-		"msvm_summaryinformation":       own(summary),
-		"msvm_virtualsystemsettingdata": own(settings),
+		"msvm_summaryinformation": own(summary),
+		"msvm_virtualsystemsettingdata": func(m *model.Model) []wsmanserver.Instance {
+			return append(own(settings)(m), checkpoints(m, node)...)
+		},
 		"msvm_virtualsystemmanagementservice": func(*model.Model) []wsmanserver.Instance {
 			return []wsmanserver.Instance{instance("Msvm_VirtualSystemManagementService", []string{"CreationClassName", "Name"},
 				"Name", "vmms", "CreationClassName", "Msvm_VirtualSystemManagementService", "SystemName", node, "Started", true, "Status", "OK")}

@@ -1,6 +1,8 @@
 package lab
 
 import (
+	"fmt"
+
 	"github.com/hypervigil/hypervigil/internal/lab/model"
 	"github.com/hypervigil/hypervigil/internal/lab/wsmanserver"
 )
@@ -61,4 +63,23 @@ func replicas(m *model.Model, node string) []wsmanserver.Instance {
 		return instance("Msvm_ReplicationRelationship", []string{"InstanceID"}, "InstanceID", "Microsoft:"+v.ID+`\HVR\0`, "ReplicationState", v.At.Replica,
 			"ReplicationHealth", uint16(1), "LastReplicationTime", m.Now())
 	})
+}
+
+// checkpoints are the settings of the checkpoints that somebody made (learn.microsoft.com, Msvm_VirtualSystemSettingData,
+// VirtualSystemType).
+func checkpoints(m *model.Model, node string) []wsmanserver.Instance {
+	var list []wsmanserver.Instance
+	for _, v := range m.VMs {
+		for n := range v.Checkpoints {
+			if m.Host(v) != node {
+				continue
+			}
+			id := fmt.Sprintf("%08X-0000-4000-F000-%s", n+1, v.ID[len(v.ID)-12:])
+			list = append(list, instance("Msvm_VirtualSystemSettingData", []string{"InstanceID"}, "InstanceID", "Microsoft:"+id, "VirtualSystemIdentifier", v.ID,
+				"ElementName", v.Name+" - checkpoint", "VirtualSystemType", "Microsoft:Hyper-V:Snapshot:Realized", "VirtualSystemSubType", "Microsoft:Hyper-V:SubType:2",
+				"BIOSGUID", v.BIOSGUID, "BIOSSerialNumber", "0000-0000-0000-0000-0000-0000-00", "AutomaticStartupAction", uint16(2),
+				"AutomaticCriticalErrorAction", uint16(1), "ConfigurationDataRoot", `C:\ClusterStorage\Volume1\`+v.Name, "Version", "10.0"))
+		}
+	}
+	return list
 }

@@ -3,6 +3,7 @@ package model
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/hypervigil/hypervigil/internal/cluster"
 )
@@ -13,6 +14,8 @@ const (
 	GuestHang    = "guest-hang"
 	GuestStarved = "guest-starved"
 	GuestRestart = "guest-restart"
+	UpdateReboot = "update-reboot"
+	Checkpoint   = "checkpoint"
 	VMAtWork     = "vm-at-work"
 	JobsFail     = "jobs-fail"
 	JobsHang     = "jobs-hang"
@@ -28,6 +31,8 @@ func guestFaults() []Fault {
 			Name: GuestStarved, Of: OfGuest, inject: starveGuest,
 			About: "the guest has no processor time and no memory left, and SQL Server suffers",
 		},
+		{Name: UpdateReboot, Of: OfGuest, inject: rebootForUpdates, About: "the guest restarts for an update, and installs it for long while it starts"},
+		{Name: Checkpoint, Of: OfVM, Condition: true, inject: checkpoint, About: "somebody makes a checkpoint of the virtual machine; it is merged when that is healed"},
 		{Name: GuestRestart, Of: OfGuest, Condition: true, inject: restartGuest, About: "the guest restarts in good order, from inside, which its logs tell of"},
 		{
 			Name: VMAtWork, Of: OfVM, Condition: true, inject: func(m *Model, t *target) (func(), error) { return m.atWork(t.vm, t.Component) },
@@ -62,12 +67,53 @@ func starveGuest(m *Model, t *target) (func(), error) {
 		return nil, fmt.Errorf("%s is starved already", v.Name)
 	}
 	v.Starved.set(true, m.now)
+	m.starves(v)
 	return func() { v.Starved.set(false, m.now) }, nil
 }
 
 func restartGuest(m *Model, t *target) (func(), error) {
 	m.Restart(t.vm)
 	return forever, nil
+}
+
+// updateTime is how long an update is installed while Windows starts: a cumulative update of a slow machine (the guards'
+// catalogue has 25 minutes, G32).
+const updateTime = 25 * time.Minute
+
+func rebootForUpdates(m *Model, t *target) (func(), error) {
+	m.sayRestart(t.vm, `C:\Windows\servicing\TrustedInstaller.exe`)
+	m.bootFor(t.vm, m.Spec.Profile.Boot+m.Spec.Profile.short(updateTime))
+	m.Writes(t.vm, true) // what is installed is written all the time
+	t.vm.At.Servicing = true
+	return forever, nil
+}
+
+// How long Hyper-V makes a checkpoint, and merges one (the lab's own).
+const (
+	checkpointTime = 2 * time.Second
+	mergeTime      = 2 * time.Minute
+)
+
+func checkpoint(m *Model, t *target) (func(), error) {
+	const making, merging = 32768, 32772 // Msvm_ComputerSystem.OperationalStatus
+	v := t.vm
+	if v.At.Operation != 0 {
+		return nil, fmt.Errorf("Hyper-V is at work on %s already (%d)", v.Name, v.At.Operation)
+	}
+	during := func(operation uint16, d time.Duration) {
+		v.At.Operation = operation
+		m.after(d, func() {
+			if v.At.Operation == operation {
+				v.At.Operation = 0
+			}
+		})
+	}
+	v.Checkpoints++
+	during(making, checkpointTime)
+	return func() {
+		v.Checkpoints--
+		during(merging, m.Spec.Profile.short(mergeTime))
+	}, nil
 }
 
 func fate(f JobFate) func(*Model, *target) (func(), error) {

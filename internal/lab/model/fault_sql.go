@@ -21,6 +21,8 @@ const (
 	SQLError824         = "sql-error-824"
 	SQLTransaction      = "sql-transaction"
 	SQLBackup           = "sql-backup"
+	LongRecovery        = "long-recovery"
+	BackupFreeze        = "backup-freeze"
 	ProcessStays        = "process-stays"
 )
 
@@ -46,6 +48,11 @@ func sqlFaults() []Fault {
 			Name: SQLBackup, Of: OfInstance, Condition: true, inject: flag(func(_ *Model, t *target) *bool { return &t.server.Backup }),
 			About: "a backup of a database is under way, until it is healed or SQL Server is started again",
 		},
+		{Name: LongRecovery, Of: OfInstance, Condition: true, inject: slowRecovery, About: "the next start of SQL Server takes long to recover its database"},
+		{
+			Name: BackupFreeze, Of: OfInstance, Condition: true, inject: freeze,
+			About: "a backup of the volume freezes SQL Server's writes for twelve seconds: events 3197 and 3198",
+		},
 		{
 			Name: ProcessStays, Of: OfInstance, Condition: true, inject: flag(func(_ *Model, t *target) *bool { return &t.server.service.Stays }),
 			About: "SQL Server's process does not end when it is terminated: Windows says that it is done, and it stays",
@@ -53,9 +60,12 @@ func sqlFaults() []Fault {
 	}
 }
 
-// byHand is a person who starts the service.
+// byHand is a person who starts the service, where no cluster does.
 func (m *Model) byHand(t *target) func() {
 	v, s := t.vm, t.server.service
+	if t.server.cluster != nil {
+		return forever // its cluster starts it
+	}
 	return func() {
 		if s.State == cluster.ServiceStopped && v.Guest == GuestRunning && v.State == cluster.VMRunning {
 			m.start(v, s, "person")
@@ -92,12 +102,27 @@ func hangServer(m *Model, t *target) (func(), error) {
 }
 
 func failLogon(m *Model, t *target) (func(), error) {
-	t.server.service.NoLogon = true
+	services := []*Service{t.server.service}
+	if g := t.server.cluster; g != nil { // it is the account of all guests
+		services = nil
+		for _, n := range g.members {
+			services = append(services, n.server.service)
+		}
+	}
+	for _, s := range services {
+		s.NoLogon = true
+	}
 	m.kill(t.vm, t.server.service)
 	start := m.byHand(t)
 	return func() {
-		t.server.service.NoLogon = false
+		for _, s := range services {
+			s.NoLogon = false
+		}
 		start()
+		if g := t.server.cluster; g != nil && g.State == cluster.GroupFailed { // a person brings the group online
+			g.life++
+			m.bring(g, 0)
+		}
 	}, nil
 }
 
@@ -138,4 +163,45 @@ func (m *Model) sqlError(v *VM, s *Server, number, severity uint32, message stri
 		data = binary.LittleEndian.AppendUint16(data, unit)
 	}
 	m.record(&v.Events, Event{Log: "Application", ID: number, Source: s.service.Name, Strings: []string{message}, Data: data})
+}
+
+// longRecovery is how long a long recovery takes: the forty minutes that the guards' catalogue waits through (G26).
+const longRecovery = 40 * time.Minute
+
+func slowRecovery(m *Model, t *target) (func(), error) {
+	s := t.server
+	s.Slow = m.Spec.Profile.short(longRecovery)
+	return func() {
+		if !s.Recovering { // which nobody can shorten
+			s.Slow = 0
+		}
+	}, nil
+}
+
+// freezeTime is longer than a snapshot should take, and shorter than the 60 s after which a writer gives the freeze up
+// (learn.microsoft.com, "CVssWriter::OnFreeze method", the time-out window between Freeze and Thaw).
+const freezeTime = 12 * time.Second
+
+// freeze is the snapshot of a backup: SQL Server reads and does not write until it is over, and says so in the Application
+// log (events 3197 and 3198 of the instance).
+func freeze(m *Model, t *target) (func(), error) {
+	s, v := t.server, t.vm
+	if s.Frozen || s.Backup {
+		return nil, fmt.Errorf("instance %s of %s is being backed up already", s.Instance, v.Name)
+	}
+	say := func(id uint32, text string) {
+		m.record(&v.Events, Event{Log: "Application", ID: id, Source: s.service.Name, Strings: []string{"sales", text}})
+	}
+	s.Frozen, s.Backup = true, true
+	say(3197, "I/O is frozen on database sales. No user action is required.")
+	turn := s.service.turn
+	thaw := func() {
+		if !s.Frozen || s.service.turn != turn {
+			return
+		}
+		s.Frozen, s.Backup = false, false
+		say(3198, "I/O was resumed on database sales. No user action is required.")
+	}
+	m.after(freezeTime, thaw)
+	return thaw, nil
 }

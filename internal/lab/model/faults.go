@@ -156,6 +156,13 @@ func (m *Model) aim(t *target, of Victim) (err error) {
 		}
 		return fmt.Errorf("vm %q is not in the lab; use %s", t.VM, strings.Join(names, ", "))
 	}
+	if of == OfInstance {
+		// That of a cluster of guests is where its owner is.
+		if owner, s := m.Instance(v.Name, t.Instance); s != nil {
+			v = owner
+			t.Instance = s.Instance
+		}
+	}
 	t.vm = v
 	if of == OfVM {
 		return nil

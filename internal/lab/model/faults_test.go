@@ -153,6 +153,13 @@ func TestCoursesInTheirEra(t *testing.T) {
 		{fault: model.ServiceLogonFailure, era: model.EraToday, profile: quick, want: []moment{
 			{time.Hour, "HV1 0/0, SQL01 on HV1 group 0 vm 2 stopped down, failovers 0 moved 0"},
 		}, heal: time.Hour, healed: []moment{{time.Hour + 5*time.Second, wellOnHV1}}},
+		{fault: model.UpdateReboot, era: model.EraToday, profile: paper, want: []moment{
+			{25 * time.Minute, "HV1 0/0, SQL01 on HV1 group 0 vm 2 stopped down out of reach, failovers 0 moved 0"},
+			{26 * time.Minute, wellOnHV1},
+		}},
+		{fault: model.Checkpoint, era: model.EraToday, profile: quick, want: []moment{{time.Hour, wellOnHV1}}},
+		{fault: model.LongRecovery, era: model.EraToday, profile: quick, want: []moment{{time.Hour, wellOnHV1}}},
+		{fault: model.BackupFreeze, era: model.EraToday, profile: quick, want: []moment{{time.Second, wellOnHV1}, {time.Hour, wellOnHV1}}},
 		{fault: model.MonitorPassword, era: model.EraToday, profile: quick, want: []moment{{time.Hour, wellOnHV1}}},
 		{fault: model.CertificateExpired, era: model.EraToday, profile: quick, want: []moment{{time.Hour, wellOnHV1}}},
 	}
@@ -345,5 +352,108 @@ func TestEras(t *testing.T) {
 	}
 	if s := model.Default(model.Paper()); s.Era.Name != "" || s.Profile != model.Paper() || s.ProtectedNetwork {
 		t.Error("a cluster that no era was chosen for is one of an era")
+	}
+}
+
+// TestALongRecovery: of the next start alone; SQL Server lets everybody in meanwhile.
+func TestALongRecovery(t *testing.T) {
+	t.Parallel()
+	m := inEra(t, model.Paper(), model.EraToday)
+	s := m.VM("SQL01").Server("")
+	inject(t, m, model.Request{Fault: model.LongRecovery, VM: "SQL01"})
+	see := func(d time.Duration) string {
+		m.Advance(start.Add(d))
+		return fmt.Sprint(s.Up, s.Recovering)
+	}
+	if got := see(time.Hour); got != "true false" {
+		t.Errorf("before a start: up, recovering %s", got)
+	}
+	for range 2 {
+		began := m.Now().Sub(start)
+		want := []string{"true true", "true true", "true false"}
+		if s.Slow == 0 {
+			want = []string{"true false", "true false", "true false"}
+		}
+		m.Heal(inject(t, m, model.Request{Fault: model.ServiceCrash, VM: "SQL01"}))
+		for n, d := range []time.Duration{11 * time.Second, 40 * time.Minute, 41 * time.Minute} {
+			if got := see(began + d); got != want[n] {
+				t.Errorf("%s after a start: up, recovering %s, want %s", d, got, want[n])
+			}
+		}
+	}
+}
+
+// TestABackupFreezesTheWrites, says so, and ends by itself or with SQL Server.
+func TestABackupFreezesTheWrites(t *testing.T) {
+	t.Parallel()
+	m := newModel(t)
+	v := m.VM("SQL01")
+	s := v.Server("")
+	inject(t, m, model.Request{Fault: model.BackupFreeze, VM: "SQL01"})
+	m.Advance(m.Now().Add(11 * time.Second))
+	if !s.Frozen || !s.Backup || !s.Up {
+		t.Errorf("after 11 s: %+v, want frozen, backed up and up", s)
+	}
+	m.Advance(m.Now().Add(2 * time.Second))
+	if s.Frozen || s.Backup {
+		t.Errorf("after 13 s: %+v", s)
+	}
+	var told []string
+	for _, e := range v.Events {
+		told = append(told, fmt.Sprint(e.Source, " ", e.ID))
+	}
+	if got, want := strings.Join(told, ", "), "MSSQLSERVER 3197, MSSQLSERVER 3198"; got != want {
+		t.Errorf("the Application log says %s, want %s", got, want)
+	}
+	inject(t, m, model.Request{Fault: model.BackupFreeze, VM: "SQL01"})
+	m.Heal(inject(t, m, model.Request{Fault: model.ServiceCrash, VM: "SQL01"}))
+	if s.Frozen {
+		t.Error("a SQL Server that starts anew is frozen")
+	}
+}
+
+// TestAnUpdateIsInstalledWhileItStarts: Windows said that it restarts, writes all the time, and its updates run.
+func TestAnUpdateIsInstalledWhileItStarts(t *testing.T) {
+	t.Parallel()
+	m := newModel(t)
+	v := m.VM("SQL01")
+	inject(t, m, model.Request{Fault: model.UpdateReboot, VM: "SQL01"})
+	count := m.DiskCount(v)
+	m.Advance(m.Now().Add(time.Minute))
+	if v.Guest != model.GuestBooting || !v.At.Servicing || m.DiskCount(v) <= count || v.Heartbeat == cluster.HeartbeatOK {
+		t.Errorf("guest %d, servicing %t, disk %d and then %d, heartbeat %d", v.Guest, v.At.Servicing, count, m.DiskCount(v), v.Heartbeat)
+	}
+	if !slices.ContainsFunc(v.Events, func(e model.Event) bool {
+		return e.ID == 1074 && strings.HasSuffix(e.Strings[0], "TrustedInstaller.exe")
+	}) {
+		t.Error("no event 1074 of the installer")
+	}
+	m.Advance(m.Now().Add(time.Minute))
+	if v.Guest != model.GuestRunning || v.At.Servicing || v.At.Disk {
+		t.Errorf("in the end guest %d, servicing %t, disk %t", v.Guest, v.At.Servicing, v.At.Disk)
+	}
+}
+
+// TestACheckpointIsMadeAndMerged: Hyper-V says what it is at.
+func TestACheckpointIsMadeAndMerged(t *testing.T) {
+	t.Parallel()
+	m := newModel(t)
+	v := m.VM("SQL01")
+	id := inject(t, m, model.Request{Fault: model.Checkpoint, VM: "SQL01"})
+	see := func(d time.Duration) string {
+		m.Advance(m.Now().Add(d))
+		return fmt.Sprint(v.Checkpoints, v.OperationalStatus())
+	}
+	for _, w := range []struct {
+		after time.Duration
+		want  string
+	}{{0, "1 [2 32768]"}, {3 * time.Second, "1 [2]"}} {
+		if got := see(w.after); got != w.want {
+			t.Errorf("checkpoints, operational status = %s, want %s", got, w.want)
+		}
+	}
+	m.Heal(id)
+	if got := see(0) + see(time.Minute); got != "0 [2 32772]0 [2]" {
+		t.Errorf("merged: %s", got)
 	}
 }

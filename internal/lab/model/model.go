@@ -29,6 +29,7 @@ type Profile struct {
 	NodeBoot           time.Duration
 	Dump               time.Duration // of a kernel that stopped with an error, a guest's or a host's
 	Recovery           time.Duration // of a database, for each row that was written and not committed when SQL Server's process ended
+	GuestFailover      time.Duration // of a cluster of guests, from its decision to the start of SQL Server in the other guest
 	// Shortened is by how much the profile divides the waits of an era; 0 and 1: not at all.
 	Shortened int
 }
@@ -38,18 +39,19 @@ func Quick() Profile {
 	return Profile{
 		Name: "quick", HeartbeatDelay: time.Second, HeartbeatThreshold: 3, Resiliency: 15 * time.Second, Failover: 3 * time.Second,
 		Boot: 5 * time.Second, ServiceStart: 2 * time.Second, ServiceStop: time.Second, NodeBoot: 10 * time.Second,
-		Dump: 4 * time.Second, Recovery: time.Millisecond, Shortened: 16, // of the 240 s
+		Dump: 4 * time.Second, Recovery: time.Millisecond, GuestFailover: 3 * time.Second, Shortened: 16, // of the 240 s
 	}
 }
 
 // Paper has the white paper's durations where it gives them (quick migration 45 s, of which the restart of the guest
 // is taken as 30 s), 2010's heartbeat (1 s × 5, Windows Server 2008 R2's default) and no resiliency period, which came
-// with Windows Server 2016. It says nothing of a database's recovery: that of a row is the quick profile's.
+// with Windows Server 2016. A cluster of guests has SQL Server down for 55 s, and fails over in 60: 5 of them until it looks,
+// 10 for the start of the service, and as many as are left for the rest; its agent follows. It says nothing of a database's recovery: that of a row is the quick profile's.
 func Paper() Profile {
 	return Profile{
 		Name: "paper", HeartbeatDelay: time.Second, HeartbeatThreshold: 5, Resiliency: 0, Failover: 15 * time.Second,
 		Boot: 30 * time.Second, ServiceStart: 10 * time.Second, ServiceStop: 5 * time.Second, NodeBoot: 120 * time.Second,
-		Dump: 60 * time.Second, Recovery: time.Millisecond,
+		Dump: 60 * time.Second, Recovery: time.Millisecond, GuestFailover: 40 * time.Second,
 	}
 }
 
@@ -88,6 +90,17 @@ type Spec struct {
 	// AvailabilityGroups are of instances of different machines; none by default: what an availability group does by
 	// itself is not simulated, only what its replicas say of it.
 	AvailabilityGroups []AvailabilityGroup
+	// GuestClusters are clusters of guests, whose resource an instance is; none by default.
+	GuestClusters []GuestClusterSpec
+}
+
+// Given lists everything that is put in, for the reader of a report.
+func (s Spec) Given() []string {
+	list := append(s.Profile.Given(), s.Era.Given()...)
+	if p := s.Profile; len(s.GuestClusters) > 0 {
+		list = append(list, fmt.Sprintf("failover of a cluster of guests %s until the start of SQL Server, after %s until it looks", p.GuestFailover, p.short(looksAlive)))
+	}
+	return list
 }
 
 // AvailabilityGroup is an Always On availability group. Replicas are instances ("SQL03/REPORTING"), the first one the
@@ -101,6 +114,8 @@ type AvailabilityGroup struct {
 type VMSpec struct {
 	Name, Group, Node string
 	Instances         []string
+	// Pinned keeps it on its node: no other is one of its possible owners.
+	Pinned bool
 }
 
 // Default is the lab's cluster: three nodes; four virtual machines with SQL Server, one of them with two instances;
@@ -109,11 +124,11 @@ func Default(p Profile) Spec {
 	return Spec{
 		Cluster: "hv-lab", Profile: p, Nodes: []string{"HV1", "HV2", "HV3"},
 		VMs: []VMSpec{
-			{"SQL01", "SQL01", "HV1", []string{"MSSQLSERVER"}},
-			{"SQL02", "SCVMM SQL02 Resources", "HV2", []string{"MSSQLSERVER"}},
-			{"SQL03", "SQL03", "HV3", []string{"MSSQLSERVER", "REPORTING"}},
-			{"SQL04", "SQL04", "HV2", []string{"MSSQLSERVER"}},
-			{"DC01", "DC01", "HV3", nil},
+			{Name: "SQL01", Group: "SQL01", Node: "HV1", Instances: []string{"MSSQLSERVER"}},
+			{Name: "SQL02", Group: "SCVMM SQL02 Resources", Node: "HV2", Instances: []string{"MSSQLSERVER"}},
+			{Name: "SQL03", Group: "SQL03", Node: "HV3", Instances: []string{"MSSQLSERVER", "REPORTING"}},
+			{Name: "SQL04", Group: "SQL04", Node: "HV2", Instances: []string{"MSSQLSERVER"}},
+			{Name: "DC01", Group: "DC01", Node: "HV3"},
 		},
 	}
 }
@@ -126,16 +141,17 @@ type Model struct {
 	sequence int
 	pids     uint32
 
-	Nodes        []*Node
-	VMs          []*VM
-	Witness      cluster.ResourceState // of the file share witness' resource
-	Volume       cluster.VolumeFault   // of the one cluster shared volume
-	VolumeBackup bool                  // the shared volume is being backed up
-	faults       []*fault
-	nfault       int
-	records      uint32 // numbers of events given out
-	Jobs         []*Job // of Hyper-V, oldest first; those that ended are kept for a while
-	njob         int
+	Nodes         []*Node
+	VMs           []*VM
+	GuestClusters []*GuestCluster
+	Witness       cluster.ResourceState // of the file share witness' resource
+	Volume        cluster.VolumeFault   // of the one cluster shared volume
+	VolumeBackup  bool                  // the shared volume is being backed up
+	faults        []*fault
+	nfault        int
+	records       uint32 // numbers of events given out
+	Jobs          []*Job // of Hyper-V, oldest first; those that ended are kept for a while
+	njob          int
 }
 
 // Node is a Hyper-V host.
@@ -177,6 +193,11 @@ func New(s Spec, start time.Time, seed uint64) (*Model, error) {
 		v := newVM(m, spec, n+1, seed)
 		m.VMs = append(m.VMs, v)
 		m.Node(spec.Node).Spare += v.Memory
+	}
+	for _, g := range s.GuestClusters {
+		if err := m.cluster(g); err != nil {
+			return nil, err
+		}
 	}
 	if len(m.VMs) > 0 { // one group with a preference is enough to read
 		m.VMs[0].Preferred = s.Nodes[:min(2, len(s.Nodes))]

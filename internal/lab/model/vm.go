@@ -56,9 +56,11 @@ type VM struct {
 	Preferred []string // owners, first choice first
 	Apart     []string // AntiAffinityClassNames
 	NextMove  Moves
-	Starved   Pressure // of the guest
-	Expired   bool     // the certificate of its WinRM
-	Broken    bool     // it cannot come online: the group fails when it is started
+	// Checkpoints are those that a person made.
+	Checkpoints int
+	Starved     Pressure // of the guest
+	Expired     bool     // the certificate of its WinRM
+	Broken      bool     // it cannot come online: the group fails when it is started
 
 	// At is what somebody else does to the machine or inside it.
 	At AtWork
@@ -136,7 +138,11 @@ type Server struct {
 	// back, Recovering that it is doing so: SQL Server lets everybody in, but not into the database that is recovered.
 	Written, Undo int
 	Recovering    bool
-	service       *Service
+	// Slow is how much longer the next start's recovery takes than that; Frozen that writes wait for a backup's snapshot.
+	Slow    time.Duration
+	Frozen  bool
+	service *Service
+	cluster *GuestCluster // of the guests that it is a resource of
 }
 
 // Service is the instance's service.
@@ -180,28 +186,39 @@ func newVM(m *Model, s VMSpec, n int, seed uint64) *VM {
 		Booted: m.now.Add(-12 * time.Hour), GroupStatus: cluster.GroupOSHeartbeat, Memory: vmMemory,
 	}
 	v.ProductUUID = fmt.Sprintf("%02X%02X%02X%02X-B2A1-D4C3-8000-%012X", 0x40, 0x30, 0x20, 0x10+n, n)
-	add := func(name, display, image, depends string) *Service {
-		s := &Service{
-			Name: name, Display: display, Image: image, State: cluster.ServiceRunning, StartMode: "Auto", PID: m.pid(),
-			Created: v.Booted.Add(time.Minute), DependsOn: depends,
-		}
-		v.Services = append(v.Services, s)
-		return s
+	if s.Pinned {
+		v.Possible = []string{s.Node}
 	}
-	add("WinRM", "Windows Remote Management (WS-Management)", "svchost.exe", "")
-	add("EventLog", "Windows Event Log", "svchost.exe", "")
+	m.addService(v, "WinRM", "Windows Remote Management (WS-Management)", "svchost.exe", "")
+	m.addService(v, "EventLog", "Windows Event Log", "svchost.exe", "")
 	for _, name := range s.Instances {
-		service, agent := "MSSQLSERVER", "SQLSERVERAGENT"
-		if name != "MSSQLSERVER" {
-			service, agent = "MSSQL$"+name, "SQLAgent$"+name
-		}
-		server := &Server{Instance: name, Up: true, Since: v.Booted.Add(time.Minute), Started: v.Booted.Add(time.Minute)}
-		server.service = add(service, "SQL Server ("+name+")", "sqlservr.exe", "")
-		server.service.Server = server
-		v.Servers = append(v.Servers, server)
-		add(agent, "SQL Server Agent ("+name+")", "SQLAGENT.EXE", service)
+		m.install(v, name)
 	}
 	return v
+}
+
+// addService adds a service that runs.
+func (m *Model) addService(v *VM, name, display, image, depends string) *Service {
+	s := &Service{
+		Name: name, Display: display, Image: image, State: cluster.ServiceRunning, StartMode: "Auto", PID: m.pid(),
+		Created: v.Booted.Add(time.Minute), DependsOn: depends,
+	}
+	v.Services = append(v.Services, s)
+	return s
+}
+
+// install adds an instance of SQL Server and its agent.
+func (m *Model) install(v *VM, name string) *Server {
+	service, agent := "MSSQLSERVER", "SQLSERVERAGENT"
+	if name != "MSSQLSERVER" {
+		service, agent = "MSSQL$"+name, "SQLAgent$"+name
+	}
+	server := &Server{Instance: name, Up: true, Since: v.Booted.Add(time.Minute), Started: v.Booted.Add(time.Minute)}
+	server.service = m.addService(v, service, "SQL Server ("+name+")", "sqlservr.exe", "")
+	server.service.Server = server
+	v.Servers = append(v.Servers, server)
+	m.addService(v, agent, "SQL Server Agent ("+name+")", "SQLAGENT.EXE", service)
+	return server
 }
 
 // Service finds a service of the guest without regard to case; nil if there is none.
@@ -265,7 +282,9 @@ func (m *Model) serve(s *Server, up bool) {
 	s.Up, s.Since = up, m.now
 	if up {
 		s.Started = m.now
+		return
 	}
+	m.downs(s)
 }
 
 // Working notes how many rows the open transactions of a run of SQL Server, which its process tells, have written.
@@ -285,14 +304,14 @@ func (s *Server) lose() {
 // much work has been done by all active transactions at the time"); here it is in proportion, and the database opens at
 // its end. What has been done since the last checkpoint, the other part there, takes no time.
 func (m *Model) recover(v *VM, s *Server) {
-	if s.Undo == 0 {
+	if s.Undo == 0 && s.Slow == 0 {
 		return
 	}
 	s.Recovering = true
 	turn := s.service.turn
-	m.inGuest(v, time.Duration(s.Undo)*m.Spec.Profile.Recovery, func() {
+	m.inGuest(v, time.Duration(s.Undo)*m.Spec.Profile.Recovery+s.Slow, func() {
 		if s.service.turn == turn {
-			s.Undo, s.Recovering = 0, false
+			s.Undo, s.Slow, s.Recovering = 0, 0, false
 		}
 	})
 }
@@ -330,7 +349,7 @@ func (m *Model) start(v *VM, s *Service, who string) {
 	s.State, s.PID, s.Created, s.ExitCode = cluster.ServiceStartPending, m.pid(), m.now, 0
 	if s.Server != nil {
 		s.Server.Hung, s.Server.Failing = false, ""
-		s.Server.Open, s.Server.RollingBack, s.Server.Backup, s.Server.Restore = time.Time{}, false, false, false
+		s.Server.Open, s.Server.RollingBack, s.Server.Backup, s.Server.Restore, s.Server.Frozen = time.Time{}, false, false, false, false
 		v.Counts.ServiceStarts = append(v.Counts.ServiceStarts, Count{m.now, "start of " + s.Name, who})
 	}
 	m.inGuest(v, m.Spec.Profile.ServiceStart, func() {
@@ -415,7 +434,13 @@ func (m *Model) Writes(v *VM, on bool) {
 
 // Restart is an orderly restart from inside: the guest says so in its logs, and boots.
 func (m *Model) Restart(v *VM) {
-	m.record(&v.Events, Event{Log: "System", ID: 1074, Source: "User32", Strings: []string{"C:\\Windows\\system32\\shutdown.exe", v.Name}})
+	m.sayRestart(v, `C:\Windows\system32\shutdown.exe`)
+	m.boot(v)
+}
+
+// sayRestart writes what Windows writes before it restarts in good order because a program wants it.
+func (m *Model) sayRestart(v *VM, program string) {
+	m.record(&v.Events, Event{Log: "System", ID: 1074, Source: "User32", Strings: []string{program, v.Name}})
 	for _, s := range v.Servers {
 		if s.Up {
 			m.record(&v.Events, Event{Log: "Application", ID: 17147, Source: s.service.Name})
@@ -423,17 +448,27 @@ func (m *Model) Restart(v *VM) {
 	}
 	m.record(&v.Events, Event{Log: "System", ID: 6006, Source: "EventLog"})
 	v.At.Pending = false
-	m.boot(v)
 }
 
 // boot starts a VM's operating system; its automatic services follow, dependents after what they depend on.
-func (m *Model) boot(v *VM) {
+func (m *Model) boot(v *VM) { m.bootFor(v, m.Spec.Profile.Boot) }
+
+// bootFor is boot, with its own time until the services start.
+func (m *Model) bootFor(v *VM, d time.Duration) {
+	if v.Guest == GuestBooting && v.At.Servicing { // it was cut off in the middle of an update
+		v.At.Servicing = false
+		m.Writes(v, false)
+	}
 	m.halt(v, GuestBooting)
 	life := v.life
 	v.State, v.Changed, v.Started, v.Heartbeat = cluster.VMRunning, m.now, m.now, cluster.HeartbeatNoContact
-	m.inGuest(v, m.Spec.Profile.Boot, func() {
+	m.inGuest(v, d, func() {
 		if v.life != life {
 			return
+		}
+		if v.At.Servicing {
+			v.At.Servicing = false
+			m.Writes(v, false)
 		}
 		v.Guest, v.Booted, v.Heartbeat = GuestRunning, m.now, cluster.HeartbeatOK
 		v.GroupStatus |= cluster.GroupOSHeartbeat
@@ -456,5 +491,6 @@ func (m *Model) boot(v *VM) {
 				m.start(v, s, "boot")
 			})
 		}
+		m.returned(v)
 	})
 }

@@ -52,6 +52,9 @@ type Snapshot struct {
 	// ClusterNodes are those of a failover cluster instance; nil for any other.
 	ClusterNodes []ClusterNode
 
+	// Frozen says that a backup's snapshot is being taken: what writes waits.
+	Frozen bool
+
 	// Lacks are the permissions that the login was not given.
 	Lacks Grant
 }

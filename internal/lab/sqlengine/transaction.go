@@ -2,6 +2,7 @@ package sqlengine
 
 import (
 	"context"
+	"time"
 
 	"github.com/hypervigil/hypervigil/internal/lab/tdsserver"
 )
@@ -24,7 +25,7 @@ func (t transaction) run(env *environment) tdsserver.Result {
 		if env.depth--; env.depth > 0 || env.session == nil {
 			break
 		}
-		if !env.engine.disk.commit(env.session, env.work) {
+		if env.Frozen && !env.engine.thawed(env.ctx) || !env.engine.disk.commit(env.session, env.work) {
 			return tdsserver.Result{Error: killed()}
 		}
 		env.work = nil
@@ -56,7 +57,7 @@ func (e *Engine) Change(ctx context.Context, s *tdsserver.Session, c tdsserver.T
 	case tdsserver.Begin:
 		e.disk.begin(s, snapshot.Now)
 	case tdsserver.Commit:
-		if !e.disk.commit(s, e.disk.of(s)) {
+		if snapshot.Frozen && !e.thawed(ctx) || !e.disk.commit(s, e.disk.of(s)) {
 			return killed()
 		}
 	case tdsserver.Rollback:
@@ -68,9 +69,28 @@ func (e *Engine) Change(ctx context.Context, s *tdsserver.Session, c tdsserver.T
 // Ended implements tdsserver.Transactions: what a session leaves open is rolled back.
 func (e *Engine) Ended(s *tdsserver.Session) { e.disk.rollback(s, e.disk.of(s)) }
 
+// thawed waits while SQL Server's writes are frozen. It is false where the client did not wait, or SQL Server ended.
+func (e *Engine) thawed(ctx context.Context) bool {
+	const look = 50 * time.Millisecond
+	for s := e.instance.Snapshot(); s.Frozen; s = e.instance.Snapshot() {
+		if s.Phase == ShuttingDown {
+			return false
+		}
+		select {
+		case <-ctx.Done():
+			return false
+		case <-time.After(look):
+		}
+	}
+	return true
+}
+
 // write runs a statement that writes: in the session's transaction where there is one, otherwise in one of its own that
 // ends with it. A statement that fails changes nothing; a deadlock ends the whole transaction.
 func (env *environment) write(do func(*work) (int64, *tdsserver.Error)) tdsserver.Result {
+	if env.Frozen && !env.engine.thawed(env.ctx) {
+		return tdsserver.Result{Error: killed()}
+	}
 	d, w := env.engine.disk, env.work
 	if w == nil {
 		w = d.begin(nil, env.Now)
