@@ -67,7 +67,7 @@ var constants = map[string]map[string]string{
 		"networkSpan": "G8", "unreadableBound": "G8", "minHang": "G8", "startsPer10Minutes": "G16", "startsPerHour": "G16", "MaxReadAge": "G9",
 		"stormVMs": "G17", "stormPercent": "G17", "stormClean": "G17", "stormControls": "G17", "MaxSilence": "G29",
 		"firstOperation": "G35", "lastOperation": "G35", "healthOK": "G35", "dumpCap": "G35", "workAge": "G35",
-		"guestTransition": "G32", "orderlyAge": "G32",
+		"errorSets": "G8", "guestTransition": "G32", "orderlyAge": "G32",
 		"ApprovalFor": "G23",
 	},
 	"incident": {
@@ -251,8 +251,15 @@ func TestTheReasonsAreThoseOfTheCode(t *testing.T) {
 	known := map[string]bool{}
 	for _, f := range sources(t, filepath.Join(root, "receiver", "guard")) {
 		ast.Inspect(f, func(n ast.Node) bool {
-			if call, ok := n.(*ast.CallExpr); ok && len(call.Args) > 0 {
-				if l, ok := call.Args[0].(*ast.BasicLit); ok && l.Kind == token.STRING {
+			var words []ast.Expr
+			switch n := n.(type) {
+			case *ast.CallExpr:
+				words = n.Args[:min(1, len(n.Args))]
+			case *ast.ValueSpec: // a reason with a name
+				words = n.Values
+			}
+			for _, w := range words {
+				if l, ok := w.(*ast.BasicLit); ok && l.Kind == token.STRING {
 					known[strings.Trim(l.Value, `"`)] = true
 				}
 			}

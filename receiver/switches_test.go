@@ -41,6 +41,7 @@ func TestNoSwitchWeakensAGuardForEveryone(t *testing.T) {
 		"sample_interval": "G13 counts samples and G10 holds without a history",
 		"policies.*.mode": "of one policy", "policies.*.rungs.*": "of one policy and rung", "policies.*.ladders.*[]": "of one policy; validated by class",
 		"policies.*.clean_stop.heal_after": "of one policy: what its owner wants of a clean stop", "policies.*.health_check_timeout": "weaker: lab only",
+		"policies.*.internal_level":   "of one policy: its owner opts in to a class; every guard is asked all the same",
 		"policies.*.limits.cool_down": "weaker: lab only", "policies.*.limits.settle": "weaker: lab only", "policies.*.limits.hold": "weaker: lab only",
 		"policies.*.limits.service_restarts_per_hour": "weaker: lab only", "policies.*.limits.vm_restarts_per_6h": "weaker: lab only",
 		"policies.*.limits.moves_per_6h": "weaker: lab only", "policies.*.limits.actions_per_24h": "weaker: lab only",

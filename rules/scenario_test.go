@@ -85,7 +85,7 @@ func sick(sets string, from, until time.Duration) alert {
 		},
 		annotations: map[string]string{
 			"summary":     "SQL Server MSSQLSERVER on SQL01 (hv-cl1) says that it is sick.",
-			"description": sets + " sets of sp_server_diagnostics in a row called the component system, resource or query_processing an error: level 3, 4 or 5 of SQL Server's own failure conditions. The default policy has no rung for this class: it is told, and nothing is done unless the policy's ladder names a rung.",
+			"description": sets + " sets of sp_server_diagnostics in a row called the component system, resource or query_processing an error: level 3, 4 or 5 of SQL Server's own failure conditions. It is told; the service is restarted only where the policy's internal_level says that it may be.",
 			"runbook_url": "https://github.com/hypervigil/hypervigil/blob/main/docs/runbooks/SQLServerInternalError.md",
 		},
 	}

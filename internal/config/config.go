@@ -295,7 +295,10 @@ type Policy struct {
 	Ladders            map[string][]string `yaml:"ladders"` // fault class to rungs; a class not named keeps its default
 	CleanStop          CleanStop           `yaml:"clean_stop"`
 	HealthCheckTimeout time.Duration       `yaml:"health_check_timeout"`
-	Limits             Limits              `yaml:"limits"`
+	// InternalLevel is how far down SQL Server's own FailureConditionLevel ladder an internal error leads to the class's
+	// ladder: 3 system, 4 resource too, 5 query_processing too. 0: none does, and the class only tells.
+	InternalLevel int    `yaml:"internal_level"`
+	Limits        Limits `yaml:"limits"`
 }
 
 // CleanStop says what a deliberate stop leads to.

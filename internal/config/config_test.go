@@ -333,6 +333,7 @@ func TestParseRefuses(t *testing.T) {
         storage: [reset_vm]
       clean_stop: {heal_after: -1s}
       health_check_timeout: 0
+      internal_level: 2
       limits: {cool_down: -1m, moves_per_6h: -1, actions_per_24h: many}
 `, []string{
 			`f.yml:18: receiver.policies.p.mode: "full" is not allowed; use observe, propose or act`,
@@ -346,9 +347,10 @@ func TestParseRefuses(t *testing.T) {
 			`f.yml:25: receiver.policies.p.ladders.storage[0]: "reset_vm" is not allowed; for the fault class storage this release only tells, so its ladder stays empty`,
 			"f.yml:26: receiver.policies.p.clean_stop.heal_after: -1s is not allowed; use 0s or more",
 			"f.yml:27: receiver.policies.p.health_check_timeout: 0s is not allowed; use more than 0s",
-			`f.yml:28: receiver.policies.p.limits.actions_per_24h: "many" is not a whole number`,
-			"f.yml:28: receiver.policies.p.limits.cool_down: -1m0s is not allowed; use 0s or more",
-			"f.yml:28: receiver.policies.p.limits.moves_per_6h: -1 is not allowed; use 0 (never) or more",
+			"f.yml:28: receiver.policies.p.internal_level: 2 is no level; use 3 (system), 4 (and resource), 5 (and query_processing), or 0 for none",
+			`f.yml:29: receiver.policies.p.limits.actions_per_24h: "many" is not a whole number`,
+			"f.yml:29: receiver.policies.p.limits.cool_down: -1m0s is not allowed; use 0s or more",
+			"f.yml:29: receiver.policies.p.limits.moves_per_6h: -1 is not allowed; use 0 (never) or more",
 		}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

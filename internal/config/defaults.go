@@ -96,6 +96,8 @@ func DefaultPolicy() *Policy {
 			"guest":   {RungResetVM},
 			"network": {RungLiveMigrate},
 			"host":    {RungStartGroup},
+			// Once InternalLevel opts in.
+			"internal": {RungRestartService},
 		},
 		HealthCheckTimeout: 30 * time.Second,
 		Limits:             DefaultLimits(),

@@ -23,6 +23,18 @@ func (p *Policy) ModeOf(rung string) Mode {
 	return p.Mode
 }
 
+// Ladder lists the rungs for a fault class, the first one first. The class internal has none until InternalLevel opts in.
+func (p *Policy) Ladder(fault string) []string {
+	if fault == "internal" && p.InternalLevel == 0 {
+		return nil
+	}
+	return p.Ladders[fault]
+}
+
+// internalLevels are what InternalLevel may be: the levels of FailureConditionLevel that a component's error violates
+// (learn.microsoft.com, "Failover policy for failover cluster instances"). The first two are the classes service and hang.
+func internalLevels() []int { return []int{0, 3, 4, 5} }
+
 // leastHealthCheckTimeout is the least that SQL Server's own HealthCheckTimeout accepts
 // (learn.microsoft.com, "Configure HealthCheckTimeout Property Settings").
 const leastHealthCheckTimeout = 15 * time.Second
@@ -98,6 +110,9 @@ func (v *validator) policies() {
 		}
 		v.notNegative(path+".clean_stop.heal_after", p.CleanStop.HealAfter)
 		v.positive(path+".health_check_timeout", p.HealthCheckTimeout)
+		if !slices.Contains(internalLevels(), p.InternalLevel) {
+			v.check(path+".internal_level", "%d is no level; use 3 (system), 4 (and resource), 5 (and query_processing), or 0 for none", p.InternalLevel)
+		}
 		l := p.Limits
 		v.notNegative(path+".limits.cool_down", l.CoolDown)
 		v.notNegative(path+".limits.settle", l.Settle)

@@ -27,6 +27,7 @@ type Stream struct {
 	closed bool
 	run    *run // the present attempt, or the last one; nil while the stream is closed
 	last   Set
+	by     *run            // which brought it
 	users  int             // callers of Health that have not returned
 	asked  time.Time       // when the last of them came or went
 	gaps   []time.Duration // between the last ones
@@ -96,6 +97,9 @@ type Health struct {
 	// Set is the last one received. It counts only where Fresh is: received within the health check's time-out.
 	Set   Set
 	Fresh bool
+	// Current says that the set came on the connection that stands now. A SQL Server that was started anew, or a connection
+	// that broke, leaves one behind that may be fresh and of another process.
+	Current bool
 	// Level is the lowest violated level of the FailureConditionLevel ladder, 0 where none is. Known is false where it
 	// could not be determined: a network that does not answer, a login of ours that is refused, and an instance that
 	// says itself that it is starting, paused or being stopped, are no level.
@@ -237,7 +241,7 @@ func (s *Stream) receive(r *run, set []Component) {
 	s.mu.Lock()
 	next := Set{Received: time.Now(), Components: set}
 	next.countErrors(s.last, s.timeout)
-	s.last, s.accepting = next, time.Time{}
+	s.last, s.by, s.accepting = next, r, time.Time{}
 	s.mu.Unlock()
 	r.signal()
 }
@@ -246,6 +250,7 @@ func (s *Stream) receive(r *run, set []Component) {
 func (s *Stream) judge(ctx context.Context, r *run) Health {
 	s.mu.Lock()
 	h := Health{Set: s.last}
+	h.Current = s.by == r && !r.ended
 	failure, owing := r.err, s.owing
 	s.mu.Unlock()
 	now := time.Now()

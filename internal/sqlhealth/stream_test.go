@@ -259,14 +259,27 @@ func TestStreamSurvivesAKilledConnection(t *testing.T) {
 			end = r.ended
 			s.mu.Unlock()
 		}
+		// What the dead connection brought is fresh for a while, and not of the one that stands now.
+		s.mu.Lock()
+		next := &run{attempt: newAttempt(s.prober), first: make(chan struct{})}
+		s.mu.Unlock()
+		if h := s.judge(within(t, time.Nanosecond), next); !h.Fresh || h.Current {
+			t.Errorf("on another connection: fresh %t, current %t, want fresh and of the one before", h.Fresh, h.Current)
+		}
+		if h := s.judge(within(t, time.Nanosecond), r); !h.Fresh || h.Current {
+			t.Errorf("on the one that ended: fresh %t, current %t, want fresh and not current", h.Fresh, h.Current)
+		}
 		if r.err.Reason != dial.Protocol || r.err.Phase != dial.PhaseQuery {
 			t.Errorf("ended with %v (%s)", r.err, r.err.Reason)
 		}
-		next := eventually(t, s, "level 4, fresh true")
-		if !next.Set.Received.After(first.Set.Received) {
+		newest := eventually(t, s, "level 4, fresh true")
+		if !newest.Set.Received.After(first.Set.Received) {
 			t.Error("no new set of the new connection")
 		}
-		first = next
+		first = newest
+	}
+	if !first.Current {
+		t.Error("a set of the connection that stands is not called current")
 	}
 }
 

@@ -30,6 +30,8 @@ const (
 	PartJob        Part = "job"
 	// PartStartErrors is asked where a service has not started: an event log may take seconds to be read.
 	PartStartErrors Part = "start_errors"
+	// PartDiagnostics is what the instance's stream of sp_server_diagnostics brought last.
+	PartDiagnostics Part = "diagnostics"
 )
 
 // Ask says what to read about one virtual machine, all of it in parallel and within Timeout.

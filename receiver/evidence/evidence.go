@@ -154,6 +154,8 @@ type Round struct {
 	Job       Reading[cluster.Job] `json:"job,omitzero"` // what a command has begun on a host
 	// StartErrors are the events that say why a service did not start, newest first.
 	StartErrors Reading[[]cluster.Event] `json:"start_errors,omitzero"`
+	// Diagnostics is what SQL Server last said of its own components on a connection that stands.
+	Diagnostics Reading[Diagnostics] `json:"diagnostics,omitzero"`
 }
 
 // KnownViews lists the views that were answered, in the order of their nodes' names: map order must decide nothing.

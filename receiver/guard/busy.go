@@ -61,6 +61,7 @@ func busy(in Input) Verdict {
 
 // atWork: no backup and no restore in what the rung would end. A process that is proven dead is in none.
 func (in Input) atWork(round evidence.Round) Verdict {
+	until, before := in.workUntil()
 	for _, instance := range in.endangered() {
 		if instance == in.Subject.Instance && in.processDead(round) {
 			continue
@@ -69,8 +70,8 @@ func (in Input) atWork(round evidence.Round) Verdict {
 		switch {
 		case !w.Known():
 			return propose("work_unknown", "whether instance %s is in a backup or a restore was not read while it answered", instance).unblocked(busyHelp)
-		case in.StartsAt.Sub(w.At) > workAge:
-			return propose("work_unknown", "whether instance %s is in a backup or a restore was last read %s before the alert, over %s", instance, ago(in.StartsAt.Sub(w.At)), workAge).
+		case until.Sub(w.At) > workAge:
+			return propose("work_unknown", "whether instance %s is in a backup or a restore was last read %s %s, over %s", instance, ago(until.Sub(w.At)), before, workAge).
 				unblocked(busyHelp)
 		case w.Value.Backup:
 			return hold("backup", in.soon(), "instance %s is being backed up, or was when it last answered", instance).unblocked(busyHelp)

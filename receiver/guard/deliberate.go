@@ -25,7 +25,7 @@ const (
 // deliberate is G31: somebody who stopped SQL Server meant it. Only a service that ended by anything but a clean
 // stop, and that is set to start by itself, is taken up; not knowing counts as deliberate.
 func deliberate(in Input) Verdict {
-	if in.Subject.Fault != evidence.Service && in.Subject.Fault != evidence.Hang {
+	if f := in.Subject.Fault; f != evidence.Service && f != evidence.Hang && f != evidence.Internal {
 		return pass("does not apply to fault class %s", in.Subject.Fault)
 	}
 	round, ok := in.last()

@@ -185,7 +185,7 @@ func Evaluate(in Input) []Verdict {
 func (g Guard) ask(in Input) Verdict {
 	v := g.Check(in)
 	v.Guard, v.Name = g.ID, g.Name
-	return mutated(v)
+	return mutated(in, v)
 }
 
 // Decide names the verdict that decides: the first in order that does not pass. A pause and the dead-man's switch (G21,

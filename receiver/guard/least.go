@@ -25,7 +25,12 @@ func Least(fault evidence.Fault, p *config.Policy, info cluster.Info) (least tim
 		return max(networkSpan, first), "G8 and G12: three rounds over the class's time, and the cluster's own detection", true
 	case evidence.Host:
 		return max(hostWait, heartbeat+info.ResiliencyDefaultPeriod+hostMargin), "G12: a host is the cluster's to recover", true
-	case evidence.Storage, evidence.Resource, evidence.Internal, evidence.Database:
+	case evidence.Internal:
+		if p.InternalLevel > 0 {
+			return proofOfLifeSpan, "G8: two rounds a second apart, once three sets came to the receiver too", true
+		}
+		return 0, "internal_level of the policy is 0: the class only tells", false
+	case evidence.Storage, evidence.Resource, evidence.Database:
 	}
 	return 0, "fault class " + string(fault) + " only tells", false
 }

@@ -42,6 +42,13 @@ func TestLeastFollowsThePolicy(t *testing.T) {
 			t.Errorf("health_check_timeout %s: %s, %v; want %s", timeout, least, ok, want)
 		}
 	}
+	if _, why, ok := Least(evidence.Internal, p, cluster.Info{}); ok || why == "" {
+		t.Errorf("an internal error without a level is given a time (%q)", why)
+	}
+	p.InternalLevel = 3
+	if least, _, ok := Least(evidence.Internal, p, cluster.Info{}); !ok || least != proofOfLifeSpan {
+		t.Errorf("an internal error with a level: %s, %v; want %s", least, ok, proofOfLifeSpan)
+	}
 	if _, why, ok := Least(evidence.Database, p, cluster.Info{}); ok || why == "" {
 		t.Errorf("a class that only tells is given a time (%q)", why)
 	}

@@ -19,8 +19,13 @@ const (
 	unreadableBound = 60 * time.Second
 )
 
-// ReasonUnreadable is G8's word for evidence that cannot be read.
-const ReasonUnreadable = "unreadable"
+// G8's words: for evidence that cannot be read, for a class of which nothing but telling follows, and for an internal error
+// that the policy does not act on.
+const (
+	ReasonUnreadable = "unreadable"
+	ReasonTellsOnly  = "tells_only"
+	ReasonAboveLevel = "above_level"
+)
 
 // opinion is G8, the second opinion: the truth table per fault class, read by the receiver itself now. The
 // exporter's opinion is the alert (G7). A reading that could not be made counts for nothing.
@@ -47,8 +52,13 @@ func opinion(in Input) Verdict {
 		return in.agreed(silentRounds, networkSpan, in.cutOff)
 	case evidence.Host:
 		return in.agreed(proofOfLifeRounds, proofOfLifeSpan, in.hostDown)
-	case evidence.Storage, evidence.Resource, evidence.Internal, evidence.Database:
-		return refuse("tells_only", "fault class %s only tells in this release", in.Subject.Fault)
+	case evidence.Internal:
+		if in.Policy.InternalLevel == 0 {
+			return refuse(ReasonTellsOnly, "the policy acts on no level of an internal error").unblocked("set internal_level in the policy")
+		}
+		return in.agreed(proofOfLifeRounds, proofOfLifeSpan, in.internalError)
+	case evidence.Storage, evidence.Resource, evidence.Database:
+		return refuse(ReasonTellsOnly, "fault class %s only tells in this release", in.Subject.Fault)
 	}
 	return refuse("unknown_class", "fault class %q is not known", in.Subject.Fault)
 }
@@ -130,17 +140,9 @@ func (in Input) hung(r evidence.Round) Verdict {
 		return in.unreadable("SQL Server could not be tried: " + string(r.Login.Failure) + " " + r.Login.Detail)
 	case r.Login.Value.Up:
 		return hold("login", in.soon(), "vetoed: a round logged in")
-	case !r.Service.Known():
-		return in.unreadable("the guest does not tell the state of " + in.Service + ": " + string(r.Service.Failure) + " " + r.Service.Detail)
-	case r.Service.Value.State != cluster.ServiceRunning:
-		return hold("service_state", in.soon(), "%s is %q, not running: it does not hang", r.Service.Value.Name, r.Service.Value.State)
-	case !r.Process.Known():
-		return in.unreadable("the process of " + in.Service + " could not be read")
-	case r.Process.Value.ID == 0:
-		return hold("process_gone", in.soon(), "the process is gone: it does not hang")
 	}
-	if age := r.Started.Sub(r.Process.Value.Created); age < max(in.Policy.HealthCheckTimeout, minHang) {
-		return hold("starting", in.soon(), "the process is %s old: it may still be starting or recovering", ago(age))
+	if v := in.runs(r, "it does not hang"); v.Outcome != Pass {
+		return v
 	}
 	switch r.Login.Value.Reason {
 	case dial.LoginTimeout, dial.TLSTimeout, dial.QueryTimeout:

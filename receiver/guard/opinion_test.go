@@ -53,7 +53,18 @@ func evident(fault evidence.Fault) guard.Input {
 			r.Views = map[string]evidence.Reading[cluster.View]{"HV1": lost[cluster.View](dial.TCPTimeout), "HV2": known(v)}
 			return r
 		}
-	case evidence.Storage, evidence.Resource, evidence.Internal, evidence.Database:
+	case evidence.Internal:
+		in.Policy.InternalLevel = 4
+		span, n = time.Second, 2
+		round = func(at time.Time) evidence.Round {
+			r := deadService(at)
+			r.Login = known(evidence.Login{Up: true})
+			r.Service = known(cluster.Service{Name: "MSSQLSERVER", State: cluster.ServiceRunning, StartMode: "Auto", ProcessID: 7})
+			r.Process = known(cluster.Process{ID: 7, Created: at.Add(-time.Hour)})
+			diagnosed(1, 3, 1)(&r)
+			return r
+		}
+	case evidence.Storage, evidence.Resource, evidence.Database:
 	}
 	if round == nil {
 		return in
@@ -63,6 +74,21 @@ func evident(fault evidence.Fault) guard.Input {
 		in.Rounds = append(in.Rounds, round(now.Add(-time.Second-span+span*time.Duration(i)/time.Duration(n-1))))
 	}
 	return in
+}
+
+// diagnosed makes a round show sets of sp_server_diagnostics, with the states of system, resource and query_processing; an
+// error is the third in a row.
+func diagnosed(states ...int64) func(*evidence.Round) {
+	return func(r *evidence.Round) {
+		r.Diagnostics = known(evidence.Diagnostics{Received: now})
+		for n, name := range []string{"system", "resource", "query_processing"} {
+			c := evidence.Component{Name: name, State: states[n]}
+			if c.State == 3 {
+				c.ErrorSets = 3
+			}
+			r.Diagnostics.Value.Components = append(r.Diagnostics.Value.Components, c)
+		}
+	}
 }
 
 // TestSecondOpinion is G8's truth table: every reading as the table needs it, against it, and not made.
@@ -162,7 +188,22 @@ func TestSecondOpinion(t *testing.T) {
 
 		{"storage only tells", evidence.Storage, nil, guard.Refuse, "tells_only", ""},
 		{"resource only tells", evidence.Resource, nil, guard.Refuse, "tells_only", ""},
-		{"internal only tells", evidence.Internal, nil, guard.Refuse, "tells_only", ""},
+
+		{"an internal error", evidence.Internal, nil, guard.Pass, "", "component resource (level 4) an error in 3 sets"},
+		{"a login is no veto, a clean set is", evidence.Internal, diagnosed(1, 1, 1), guard.Hold, "clean", ""},
+		{"a warning is no error", evidence.Internal, diagnosed(2, 2, 2), guard.Hold, "clean", ""},
+		{"two sets in a row", evidence.Internal, func(r *evidence.Round) {
+			diagnosed(1, 3, 1)(r)
+			r.Diagnostics.Value.Components[1].ErrorSets = 2
+		}, guard.Hold, "sets", "2 sets so far"},
+		{"an error above the policy's level", evidence.Internal, diagnosed(1, 1, 3), guard.Refuse, "above_level", "query_processing an error, which is level 5"},
+		{"and one within it", evidence.Internal, diagnosed(3, 1, 3), guard.Pass, "", "system (level 3)"},
+		{"a component without a state", evidence.Internal, diagnosed(1, 0, 1), guard.Hold, "unreadable", ""},
+		{"the sets were not read", evidence.Internal, func(r *evidence.Round) { r.Diagnostics = lost[evidence.Diagnostics](dial.Auth) }, guard.Hold, "unreadable", ""},
+		{"the service is stopped", evidence.Internal, service(cluster.ServiceStopped), guard.Hold, "service_state", ""},
+		{"the process is young: the sets may be of another", evidence.Internal, func(r *evidence.Round) { r.Process.Value.Created = r.Started.Add(-10 * time.Second) }, guard.Hold, "starting", ""},
+		{"the guest does not tell", evidence.Internal, unasked, guard.Hold, "unreadable", ""},
+
 		{"database only tells", evidence.Database, nil, guard.Refuse, "tells_only", ""},
 		{"a class that nobody knows", "weather", nil, guard.Refuse, "unknown_class", ""},
 	}

@@ -56,6 +56,9 @@ func (in Input) readable() Verdict {
 	if d := in.Vitals.Disks; in.Subject.Fault == evidence.Guest {
 		need("the counters of its disks", d.Known(), string(d.Failure)+" "+d.Detail)
 	}
+	if d := round.Diagnostics; in.Subject.Fault == evidence.Internal {
+		need("what SQL Server says of itself", d.Known(), string(d.Failure)+" "+d.Detail)
+	}
 	if len(missing) > 0 {
 		return hold(ReasonUnreadable, in.soon(), "cannot be read now: %s", strings.Join(missing, ", ")).
 			unblocked("mend the name, port, certificate, account or right that the failure names")

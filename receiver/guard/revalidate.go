@@ -16,7 +16,7 @@ const MaxReadAge = 500 * time.Millisecond
 func Revalidate(in Input, cmd remedy.Command, owner string) Verdict {
 	v := in.revalidate(cmd, owner)
 	v.Guard, v.Name = "G9", "re-validation"
-	return mutated(v)
+	return mutated(in, v)
 }
 
 // Forbidden asks again, right before the first command of a rung, what people may have said since the plan was made: a
@@ -135,5 +135,6 @@ func Oldest(r evidence.Round) time.Time {
 	consider(r.Service.At)
 	consider(r.Process.At)
 	consider(r.Login.At)
+	consider(r.Diagnostics.At)
 	return oldest
 }

@@ -16,13 +16,12 @@ func (in Input) stoppable(round evidence.Round, _ remedy.Command) Verdict {
 	return pass("owner unchanged, group online, VM running, read %s before", in.Now.Sub(Oldest(round)).Round(time.Millisecond))
 }
 
-// terminable: the process is the one of the plan, and nobody logs in to it.
+// terminable: the process is the one of the plan, and nobody logs in to it, or it calls itself sick still.
 func (in Input) terminable(round evidence.Round, cmd remedy.Command) Verdict {
+	if v, over := in.over(round); over {
+		return v
+	}
 	switch p := round.Process; {
-	case round.Login.Known() && round.Login.Value.Up:
-		return refuse("login", "vetoed: SQL Server logs in again")
-	case !round.Login.Known():
-		return hold("unreadable", in.soon(), "SQL Server could not be tried again: %s", round.Login.Failure)
 	case !p.Known():
 		return hold("unreadable", in.soon(), "process %d could not be read again", cmd.PID)
 	case p.Value.ID != cmd.PID || !p.Value.Created.Equal(cmd.Created):

@@ -15,13 +15,11 @@ import (
 func (in Input) restartable(round evidence.Round, cmd remedy.Command) Verdict {
 	vm := round.Host.Value
 	least := cmp.Or(cmd.LeastRun, remedy.LeastRun)
-	switch {
+	switch v, over := in.over(round); {
 	case !strings.EqualFold(vm.ID, cmd.VMID) || vm.Host != cmd.Node:
 		return refuse("other_vm", "virtual machine %s on %s was read again; the plan is for %s on %s", vm.ID, vm.Host, cmd.VMID, cmd.Node)
-	case round.Login.Known() && round.Login.Value.Up:
-		return refuse("login", "vetoed: SQL Server logs in again")
-	case !round.Login.Known():
-		return hold("unreadable", in.soon(), "SQL Server could not be tried again: %s", round.Login.Failure)
+	case over:
+		return v
 	case in.Subject.Fault == evidence.Guest && vm.Heartbeat == cluster.HeartbeatOK:
 		return refuse("heartbeat", "vetoed: the guest's heartbeat is OK again")
 	case in.Subject.Fault == evidence.Guest && vm.Heartbeat == cluster.HeartbeatAbsent:

@@ -14,6 +14,7 @@ func undo(in Input) Verdict {
 	if !in.Rung.Kills(in.Subject.Fault) {
 		return pass("%s ends no SQL Server that is at work", in.Rung)
 	}
+	until, before := in.workUntil()
 	limit := in.Policy.Limits.MaxUndo
 	var longest time.Duration
 	for _, instance := range in.endangered() {
@@ -21,11 +22,11 @@ func undo(in Input) Verdict {
 		if !w.Known() {
 			return propose("unknown", "what instance %s has open was not read while it answered", instance).unblocked(undoHelp)
 		}
-		unseen := max(0, in.StartsAt.Sub(w.At))
+		unseen := max(0, until.Sub(w.At))
 		long := w.Value.Undo() + unseen
 		if long > limit {
-			return propose("long", "instance %s: the oldest transaction was open for %s, %s were being rolled back (for up to %s), and that was read %s before the alert began; ending it may cost %s of undoing, max_undo is %s",
-				instance, ago(w.Value.Oldest), plural(w.Value.Rollbacks, "transaction"), ago(w.Value.RollingBack), ago(unseen), ago(long), limit).
+			return propose("long", "instance %s: the oldest transaction was open for %s, %s were being rolled back (for up to %s), and that was read %s %s; ending it may cost %s of undoing, max_undo is %s",
+				instance, ago(w.Value.Oldest), plural(w.Value.Rollbacks, "transaction"), ago(w.Value.RollingBack), ago(unseen), before, ago(long), limit).
 				unblocked(undoHelp)
 		}
 		longest = max(longest, long)

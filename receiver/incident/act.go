@@ -145,18 +145,18 @@ func (st *stepper) revalidated(i *Incident, round evidence.Round, lab evidence.R
 	case guard.Refuse, guard.Propose:
 		st.refusal(i, v)
 		st.tell(i, "not sent", v.Detail)
-		if (v.Reason == "heartbeat" || v.Reason == "restarted") && !i.underway() {
+		if (v.Reason == "heartbeat" || v.Reason == "restarted" || v.Reason == "clean") && !i.underway() {
 			// The case is another one than the plan was made for.
 			st.abandon(i, v.Detail)
 			return
 		}
 		switch v.Reason {
-		case "not_stopped", "login", "gone", "heartbeat", "restarted", guard.ReasonDone:
-			// Somebody started or restarted it meanwhile, the hang is over, the guest lives again, or the process has ended
+		case "not_stopped", "login", "clean", "gone", "heartbeat", "restarted", guard.ReasonDone:
+			// Somebody started or restarted it meanwhile, the hang or the error is over, the guest lives again, or the process has ended
 			// by itself: the work is done, by whomever. What follows brings back what was stopped for it.
 			a.State, a.Ended, a.Why = Verified, st.now, "not sent: "+v.Detail
 			st.emit(Put{Key: actionKey(i, a), Value: *a})
-			if v.Reason == "login" || v.Reason == "heartbeat" {
+			if v.Reason == "login" || v.Reason == "clean" || v.Reason == "heartbeat" {
 				i.spare(st.now, a.Why)
 			}
 			st.proceed(i)

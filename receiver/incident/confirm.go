@@ -59,7 +59,7 @@ func (st *stepper) input(i *Incident) guard.Input {
 
 // confirm judges a round: every guard is asked, and the first that does not pass decides what happens next.
 func (st *stepper) confirm(i *Incident, round evidence.Round) {
-	if round.Login.Known() && round.Login.Value.Up && !i.hostMissing(round) {
+	if round.Login.Known() && round.Login.Value.Up && !i.hostMissing(round) && i.cleanly(round) {
 		st.enter(i, Verifying, "SQL Server logs in; its health is being proven.")
 		st.verify(i, round)
 		return
@@ -140,7 +140,7 @@ func (st *stepper) refused(i *Incident, in guard.Input, v guard.Verdict, why str
 	case v.Guard == "G22", v.Guard == "G29":
 		i.Plan = st.proposal(i, in, round)
 		st.enter(i, Told, fmt.Sprintf("Every guard passes; %s would be done. %s", in.Rung, why))
-	case v.Guard == "G8" && v.Reason == "tells_only":
+	case v.Guard == "G8" && (v.Reason == guard.ReasonTellsOnly || v.Reason == guard.ReasonAboveLevel):
 		st.enter(i, Told, why)
 	case i.Rung+1 < len(i.Ladder):
 		st.tell(i, "rung refused", string(in.Rung)+": "+why)
@@ -193,7 +193,7 @@ func (st *stepper) nextRound(i *Incident, v guard.Verdict) time.Time {
 		every = holdEvery
 	}
 	earliest, latest := st.now.Add(every), st.now.Add(every)
-	if i.Fault == evidence.Service || i.Fault == evidence.Host {
+	if i.Fault == evidence.Service || i.Fault == evidence.Host || i.Fault == evidence.Internal {
 		earliest = i.Rounds[len(i.Rounds)-1].Started.Add(roundEvery)
 	}
 	switch {

@@ -85,6 +85,9 @@ func (st *stepper) look(i *Incident, p Purpose) {
 		if i.Fault == evidence.Network {
 			ask.Parts = append(ask.Parts, evidence.PartUplinks)
 		}
+		if i.Fault == evidence.Internal {
+			ask.Parts = append(ask.Parts, evidence.PartDiagnostics)
+		}
 		if rung, ok := i.rung(); ok && rung.Kind() == config.OnNode {
 			ask.Parts = append(ask.Parts, evidence.PartPlacement)
 		}
@@ -94,7 +97,7 @@ func (st *stepper) look(i *Incident, p Purpose) {
 		switch {
 		case i.Fault == evidence.Hang:
 			ask.Timeout = hangTimeout
-		case i.Fault.Silent():
+		case i.Fault.Silent(), i.Fault == evidence.Internal:
 			ask.Timeout = silentTimeout
 		default:
 			ask.Timeout = confirmTimeout
@@ -110,6 +113,9 @@ func (st *stepper) look(i *Incident, p Purpose) {
 			ask.Owner, ask.PID, ask.Via = a.Owner, a.Command.PID, a.Command.Node
 			if s, ok := a.Command.Method.Spec(); ok {
 				ask.Parts = append(ask.Parts, s.Before...)
+				if s.Ends && i.Fault == evidence.Internal { // no login tells that it is over
+					ask.Parts = append(ask.Parts, evidence.PartDiagnostics)
+				}
 			}
 			if ask.Via != "" && !slices.Contains(ask.Nodes, ask.Via) {
 				ask.Nodes = append(ask.Nodes, ask.Via)
@@ -136,6 +142,9 @@ func (st *stepper) look(i *Incident, p Purpose) {
 		}
 	case Verify:
 		ask.Parts = []evidence.Part{evidence.PartAlert, evidence.PartLogin, evidence.PartDatabases, evidence.PartService, evidence.PartViews, evidence.PartHost}
+		if i.Fault == evidence.Internal {
+			ask.Parts = append(ask.Parts, evidence.PartDiagnostics)
+		}
 	}
 	st.emit(Look{Incident: i.ID, AskID: i.AskID, Purpose: p, Ask: ask, Identify: identify})
 }

@@ -145,13 +145,17 @@ func (st *stepper) begin(subject evidence.Subject, alert Alert) {
 		}
 	}
 	if len(i.Ladder) == 0 {
-		st.enter(i, Told, fmt.Sprintf("Fault class %s has no ladder in policy %q: nothing is done but to tell.", subject.Fault, vm.Policy))
+		why := ""
+		if subject.Fault == evidence.Internal && policy.InternalLevel == 0 {
+			why = " (its internal_level is 0)"
+		}
+		st.enter(i, Told, fmt.Sprintf("Fault class %s has no ladder in policy %q%s: nothing is done but to tell.", subject.Fault, vm.Policy, why))
 	}
 }
 
 func ladder(p *config.Policy, f evidence.Fault) []remedy.Rung {
 	var rungs []remedy.Rung
-	for _, r := range p.Ladders[string(f)] {
+	for _, r := range p.Ladder(string(f)) {
 		rungs = append(rungs, remedy.Rung(r))
 	}
 	return rungs

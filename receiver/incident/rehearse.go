@@ -94,6 +94,9 @@ func (st *stepper) rehearse() {
 			i.Alert = Alert{StartsAt: st.now, Labels: map[string]string{"alertname": "HypervigilRehearsal", "cluster": id.Cluster, "vm": id.Name}}
 			ask := st.ask(i)
 			ask.Parts = append(confirmParts(), evidence.PartDumps, evidence.PartSiblings, evidence.PartActivity, evidence.PartMonitoring)
+			if len(st.s.policy(vm).Ladder(string(evidence.Internal))) > 0 {
+				ask.Parts = append(ask.Parts, evidence.PartDiagnostics)
+			}
 			ask.Timeout, ask.AsOperator = rehearseTimeout, true
 			e.Asks = append(e.Asks, ask)
 		}
@@ -114,7 +117,7 @@ func (st *stepper) rehearsed(e Rehearsed) {
 	r.rehearsed, r.At, r.Rungs = true, st.now, nil
 	policy := st.s.policy(vm)
 	for _, fault := range evidence.Faults() {
-		for _, name := range policy.Ladders[string(fault)] {
+		for _, name := range policy.Ladder(string(fault)) {
 			rung := remedy.Rung(name)
 			if spec, ok := remedy.SpecOf(rung); !ok || !spec.Sent() {
 				continue

@@ -25,7 +25,7 @@ func (st *stepper) verify(i *Incident, round evidence.Round) {
 		st.healthy(i)
 		return
 	}
-	up := round.Login.Known() && round.Login.Value.Up
+	up := round.Login.Known() && round.Login.Value.Up && (i.begun() || i.cleanly(round))
 	i.Healthy = 0
 	if !i.HealthyAt.IsZero() {
 		st.tell(i, "not healthy any more", why)
@@ -45,12 +45,12 @@ func (st *stepper) verify(i *Incident, round evidence.Round) {
 		case i.begun():
 			st.relapse(i, why)
 		case i.ExplainedBy != "":
-			st.enter(i, Waiting, "SQL Server does not log in any more. Explained by "+i.ExplainedBy+": that one leads.")
+			st.enter(i, Waiting, "SQL Server is not well any more. Explained by "+i.ExplainedBy+": that one leads.")
 		default:
-			st.enter(i, Confirming, "SQL Server does not log in any more. "+why)
+			st.enter(i, Confirming, "SQL Server is not well any more. "+why)
 		}
 	case Refused, Told, Proposed, Escalated, Waiting, Open, Confirming:
-		if i.ExplainedBy == "" && (i.Phase == Refused || i.Phase == Proposed) && st.changed(i, round) {
+		if i.ExplainedBy == "" && st.changed(i, round) {
 			st.enter(i, Confirming, "The case has changed; asking again.")
 			i.Rung = 0
 			i.Next = st.now
@@ -62,8 +62,16 @@ func (st *stepper) verify(i *Incident, round evidence.Round) {
 // changed reports whether what a refusal rested on is no longer so: a deliberate stop that somebody ended, and
 // that then died, is a new case. An incident of which a command has left is none any more: its ladder would begin anew, with
 // the rung that has failed already.
+//
+// So is an internal error that was above the policy's level and has come down to it.
 func (st *stepper) changed(i *Incident, round evidence.Round) bool {
-	return i.Deliberate && !i.begun() && round.Service.Known() && round.Service.Value.State == cluster.ServiceStopped &&
+	if i.begun() {
+		return false
+	}
+	if i.Phase == Told {
+		return i.aboveLevel() && st.withinLevel(i, round)
+	}
+	return (i.Phase == Refused || i.Phase == Proposed) && i.Deliberate && round.Service.Known() && round.Service.Value.State == cluster.ServiceStopped &&
 		round.Service.Value.ExitCode != 0 && len(i.Rounds) > 1 && i.Rounds[len(i.Rounds)-2].Service.Value.ExitCode == 0
 }
 
@@ -291,6 +299,9 @@ func (st *stepper) well(i *Incident, r evidence.Round) (string, bool) {
 		if why, up := loggedIn(r.Login); !up {
 			return why, false
 		}
+	}
+	if why, ok := i.saysWell(r); !ok {
+		return why, false
 	}
 	base := st.s.VMs.of(i.VM).Proof.Baseline[st.witness(i)]
 	if len(base.Databases) > 0 {

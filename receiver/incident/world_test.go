@@ -98,6 +98,9 @@ type machine struct {
 	reasons     []cluster.Event  // what the guest's logs say of a start that failed
 	startsAgent bool             // somebody starts the agent after a restart of the machine
 	dies        uint32           // a start ends at once, with this exit code; 0: it succeeds
+	failing     string           // the component that SQL Server calls an error
+	since       time.Time        // it does
+	mum         bool             // sp_server_diagnostics says nothing
 }
 
 // uuid is the product UUID that the guest shows; it must be one, for G33 compares machines and not texts.
@@ -646,6 +649,8 @@ func (w *world) round(a evidence.Ask) evidence.Round {
 			if a.Job != "" {
 				r.Job = reading(w, m.job, w.down[m.owner])
 			}
+		case evidence.PartDiagnostics:
+			r.Diagnostics = reading(w, w.diagnostics(m), lost || m.mum || m.reason != "" || w.now.Sub(m.created) < setEvery)
 		case evidence.PartViews:
 			r.Views = w.views()
 		case evidence.PartActivity:
@@ -665,6 +670,23 @@ func (w *world) round(a evidence.Ask) evidence.Round {
 		}
 	}
 	return r
+}
+
+// setEvery is how far apart the sets of sp_server_diagnostics come, the first one so long after SQL Server's start.
+const setEvery = 10 * time.Second
+
+// diagnostics are the last set. A component that was in error before the process began is not any more.
+func (w *world) diagnostics(m *machine) evidence.Diagnostics {
+	n := w.now.Sub(m.created) / setEvery
+	d := evidence.Diagnostics{Received: m.created.Add(n * setEvery)}
+	for _, name := range []string{"system", "resource", "query_processing"} {
+		c := evidence.Component{Name: name, State: 1}
+		if name == m.failing && m.since.After(m.created) && d.Received.After(m.since) {
+			c.State, c.ErrorSets = 3, int(d.Received.Sub(m.since)/setEvery)+1
+		}
+		d.Components = append(d.Components, c)
+	}
+	return d
 }
 
 // placement: every other node could take the machine.

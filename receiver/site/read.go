@@ -117,6 +117,9 @@ func (q *question) instance(ctx context.Context) {
 		prober := q.machine.servers[q.ask.Instance]
 		q.work.Go(func() { r.Login = login(ctx, prober, q.wants(evidence.PartDatabases)) })
 	}
+	if stream := q.machine.streams[q.ask.Instance]; q.wants(evidence.PartDiagnostics) {
+		q.work.Go(func() { r.Diagnostics = diagnostics(ctx, stream) })
+	}
 	if q.wants(evidence.PartService, evidence.PartProcess) {
 		q.work.Go(func() { q.service(ctx, service) })
 	}

@@ -56,9 +56,8 @@ func newAlerts(w *world) alerts {
 			a.add(evidence.Subject{VM: id, Instance: q.Instance, Fault: evidence.Hang}, silentFor, func() bool {
 				return lives() && s.Hung || w.manner(v) == hangs
 			})
-			for _, f := range []evidence.Fault{evidence.Internal, evidence.Database} {
-				a.add(evidence.Subject{VM: id, Instance: q.Instance, Fault: f}, 0, never)
-			}
+			a.add(evidence.Subject{VM: id, Instance: q.Instance, Fault: evidence.Internal}, internalFor, func() bool { return lives() && s.Up && s.Failing != "" })
+			a.add(evidence.Subject{VM: id, Instance: q.Instance, Fault: evidence.Database}, 0, never)
 		}
 		none := func(f evidence.Fault, sick func() bool) {
 			a.add(evidence.Subject{VM: id, Instance: evidence.NoInstance, Fault: f}, silentFor, sick)

@@ -63,8 +63,11 @@ func (w *world) apply(o Op) {
 		}
 	case opServe:
 		for _, in := range w.model.Injected() {
-			if in.Request.Fault == model.SQLHang && in.Request.VM == o.VM {
+			if f := in.Request.Fault; (f == model.SQLHang || f == model.SQLInternal) && in.Request.VM == o.VM {
 				w.model.Heal(in.ID)
+				if f == model.SQLInternal {
+					w.wellSince[v.Server(in.Request.Instance)] = w.now
+				}
 			}
 		}
 	case opDisable:
@@ -140,14 +143,23 @@ func (w *world) ambush(p Point) (Op, bool) {
 
 // fault injects one of the model's, where it can be: it is no failure that a dead guest cannot crash.
 func (w *world) fault(o Op) {
-	in, err := w.model.Inject(model.Request{Fault: o.What, VM: o.VM, Instance: o.Instance})
+	in, err := w.model.Inject(model.Request{Fault: o.What, VM: o.VM, Instance: o.Instance, Component: o.Component})
 	if err != nil {
 		return
 	}
 	w.result.events["fault "+o.What]++
 	w.judge.injected(in)
+	s := w.model.VM(o.VM).Server(o.Instance)
+	if o.What == model.SQLInternal {
+		w.sickSince[s] = w.now
+	}
 	if o.For > 0 {
-		w.after(o.For, func() { w.model.Heal(in.ID) })
+		w.after(o.For, func() {
+			w.model.Heal(in.ID)
+			if o.What == model.SQLInternal {
+				w.wellSince[s] = w.now
+			}
+		})
 	}
 }
 

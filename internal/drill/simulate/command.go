@@ -88,11 +88,21 @@ func (j *judge) unchanged(e incident.Send, a incident.Action, key string) {
 		w.breaks(asPlanned, "%s: the service is %q", key, s.state)
 	case e.Command.Method == remedy.TerminateProcess && s.pid != e.Command.PID:
 		w.breaks(asPlanned, "%s: the process is %d, the plan's %d", key, s.pid, e.Command.PID)
-	case e.Command.Method == remedy.TerminateProcess && s.login == dial.Answered && s.loginKnown:
-		w.breaks(veto, "%s", key)
+	case e.Command.Method == remedy.TerminateProcess && j.serves(e.Incident, s):
+		w.breaks(veto, "%s: component %q in error", key, s.failing)
 	case endsRun(e.Command.Method):
 		j.restarts(e, s, key)
 	}
+}
+
+// serves reports whether a read could have shown that what an incident is about is over: a login, or, of a SQL Server that
+// takes logins and calls itself sick, that it does not any more. A set may be older than that: what ended since the last one
+// was not told yet.
+func (j *judge) serves(id string, s *snapshot) bool {
+	if i, _ := j.w.state.Incidents.Get(id); i.Fault == evidence.Internal {
+		return !s.sick && s.answered.Sub(j.w.wellSince[s.service.Server]) > j.w.setEvery(i.VM.Name)
+	}
+	return s.login == dial.Answered && s.loginKnown
 }
 
 // endsRun reports whether a method ends the virtual machine's run.
@@ -105,7 +115,7 @@ func (j *judge) restarts(e incident.Send, s *snapshot, key string) {
 	w := j.w
 	i, _ := w.state.Incidents.Get(e.Incident)
 	switch {
-	case s.login == dial.Answered && s.loginKnown:
+	case j.serves(e.Incident, s):
 		w.breaks(veto, "%s", key)
 	case i.Fault == evidence.Guest && s.heartbeat == cluster.HeartbeatOK:
 		w.breaks(veto, "%s: the heartbeat is well", key)
@@ -127,6 +137,8 @@ func (j *judge) left(e incident.Send) {
 	})
 	w.result.commands[string(a.Rung)+" "+string(e.Command.Method)]++
 	w.result.reached[string(a.Rung)+", sent"] = true
+	i, _ := w.state.Incidents.Get(e.Incident)
+	w.result.reached["class "+string(i.Fault)+", sent"] = true
 }
 
 // undone notes that a command found nothing to act on: the machine runs elsewhere, or the process is gone. The client knows

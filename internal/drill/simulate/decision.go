@@ -40,6 +40,7 @@ func (j *judge) policy(vm string) *config.Policy {
 func (j *judge) decided(i *incident.Incident, s *snapshot, rung remedy.Rung, by *approval) {
 	w := j.w
 	w.result.reached[string(rung)+", decided"] = true
+	w.result.reached["class "+string(i.Fault)+", decided"] = true
 	p := j.policy(i.VM.Name)
 	began := i.Alert.StartsAt
 	if by == nil && (i.OpenedAt.Sub(began) > p.Limits.MaxAge || began.Sub(w.now) > mostFuture) {
@@ -157,6 +158,13 @@ func (j *judge) fault(i *incident.Incident, s *snapshot, rung remedy.Rung, by *a
 		if !s.loginKnown || !s.guestKnown {
 			w.breaks(notBlind, "%s: login known %t, guest known %t", i.ID, s.loginKnown, s.guestKnown)
 		}
+	case evidence.Internal:
+		j.cutShort(i, s)
+		// It serves, and what is begun after the alert is to be undone too.
+		if open := began(s.open, s.asked); open > p.Limits.MaxUndo && by == nil && !j.named(i, rung) {
+			w.breaks(undone, "%s: a transaction is open for %s", i.ID, open)
+		}
+		j.internal(i, s)
 	case evidence.Hang:
 		j.cutShort(i, s)
 		// A hang is ended by ending the process. What it had open when the alert began has to be undone.
@@ -202,10 +210,10 @@ func (j *judge) fault(i *incident.Incident, s *snapshot, rung remedy.Rung, by *a
 		if w.spec.CheckHeartbeat && w.now.Sub(since) < deadFor-time.Second { // which the VM's uptime tells to the second
 			w.breaks(oneController, "%s: the cluster watches the guest and has had %s", i.ID, w.now.Sub(since))
 		}
-	case evidence.Storage, evidence.Resource, evidence.Internal, evidence.Database:
+	case evidence.Storage, evidence.Resource, evidence.Database:
 		w.breaks(trueOutage, "%s: this release decides nothing for the class %s", i.ID, i.Fault)
 	}
-	if i.Fault != evidence.Service && i.Fault != evidence.Hang {
+	if i.Fault != evidence.Service && i.Fault != evidence.Hang && i.Fault != evidence.Internal {
 		return
 	}
 	heal := p.CleanStop.HealAfter

@@ -94,6 +94,10 @@ type snapshot struct {
 	hungSince               time.Time
 	work                    model.AtWork
 	open                    time.Time // when the oldest open transaction began; zero: none is
+	created                 time.Time // of the process
+	failing                 string    // the component in error
+	sick                    bool      // it is, and the policy acts on that
+	sickSince, answered     time.Time
 
 	owner                     string
 	group                     cluster.GroupState
@@ -122,6 +126,8 @@ func (s *snapshot) dead() bool {
 // shows reports whether the fault of a class was there: a hang, a dead guest or board, or else a dead service.
 func (s *snapshot) shows(f evidence.Fault) bool {
 	switch f { //nolint:exhaustive // the others are shown by a dead service, or by nothing
+	case evidence.Internal:
+		return s.sick
 	case evidence.Hang:
 		return !s.hungSince.IsZero()
 	case evidence.Guest:
@@ -141,7 +147,7 @@ func (w *world) snapshot(e incident.Look, asked time.Time) *snapshot {
 	v, at := w.model.VM(vm.Name), w.leads(vm.Name)
 	n := w.model.Node(v.Owner)
 	s := &snapshot{
-		purpose: e.Purpose, asked: asked, guestKnown: w.deaf(vm.Name) == dial.Answered, ownerAnswers: !w.silent(v.Owner),
+		purpose: e.Purpose, asked: asked, answered: w.now, guestKnown: w.deaf(vm.Name) == dial.Answered, ownerAnswers: !w.silent(v.Owner),
 		owner: v.Owner, group: v.GroupState, status: w.groupStatus(v), node: w.nodeState(n.Name, n), nodeStatus: w.nodeStatus(n), vm: v.State,
 		heartbeat: v.Heartbeat, board: n.Board, running: v.Started, volumeBackup: w.model.VolumeBackup,
 		work: v.At, bound: at == v, loginKnown: e.Ask.Instance == evidence.NoInstance && !w.is(opBlindSQL, vm.Name) || w.barred(vm.Name, e.Ask.Instance) == dial.Answered,
@@ -159,7 +165,9 @@ func (w *world) snapshot(e incident.Look, asked time.Time) *snapshot {
 			if q := s.service.Server; q.Hung {
 				s.hungSince = q.Since
 			}
-			s.open = s.service.Server.Open
+			s.open, s.created = s.service.Server.Open, s.service.Created
+			s.failing, s.sickSince = w.failing(s.service.Server)
+			s.sick = w.judge.actsOn(vm.Name, s.failing)
 		}
 	}
 	if e.Purpose == incident.Revalidate {
@@ -277,7 +285,7 @@ func (j *judge) injected(in model.Injected) {
 	switch in.Request.Fault {
 	case model.ServiceStop:
 		j.stopped(j.w.model.VM(in.Request.VM), in.Request.Instance, in.At)
-	case model.ServiceCrash, model.SQLHang:
+	case model.ServiceCrash, model.SQLHang, model.SQLInternal:
 	case model.GuestCrash, model.GuestHang:
 		if j.w.spec.CheckHeartbeat { // which the cluster may answer by a failover
 			j.faults++
@@ -433,7 +441,8 @@ func (j *judge) looked(e incident.Looked, old *incident.State, s *step) {
 	case incident.Revalidate:
 		j.checked[e.Incident] = snap
 	case incident.Confirm:
-		if e.Round.Login.Known() && e.Round.Login.Value.Up && (i.Fault != evidence.Host || e.Round.Host.Known()) {
+		clean := i.Fault != evidence.Internal || e.Round.Diagnostics.Known() && e.Round.Diagnostics.Value.Clean()
+		if e.Round.Login.Known() && e.Round.Login.Value.Up && (i.Fault != evidence.Host || e.Round.Host.Known()) && clean {
 			return // nothing was asked of the guards
 		}
 		j.stormSeen(snap, e)

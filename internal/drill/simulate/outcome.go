@@ -56,7 +56,7 @@ func (w *world) calmCured() {
 	vm := w.schedule.Calm
 	_, controlled := w.variant.controlled[vm]
 	p := w.judge.policy(vm)
-	acts := p.Mode == config.Act && slices.Contains(p.Ladders[string(evidence.Service)], config.RungRestartService) && !w.variant.onlyObserves() && !w.config.NeverTouch(w.spec.Cluster, vm) && !controlled
+	acts := p.Mode == config.Act && slices.Contains(p.Ladder(string(evidence.Service)), config.RungRestartService) && !w.variant.onlyObserves() && !w.config.NeverTouch(w.spec.Cluster, vm) && !controlled
 	up := w.model.VM(vm).Servers[0].Up
 	switch {
 	case acts && (!up || len(w.judge.sent) == 0):

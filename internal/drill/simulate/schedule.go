@@ -23,20 +23,21 @@ type Schedule struct {
 
 // Op is one thing done. What For is depends on Kind: for most it is how long it lasts.
 type Op struct {
-	At       time.Duration // since the beginning
-	Kind     Kind
-	VM       string
-	Node     string
-	Instance string
-	What     string // the fault, the class of a false alert, the fate of a command …
-	For      time.Duration
-	On       Point // wait for the receiver to come to this point instead of doing it at At
+	At        time.Duration // since the beginning
+	Kind      Kind
+	VM        string
+	Node      string
+	Instance  string
+	What      string // the fault, the class of a false alert, the fate of a command …
+	Component string // of SQL Server that is in error
+	For       time.Duration
+	On        Point // wait for the receiver to come to this point instead of doing it at At
 }
 
 func (o Op) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%8.3fs %s", o.At.Seconds(), o.Kind)
-	for _, word := range []string{o.What, o.VM, o.Instance, o.Node} {
+	for _, word := range []string{o.What, o.Component, o.VM, o.Instance, o.Node} {
 		if word != "" {
 			b.WriteString(" " + word)
 		}
@@ -219,7 +220,7 @@ func (g *generator) any() {
 		g.dead(vm)
 		return
 	}
-	switch g.IntN(37) {
+	switch g.IntN(39) {
 	case 0, 1, 2, 3, 4:
 		g.sick(vm)
 	case 5:
@@ -286,6 +287,8 @@ func (g *generator) any() {
 		g.moved(vm)
 	case 34, 35, 36:
 		g.dead(vm)
+	case 37, 38:
+		g.internal(vm)
 	}
 }
 
@@ -567,6 +570,37 @@ func (g *generator) moved(vm string) {
 	}
 	g.add(Op{Kind: opFault, What: model.LANBoard, VM: vm, At: g.span(0, 4*time.Second)})
 	g.at += g.span(40*time.Second, 70*time.Second)
+}
+
+// internal has SQL Server call one of its components an error, for as long as it takes to be decided, with what may come
+// between: it goes on serving, and may be at work.
+func (g *generator) internal(vm string) {
+	q := g.instance(vm)
+	o := Op{Kind: opFault, What: model.SQLInternal, Component: one(g, model.Components()...), VM: vm, Instance: q}
+	switch g.IntN(10) {
+	case 0:
+		o.For = g.span(10*time.Second, time.Minute)
+	case 1:
+		g.add(Op{Kind: opOpen, VM: vm, Instance: q, What: one(g, "", "rollback"), At: g.span(0, 20*time.Second), For: 10 * time.Minute})
+		g.at += g.span(20*time.Second, 3*time.Minute)
+	case 2:
+		g.add(Op{Kind: opBusy, VM: vm, Instance: q, What: one(g, busyBackup, busyRestore, busyDump, busyHealth), At: g.span(0, 20*time.Second), For: g.span(20*time.Second, 4*time.Minute)})
+	case 3:
+		g.add(Op{Kind: one(g, opBlindSQL, opBlindGuest, opCrash, opSlow), VM: vm, What: "after", At: g.span(0, 30*time.Second), For: g.span(5*time.Second, time.Minute)})
+	case 4:
+		g.add(Op{Kind: opFate, What: one(g, fateAnswerLost, fateLate, fateNever, fateKept, fateFails), For: g.span(time.Second, 40*time.Second)})
+	case 5:
+		g.add(Op{Kind: one(g, opMigrate, opCrash, opLock, opSuspend), VM: vm, Node: g.node(), What: "after", For: g.span(time.Second, 20*time.Second), On: one(g, onPlanned, onClaimed, onIssued, onObserved)})
+	case 6: // well again when the receiver has decided
+		g.add(Op{Kind: opServe, VM: vm, On: one(g, onPlanned, onClaimed, onObserved, onVerified)})
+	case 7: // and then it dies or hangs
+		g.add(Op{Kind: opFault, What: one(g, model.ServiceCrash, model.SQLHang), VM: vm, Instance: q, At: g.span(10*time.Second, 50*time.Second)})
+	case 8:
+		g.add(Op{Kind: opDisable, VM: vm, Instance: q})
+	}
+	g.add(o)
+	g.at += g.span(40*time.Second, 70*time.Second)
+	g.add(Op{Kind: opAck})
 }
 
 // dead ends a guest, or what tells that it lives, for as long as it takes to be decided, with what may come between.

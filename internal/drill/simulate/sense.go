@@ -27,6 +27,7 @@ func (w *world) vitals(a evidence.Ask) evidence.Vitals {
 			}
 		}
 		v.Work[q.Instance] = r
+		w.diagnostics(a.VM.Name, q.Instance, w.now) // opens the stream, and keeps it open
 	}
 	v.Orderly = known(orderly(w.leads(a.VM.Name), a.EventsSince), w.now, w.deaf(a.VM.Name))
 	v.Disks = w.disks(a)

@@ -32,10 +32,13 @@ type nature struct {
 	said      map[string]bool   // nodes that have said who they are in this life of the receiver
 	ahead     time.Duration     // of Prometheus' clock, while opSkew lasts
 	databases map[string]string // of every instance; nobody writes to it
+	streams   map[string]stream // of diagnostics, by virtual machine and instance, in this life of the receiver
+	// Since when a component of a server is in error, and since when it was healed by itself.
+	sickSince, wellSince map[*model.Server]time.Time
 }
 
 func newNature() nature {
-	return nature{until: map[key]time.Time{}, swapped: map[string]string{}, owners: map[string]string{}, said: map[string]bool{}, databases: databaseStates()}
+	return nature{until: map[key]time.Time{}, swapped: map[string]string{}, owners: map[string]string{}, said: map[string]bool{}, databases: databaseStates(), streams: map[string]stream{}, sickSince: map[*model.Server]time.Time{}, wellSince: map[*model.Server]time.Time{}}
 }
 
 // is reports whether a disturbance lasts.
@@ -139,7 +142,7 @@ func (w *world) latency(a evidence.Ask) time.Duration {
 		switch p {
 		case evidence.PartAlert:
 			late = w.is(opAMDown, "") || w.is(opCut, "")
-		case evidence.PartLogin, evidence.PartDatabases:
+		case evidence.PartLogin, evidence.PartDatabases, evidence.PartDiagnostics:
 			if a.Instance != evidence.NoInstance {
 				why := w.refusal(a.VM.Name, a.Instance)
 				late = why != dial.Answered && why != dial.Refused
@@ -234,6 +237,10 @@ func (w *world) read(a evidence.Ask, at time.Time) evidence.Round {
 				r.Login = w.login(a.VM.Name, a.Instance, databases, at)
 			}
 		case evidence.PartDatabases: // with the login
+		case evidence.PartDiagnostics:
+			if name != "" {
+				r.Diagnostics = w.diagnostics(a.VM.Name, a.Instance, at)
+			}
 		case evidence.PartService:
 			if name != "" {
 				r.Service = service(v, name, at, deaf)

@@ -36,9 +36,9 @@ type variant struct {
 }
 
 func variants() []variant {
-	quick := "mode: act, rungs: {live_migrate: act}, limits: {moves_per_6h: 3, cool_down: 0s, settle: 0s, hold: 3s, actions_per_24h: 20, service_restarts_per_hour: %d}"
+	quick := "mode: act, internal_level: 4, rungs: {live_migrate: act}, limits: {moves_per_6h: 3, cool_down: 0s, settle: 0s, hold: 3s, actions_per_24h: 20, service_restarts_per_hour: %d}"
 	return []variant{
-		{name: "default limits", weight: 1, policy: "mode: act", strict: true},
+		{name: "default limits", weight: 1, policy: "mode: act, internal_level: 5", strict: true},
 		{name: "another cluster than the lab", weight: 1, policy: "mode: act", strict: true, elsewhere: true},
 		{name: "weaker limits elsewhere", weight: 1, policy: fmt.Sprintf(quick, 3), elsewhere: true},
 		{name: "quick", weight: 6, policy: fmt.Sprintf(quick, 3)},
@@ -55,7 +55,7 @@ func variants() []variant {
 			name: "modes", weight: 2, policy: "mode: act, limits: {cool_down: 0s, settle: 0s, hold: 3s}", never: "hv-lab/SQL04",
 			by: map[string]string{"SQL01": "mode: observe, limits: {hold: 3s}", "SQL02": "mode: propose, limits: {hold: 3s}"},
 		},
-		{name: "proposed", weight: 2, policy: "mode: propose, limits: {cool_down: 0s, settle: 0s, hold: 3s, actions_per_24h: 20, service_restarts_per_hour: 1}"},
+		{name: "proposed", weight: 2, policy: "mode: propose, internal_level: 3, limits: {cool_down: 0s, settle: 0s, hold: 3s, actions_per_24h: 20, service_restarts_per_hour: 1}"},
 		{
 			name: "other controllers", weight: 1, policy: fmt.Sprintf(quick, 3),
 			controlled: map[string]evidence.Login{"SQL01": {Clustered: true}, "SQL02": {Hadr: true}},

@@ -233,6 +233,7 @@ func (w *world) boot() {
 	w.alive, w.stuck, w.backlog, w.wake = true, nil, nil, time.Time{}
 	clear(w.asked)
 	clear(w.said)
+	clear(w.streams)
 	w.judge.started, w.judge.samples, w.judge.heard = w.now, 0, w.now
 	records, err := w.disk.records()
 	if err != nil {
