@@ -107,16 +107,18 @@ func (in Input) dumping(round evidence.Round) Verdict {
 }
 
 // handled: neither Hyper-V nor the cluster is at work on the virtual machine. Where the owner does not answer, only a rung
-// that ends nothing may go on: a lost host works on nothing.
+// that ends nothing may go on, for a lost host: that works on nothing.
 func (in Input) handled(round evidence.Round, kills bool) Verdict {
-	if h := round.Host; h.Known() && len(h.Value.OperationalStatus) > 1 {
-		if op := h.Value.OperationalStatus[1]; op >= firstOperation && op <= lastOperation {
-			return hold("operation", in.soon(), "Hyper-V is at work on the VM (OperationalStatus %d)", op).unblocked(busyHelp)
-		}
+	lost := !kills && in.Subject.Fault == evidence.Host
+	switch h := round.Host; {
+	case !h.Known() && !lost:
+		return hold("unreadable", in.soon(), "the owner host does not tell whether Hyper-V is at work on the VM: %s %s", h.Failure, h.Detail)
+	case h.Known() && busyVM(h.Value.OperationalStatus):
+		return hold("operation", in.soon(), "Hyper-V is at work on the VM (OperationalStatus %d)", h.Value.OperationalStatus[1]).unblocked(busyHelp)
 	}
 	a := round.Activity
 	if !a.Known() {
-		if !kills && in.Subject.Fault == evidence.Host {
+		if lost {
 			return pass("the owner does not answer, and %s ends nothing", in.Rung)
 		}
 		return hold("unreadable", in.soon(), "what the owner host does to the VM could not be read: %s %s", a.Failure, a.Detail)

@@ -86,6 +86,10 @@ func TestBusy(t *testing.T) {
 		{"a lost host does nothing", remedy.StartGroup, evidence.Host, latest(func(r *evidence.Round) {
 			r.Activity, r.Host = lost[cluster.Activity](dial.TCPTimeout), lost[cluster.VirtualMachine](dial.TCPTimeout)
 		}), guard.Pass, ""},
+		{"the owner does not tell, and a live migration", remedy.LiveMigrate, evidence.Network, latest(func(r *evidence.Round) { r.Host = lost[cluster.VirtualMachine](dial.TCPTimeout) }), guard.Hold, "unreadable"},
+		{"a new owner that works on it, and a group to start", remedy.StartGroup, evidence.Host, latest(func(r *evidence.Round) {
+			r.Host, r.Activity = lost[cluster.VirtualMachine](dial.Other), known(cluster.Activity{Jobs: []string{"Msvm_ConcreteJob"}})
+		}), guard.Hold, "job"},
 		{"nothing was read", restart, evidence.Hang, func(in *guard.Input) { in.Rounds = nil }, guard.Hold, "no_evidence"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -92,6 +92,20 @@ func (in Input) standing(round evidence.Round, owner string) (Verdict, bool) {
 	if round.Host.Value.State != cluster.VMRunning {
 		return hold("vm_state", in.soon(), "the VM is not running (EnabledState %d)", round.Host.Value.State), true
 	}
+	return in.placed(round, owner, stage{state: func(g cluster.Group) (Verdict, bool) {
+		return hold("group_state", in.soon(), "the group is in state %d now", g.State), g.State != cluster.GroupOnline
+	}})
+}
+
+// stage is what G9 asks of a group's state in one view: early before who owns it, state after. The second result of each is
+// false where it is as it must be; either may be nil.
+type stage struct {
+	early, state func(cluster.Group) (Verdict, bool)
+}
+
+// placed judges the group in every view that was answered: with quorum it is on the owner of the plan, which is up and
+// normal, in the state that is wanted, and nothing is at work on it. The second result is false where all of that is so.
+func (in Input) placed(round evidence.Round, owner string, s stage) (Verdict, bool) {
 	seen := false
 	for _, view := range round.KnownViews() {
 		g, ok := view.Value.Group(in.Group)
@@ -99,24 +113,40 @@ func (in Input) standing(round evidence.Round, owner string) (Verdict, bool) {
 			continue
 		}
 		seen = true
-		const busy = cluster.GroupLocked | cluster.GroupWaitingInQueueForMove | cluster.GroupWaitingToStart | cluster.GroupUnmonitored
-		n, known := view.Value.Node(g.Owner)
-		current, needed := view.Value.Votes()
-		switch {
-		case current < needed:
-			return hold("no_quorum", in.soon(), "%d of %d needed votes are present now, says %s", current, needed, view.Value.By), true
-		case g.Owner != owner:
-			return refuse("moved", "the owner is %s now; the plan was made for %s", g.Owner, owner), true
-		case g.State != cluster.GroupOnline:
-			return hold("group_state", in.soon(), "the group is in state %d now", g.State), true
-		case g.Status&busy != 0:
-			return hold("group_status", in.soon(), "the group's status is %#x now", uint64(g.Status)), true
-		case !known || n.State != cluster.NodeUp || n.Status != 0:
-			return hold("node_state", in.soon(), "owner %s is not up and normal now", g.Owner), true
+		if v, bad := in.placedIn(view.Value, g, owner, s); bad {
+			return v, true
 		}
 	}
 	if !seen {
 		return hold("unreadable", in.soon(), "no node shows group %q now", in.Group), true
+	}
+	return Verdict{}, false
+}
+
+// placedIn is placed for one view.
+func (in Input) placedIn(view cluster.View, g cluster.Group, owner string, s stage) (Verdict, bool) {
+	const busy = cluster.GroupLocked | cluster.GroupWaitingInQueueForMove | cluster.GroupWaitingToStart | cluster.GroupUnmonitored
+	if current, needed := view.Votes(); current < needed {
+		return hold("no_quorum", in.soon(), "%d of %d needed votes are present now, says %s", current, needed, view.By), true
+	}
+	if s.early != nil {
+		if v, bad := s.early(g); bad {
+			return v, true
+		}
+	}
+	if g.Owner != owner {
+		return refuse("moved", "the owner is %s now; the plan was made for %s", g.Owner, owner), true
+	}
+	if s.state != nil {
+		if v, bad := s.state(g); bad {
+			return v, true
+		}
+	}
+	if g.Status&busy != 0 {
+		return hold("group_status", in.soon(), "the group's status is %#x now", uint64(g.Status)), true
+	}
+	if n, known := view.Node(g.Owner); !known || n.State != cluster.NodeUp || n.Status != 0 {
+		return hold("node_state", in.soon(), "owner %s is not up and normal now", g.Owner), true
 	}
 	return Verdict{}, false
 }

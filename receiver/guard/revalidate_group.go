@@ -37,37 +37,18 @@ func (in Input) movable(round evidence.Round, cmd remedy.Command) Verdict {
 // fallen is the place of what starts a group: it is failed or offline on the owner of the plan, which is well, and the
 // cluster would have it online. The second result is false where all of that is so.
 func (in Input) fallen(round evidence.Round, owner string) (Verdict, bool) {
-	seen := false
-	for _, view := range round.KnownViews() {
-		g, ok := view.Value.Group(in.Group)
-		if !ok {
-			continue
-		}
-		seen = true
-		const busy = cluster.GroupLocked | cluster.GroupWaitingInQueueForMove | cluster.GroupWaitingToStart | cluster.GroupUnmonitored
-		n, known := view.Value.Node(g.Owner)
-		current, needed := view.Value.Votes()
-		switch {
-		case current < needed:
-			return hold("no_quorum", in.soon(), "%d of %d needed votes are present now, says %s", current, needed, view.Value.By), true
-		case g.State == cluster.GroupOnline || g.State == cluster.GroupPending:
-			return refuse(ReasonDone, "the group is in state %d now: the cluster, or somebody, has started it", g.State), true
-		case g.Owner != owner:
-			return refuse("moved", "the owner is %s now; the plan was made for %s", g.Owner, owner), true
-		case g.State != cluster.GroupFailed && g.State != cluster.GroupOffline:
-			return hold("group_state", in.soon(), "the group is in state %d now", g.State), true
-		case !g.PersistentState:
-			return refuse("offline_by_hand", "somebody took the group offline: its persistent state is false"), true
-		case g.Status&busy != 0:
-			return hold("group_status", in.soon(), "the group's status is %#x now", uint64(g.Status)), true
-		case !known || n.State != cluster.NodeUp || n.Status != 0:
-			return hold("node_state", in.soon(), "owner %s is not up and normal now", g.Owner), true
-		}
-	}
-	if !seen {
-		return hold("unreadable", in.soon(), "no node shows group %q now", in.Group), true
-	}
-	return Verdict{}, false
+	return in.placed(round, owner, stage{
+		// Wherever it runs, there is nothing to start any more.
+		early: func(g cluster.Group) (Verdict, bool) {
+			return refuse(ReasonDone, "the group is in state %d now: the cluster, or somebody, has started it", g.State), g.State == cluster.GroupOnline || g.State == cluster.GroupPending
+		},
+		state: func(g cluster.Group) (Verdict, bool) {
+			if g.State != cluster.GroupFailed && g.State != cluster.GroupOffline {
+				return hold("group_state", in.soon(), "the group is in state %d now", g.State), true
+			}
+			return refuse("offline_by_hand", "somebody took the group offline: its persistent state is false"), !g.PersistentState
+		},
+	})
 }
 
 // bringable: the owner, which the command goes to, answers.
