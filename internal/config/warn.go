@@ -6,7 +6,8 @@ import (
 )
 
 // Warnings lists what the configuration allows and should not be: an operator's account that is also the reader's, or the
-// other operator's. Whoever steals one then holds the other too, and a reader that may act is no reader.
+// other operator's (whoever steals one then holds the other too, and a reader that may act is no reader); and what a policy
+// says that leads to nothing.
 func (c *Config) Warnings() []string {
 	var list []string
 	account := func(name string) string {
@@ -27,6 +28,14 @@ func (c *Config) Warnings() []string {
 					list = append(list, fmt.Sprintf("clusters: %s: %s and %s are one account, %q; give each one of its own with the least rights", cl.Name, b.role, a.role, x))
 				}
 			}
+		}
+	}
+	for name, p := range byName(c.Receiver.Policies) {
+		if len(p.Ladder("resource")) > 0 {
+			list = append(list, fmt.Sprintf("receiver.policies.%s.ladders.resource: this release only tells of a starved machine; no rung of the ladder is done", name))
+		}
+		if p.InternalLevel > 0 && len(p.Ladder("internal")) == 0 {
+			list = append(list, fmt.Sprintf("receiver.policies.%s.internal_level: the ladder of the class internal is empty, so that it only tells", name))
 		}
 	}
 	return list

@@ -26,6 +26,28 @@ func TestOneAccountForTwoRolesIsTold(t *testing.T) {
 	}
 }
 
+// TestWhatAPolicySaysInVainIsTold.
+func TestWhatAPolicySaysInVainIsTold(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		change func(*Policy)
+		want   string
+	}{
+		"the default":        {func(*Policy) {}, ""},
+		"a starved machine":  {func(p *Policy) { p.Ladders["resource"] = []string{RungLiveMigrate} }, "policies.p.ladders.resource: this release only tells"},
+		"a level":            {func(p *Policy) { p.InternalLevel = 3 }, ""},
+		"a level in vain":    {func(p *Policy) { p.InternalLevel, p.Ladders["internal"] = 3, nil }, "policies.p.internal_level: the ladder"},
+		"neither of the two": {func(p *Policy) { p.Ladders["internal"] = nil }, ""},
+	} {
+		c, p := Default(), DefaultPolicy()
+		tt.change(p)
+		c.Receiver.Policies = map[string]*Policy{"p": p}
+		if w := c.Warnings(); len(w) != min(1, len(tt.want)) || !strings.Contains(strings.Join(w, ""), tt.want) {
+			t.Errorf("%s: %q, want %q", name, w, tt.want)
+		}
+	}
+}
+
 // TestAnEntryUnderOneNameProtectsUnderEveryOther of the never-touch list.
 func TestAnEntryUnderOneNameProtectsUnderEveryOther(t *testing.T) {
 	t.Parallel()
