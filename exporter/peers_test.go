@@ -28,6 +28,10 @@ func (p *peer) Witness(context.Context) (cluster.Resource, error) {
 	return cluster.Resource{Name: "File Share Witness", Type: "File Share Witness", State: cluster.ResourceOnline}, nil
 }
 
+func (p *peer) PossibleOwnersOf(context.Context, []string) (map[string][]string, error) {
+	return nil, nil
+}
+
 func (p *peer) PossibleOwners(context.Context) (map[string][]string, error) {
 	return map[string][]string{"Virtual Machine SQL01": {"HV1", "HV2"}}, nil
 }

@@ -128,12 +128,28 @@ func TestLargestOwnersStayBounded(t *testing.T) {
 		o.machines = append(o.machines, cluster.Resource{Name: name, Group: name})
 		o.possible[name], o.preferred[name] = nodes[4:], nodes[4:8]
 	}
-	var s probe.Set
-	New(Options{Cluster: cl}).ownerMetrics(&s, o)
-	if len(s) > 80_000 {
-		t.Errorf("%d series, want at most 80,000", len(s))
+	node := &fake{ownership: o}
+	sources := make(map[string]Source, len(nodes))
+	for _, n := range nodes {
+		sources[n] = node
 	}
-	t.Logf("%d series", len(s))
+	r := run(t, New(Options{Cluster: cl, Sources: sources}), "owners", time.Second)
+	if r.Err != nil || len(r.Metrics) == 0 || len(r.Metrics) > 80_000 {
+		t.Errorf("%d series, %v, want at most 80,000", len(r.Metrics), r.Err)
+	}
+	asked := node.ownersAsked.Load()
+	if asked == nil || len(*asked) != 1000 || (*asked)[999] != "VM999" {
+		t.Errorf("asked for the owners of %v, want those of our 1,000 virtual machines and no other", asked)
+	}
+}
+
+// TestOwnersOfASmallClusterAreOneQuestion: where there are few rows, all of them are read at once.
+func TestOwnersOfASmallClusterAreOneQuestion(t *testing.T) {
+	t.Parallel()
+	node := detailed()
+	if r := run(t, prober(node, well("HV2"), well("HV3")), "owners", time.Second); r.Err != nil || node.ownersAsked.Load() != nil {
+		t.Errorf("%v, asked for %v, want one question for all", r.Err, node.ownersAsked.Load())
+	}
 }
 
 func TestEveryDetailHasALabel(t *testing.T) {

@@ -14,8 +14,10 @@ import (
 
 // ownerSource tells who may own what.
 type ownerSource interface {
-	// PossibleOwners returns the nodes that may own each resource, by its name.
+	// PossibleOwners returns the nodes that may own each resource, by its name; PossibleOwnersOf those of these resources,
+	// with one question for each.
 	PossibleOwners(ctx context.Context) (map[string][]string, error)
+	PossibleOwnersOf(ctx context.Context, resources []string) (map[string][]string, error)
 	// PreferredOwners returns the preferred nodes of each group that prefers any, in order, by its name.
 	PreferredOwners(ctx context.Context) (map[string][]string, error)
 	// VMResources returns the virtual machines' resources: names and groups.
@@ -38,15 +40,28 @@ type ownership struct {
 	machines            []cluster.Resource
 }
 
+// mostOwnerRows is how many rows may be read for the sake of one question: 2 MB or so.
+const mostOwnerRows = 2000
+
 // ownersCollector tells which nodes may own the virtual machines of the inventory, and which they prefer. The cluster
-// has one row for each pair of a resource and a node that may own it, and no way to ask for some of them.
+// has one row for each pair of a resource and a node that may own it, a million of them in the largest one: where they
+// are many, only those of our virtual machines are asked for.
 func (p *Prober) ownersCollector(r *reader) probe.Collector {
 	return probe.Collector{Name: "owners", Collect: func(ctx context.Context, l log.Logger) probe.Result {
 		a, err := hedged(ctx, l, r, p.order(), func(ctx context.Context, s Source) (o ownership, err error) {
 			g, ctx := errgroup.WithContext(ctx)
-			g.Go(func() (err error) { o.possible, err = s.PossibleOwners(ctx); return err })
 			g.Go(func() (err error) { o.preferred, err = s.PreferredOwners(ctx); return err })
-			g.Go(func() (err error) { o.machines, err = s.VMResources(ctx); return err })
+			g.Go(func() (err error) {
+				if o.machines, err = s.VMResources(ctx); err != nil {
+					return err
+				}
+				if ask := p.asked(o.machines); ask != nil {
+					o.possible, err = s.PossibleOwnersOf(ctx, ask)
+				} else {
+					o.possible, err = s.PossibleOwners(ctx)
+				}
+				return err
+			})
 			return o, g.Wait()
 		})
 		if err != nil {
@@ -56,6 +71,21 @@ func (p *Prober) ownersCollector(r *reader) probe.Collector {
 		p.ownerMetrics(&s, a.value)
 		return probe.Result{Metrics: s}
 	}}
+}
+
+// asked lists the resources that are asked about one by one; nil asks for all rows at once. A virtual machine has two
+// resources, itself and its configuration, and a row of each for every node.
+func (p *Prober) asked(machines []cluster.Resource) []string {
+	if 2*len(machines)*len(p.cluster.Nodes) <= mostOwnerRows {
+		return nil
+	}
+	ours := []string{}
+	for i := range machines {
+		if _, vm := p.names.group(machines[i].Group); vm != "" {
+			ours = append(ours, machines[i].Name)
+		}
+	}
+	return ours
 }
 
 func (p *Prober) ownerMetrics(s *probe.Set, o ownership) {

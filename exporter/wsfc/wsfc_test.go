@@ -33,6 +33,8 @@ type fake struct {
 	silent bool
 	asked  atomic.Int32 // for its view, or a part of it
 	opined atomic.Int32 // for the part alone
+	// ownersAsked are the resources whose owners were asked for one by one; nil where all were.
+	ownersAsked atomic.Pointer[[]string]
 
 	networking
 	volumes       []cluster.SharedVolume
@@ -111,6 +113,12 @@ func (f *fake) Witness(ctx context.Context) (cluster.Resource, error) {
 }
 
 func (f *fake) PossibleOwners(ctx context.Context) (map[string][]string, error) {
+	return answers(ctx, f, f.possible)
+}
+
+// PossibleOwnersOf remembers what was asked for.
+func (f *fake) PossibleOwnersOf(ctx context.Context, resources []string) (map[string][]string, error) {
+	f.ownersAsked.Store(&resources)
 	return answers(ctx, f, f.possible)
 }
 

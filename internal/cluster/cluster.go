@@ -14,6 +14,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"time"
 
@@ -147,8 +148,13 @@ func Reason(err error) dial.Reason { return wsman.Reason(err) }
 
 // all asks a query and makes a T of each row.
 func all[T any](ctx context.Context, m *machine, namespace, wql string, row func(*fields) T) ([]T, error) {
+	return each(m, m.client.Enumerate(ctx, namespace, wql), row)
+}
+
+// each makes a T of each row.
+func each[T any](m *machine, rows iter.Seq2[*wsman.Object, error], row func(*fields) T) ([]T, error) {
 	var out []T
-	for o, err := range m.client.Enumerate(ctx, namespace, wql) {
+	for o, err := range rows {
 		if err != nil {
 			return nil, err
 		}

@@ -2,9 +2,12 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/hypervigil/hypervigil/internal/wsman"
 )
@@ -225,9 +228,51 @@ func (h *Host) VMResources(ctx context.Context) ([]Resource, error) {
 	return h.resources(ctx, " WHERE Type = "+wsman.Quote(typeVM))
 }
 
-// PossibleOwners reads which nodes may own each resource, by the resource's name.
+// possibleOwner is the class that joins a resource (GroupComponent) and a node that may own it (PartComponent).
+const possibleOwner = "MSCluster_ResourceToPossibleOwner"
+
+// PossibleOwners reads which nodes may own each resource, by the resource's name. That is a row for each pair: a million
+// in the largest cluster. See PossibleOwnersOf.
 func (h *Host) PossibleOwners(ctx context.Context) (map[string][]string, error) {
-	return h.association(ctx, "MSCluster_ResourceToPossibleOwner")
+	return h.association(ctx, possibleOwner)
+}
+
+// OwnersOf reads which nodes may own one resource.
+func (h *Host) OwnersOf(ctx context.Context, resource string) ([]string, error) {
+	whole := wsman.Reference{Class: "MSCluster_Resource", Selectors: []wsman.Selector{{Name: "Name", Value: resource}}}
+	return each(&h.machine, h.client.References(ctx, nsCluster, whole, possibleOwner, "GroupComponent"), func(f *fields) string { return f.key("PartComponent", "Name") })
+}
+
+// ownersAtOnce is how many resources are asked about at the same time.
+const ownersAtOnce = 4
+
+// PossibleOwnersOf reads which nodes may own these resources, by their name, one question for each. Where the machine
+// does not take such a question, it reads all rows. A resource that no node may own, or that is not there, is not in the
+// answer.
+func (h *Host) PossibleOwnersOf(ctx context.Context, resources []string) (map[string][]string, error) {
+	out := make([][]string, len(resources))
+	g, one := errgroup.WithContext(ctx)
+	g.SetLimit(ownersAtOnce)
+	for i, r := range resources {
+		g.Go(func() (err error) {
+			out[i], err = h.OwnersOf(one, r)
+			return err
+		})
+	}
+	err := g.Wait()
+	if f, ok := errors.AsType[*wsman.Fault](err); ok && f.FilterRefused() {
+		return h.PossibleOwners(ctx)
+	}
+	if err != nil {
+		return nil, err
+	}
+	owners := make(map[string][]string, len(resources))
+	for i, r := range resources {
+		if len(out[i]) > 0 {
+			owners[r] = out[i]
+		}
+	}
+	return owners, nil
 }
 
 // PreferredOwners reads the preferred nodes of each group, by the group's name, in the cluster's order. A group

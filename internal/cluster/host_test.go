@@ -297,6 +297,10 @@ func TestOwnersNetworksAndVolumes(t *testing.T) {
 	if d := cmp.Diff(map[string][]string{"Virtual Machine SQL01": {"HV1", "HV2"}}, possible); err != nil || d != "" {
 		t.Errorf("PossibleOwners, %v (-want +got):\n%s", err, d)
 	}
+	possible, err = h.PossibleOwnersOf(t.Context(), []string{"virtual machine sql01", "Nothing"})
+	if d := cmp.Diff(map[string][]string{"virtual machine sql01": {"HV1", "HV2"}}, possible); err != nil || d != "" {
+		t.Errorf("PossibleOwnersOf, %v (-want +got):\n%s", err, d)
+	}
 	preferred, err := h.PreferredOwners(t.Context())
 	if d := cmp.Diff(map[string][]string{"SQL01": {"HV2", "HV1"}}, preferred); err != nil || d != "" {
 		t.Errorf("PreferredOwners, %v (-want +got):\n%s", err, d)

@@ -82,6 +82,14 @@ func row(class, key string, pairs ...any) wsmanserver.Instance {
 // newPeer serves an empty table.
 func newPeer(t *testing.T) *peer {
 	t.Helper()
+	p := &peer{classes: make(map[string][]wsmanserver.Instance)}
+	p.serve(t, p)
+	return p
+}
+
+// serve has the provider answer in the peer's name.
+func (p *peer) serve(t *testing.T, provider wsmanserver.Provider) {
+	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
@@ -98,10 +106,10 @@ func newPeer(t *testing.T) *peer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &peer{pool: x509.NewCertPool(), classes: make(map[string][]wsmanserver.Instance)}
+	p.pool = x509.NewCertPool()
 	p.pool.AddCert(leaf)
 	p.server, err = wsmanserver.New(wsmanserver.Options{
-		Logger: log.NewNopLogger(), Provider: p, TLS: &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}},
+		Logger: log.NewNopLogger(), Provider: provider, TLS: &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}},
 		Authenticate:  func(u, pw string) bool { return u == "reader" && pw == "secret" },
 		ProductVendor: LabVendor, ProductVersion: "OS: 10.0.20348 SP: 0.0 Stack: 3.0", Machine: "HV1",
 	})
@@ -122,7 +130,6 @@ func newPeer(t *testing.T) *peer {
 		_ = p.server.Close()
 		<-done
 	})
-	return p
 }
 
 // options are those that the peer accepts.

@@ -64,8 +64,8 @@ const (
 	selectPlacementLevel  = "SELECT ClusterFunctionalLevel FROM MSCluster_Cluster"
 )
 
-// Placement reads where a group may run, as this node tells it. The rows of who may own what cannot be asked for one
-// group: on a large cluster this read is not small, and belongs before a move and nowhere else.
+// Placement reads where a group may run, as this node tells it. It reads every node and every group: on a large cluster
+// this is not small, and belongs before a move and nowhere else.
 func (h *Host) Placement(ctx context.Context, group string) (Placement, error) {
 	type placed struct {
 		PlacedGroup
@@ -93,11 +93,14 @@ func (h *Host) Placement(ctx context.Context, group string) (Placement, error) {
 		into(&p.FunctionalLevel, func(ctx context.Context) (uint32, error) {
 			return one(ctx, &h.machine, nsCluster, selectPlacementLevel, func(f *fields) uint32 { return f.mustUint32("ClusterFunctionalLevel") })
 		}),
-		into(&resources, func(ctx context.Context) ([]string, error) {
-			return all(ctx, &h.machine, nsCluster, "SELECT Name FROM MSCluster_Resource WHERE OwnerGroup = "+wsman.Quote(group),
+		into(&possible, func(ctx context.Context) (owners map[string][]string, err error) {
+			resources, err = all(ctx, &h.machine, nsCluster, "SELECT Name FROM MSCluster_Resource WHERE OwnerGroup = "+wsman.Quote(group),
 				func(f *fields) string { return f.mustText("Name") })
+			if err != nil {
+				return nil, err
+			}
+			return h.PossibleOwnersOf(ctx, resources)
 		}),
-		into(&possible, h.PossibleOwners),
 		into(&preferred, h.PreferredOwners),
 	)
 	if err != nil {

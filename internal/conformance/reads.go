@@ -3,6 +3,8 @@ package conformance
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/hypervigil/hypervigil/internal/cluster"
@@ -61,6 +63,8 @@ func nodeReads() []Assertion {
 		reading("possible_owners", "MSCluster_ResourceToPossibleOwner", bindings,
 			func(ctx context.Context, h *cluster.Host) (map[string][]string, error) { return h.PossibleOwners(ctx) },
 			func(m map[string][]string) int { return len(m) }),
+		reading("possible_owners_of_some", "MSCluster_ResourceToPossibleOwner by an association filter; UNVERIFIED that MSCluster's provider answers it with the same rows",
+			"DSP0227 8.2; MS-WSMV, Filter", possibleOwnersOfSome, func(n int) int { return n }),
 		reading("preferred_owners", "MSCluster_ResourceGroupToPreferredNode", bindings,
 			func(ctx context.Context, h *cluster.Host) (map[string][]string, error) { return h.PreferredOwners(ctx) },
 			func(m map[string][]string) int { return len(m) }),
@@ -103,4 +107,29 @@ func nodeReads() []Assertion {
 				return h.NetworkAdapters(ctx)
 			}),
 	}
+}
+
+// possibleOwnersOfSome asks for the owners of a few resources, and looks whether they are those that all rows tell of them.
+func possibleOwnersOfSome(ctx context.Context, h *cluster.Host) (int, error) {
+	whole, err := h.PossibleOwners(ctx)
+	if err != nil {
+		return 0, err
+	}
+	some := slices.Sorted(maps.Keys(whole))
+	some = some[:min(4, len(some))]
+	for n, r := range some {
+		own, err := h.OwnersOf(ctx, r)
+		if err != nil {
+			return 0, err
+		}
+		if !sameNames(whole[r], own) {
+			return 0, fmt.Errorf("resource %d of those asked for: %d owners among all rows, %d by its own question, or others", n+1, len(whole[r]), len(own))
+		}
+	}
+	return len(some), nil
+}
+
+// sameNames reports whether both have the same names, in whatever order.
+func sameNames(a, b []string) bool {
+	return slices.Equal(slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b)))
 }

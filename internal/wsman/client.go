@@ -64,15 +64,20 @@ func (c *Client) Get(ctx context.Context, namespace, class string, keys ...Selec
 // context ends, has the server told to forget the enumeration, in the background and for a second at most.
 func (c *Client) Enumerate(ctx context.Context, namespace, wql string) iter.Seq2[*Object, error] {
 	return func(yield func(*Object, error) bool) {
-		uri, err := resourceURI(namespace, "*")
-		if err != nil {
-			yield(nil, err)
-			return
-		}
-		en := &enumeration{client: c, op: "enumerate " + classOf(wql), uri: uri}
-		if err := en.run(ctx, wql, yield); err != nil {
-			yield(nil, err)
-		}
+		c.enumerate(ctx, namespace, classOf(wql), `<w:Filter Dialect="`+dialectWQL+`">`+escape(wql)+`</w:Filter>`, yield)
+	}
+}
+
+// enumerate yields what a filter selects of a namespace; class is for messages.
+func (c *Client) enumerate(ctx context.Context, namespace, class, filter string, yield func(*Object, error) bool) {
+	uri, err := resourceURI(namespace, "*")
+	if err != nil {
+		yield(nil, err)
+		return
+	}
+	en := &enumeration{client: c, op: "enumerate " + class, uri: uri}
+	if err := en.run(ctx, filter, yield); err != nil {
+		yield(nil, err)
 	}
 }
 
@@ -97,12 +102,12 @@ type enumeration struct {
 	context string // what the server knows the enumeration by; empty where it has forgotten it
 }
 
-// run yields every object. The error it returns was not yet yielded.
-func (en *enumeration) run(ctx context.Context, wql string, yield func(*Object, error) bool) error {
+// run yields every object that the filter, in XML, selects. The error it returns was not yet yielded.
+func (en *enumeration) run(ctx context.Context, filter string, yield func(*Object, error) bool) error {
 	q := &question{
 		op: en.op, action: actionEnumerate, resource: en.uri, idempotent: true,
-		body: `<n:Enumerate><w:OptimizeEnumeration/><w:MaxElements>` + strconv.Itoa(maxElements) + `</w:MaxElements>` +
-			`<w:Filter Dialect="` + dialectWQL + `">` + escape(wql) + `</w:Filter></n:Enumerate>`,
+		body: `<n:Enumerate><w:OptimizeEnumeration/><w:MaxElements>` + strconv.Itoa(maxElements) + `</w:MaxElements>` + filter +
+			`</n:Enumerate>`,
 	}
 	m, at, err := en.client.ask(ctx, q)
 	if err != nil {

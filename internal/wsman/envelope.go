@@ -62,15 +62,23 @@ func (q *question) envelope(to, id string, left time.Duration) []byte {
 	b.WriteString(`<a:MessageID>` + id + `</a:MessageID>`)
 	b.WriteString(`<w:Locale xml:lang="en-US" s:mustUnderstand="false"/>`)
 	b.WriteString(`<w:OperationTimeout>` + operationTimeout(left) + `</w:OperationTimeout>`)
-	if len(q.selectors) > 0 {
-		b.WriteString(`<w:SelectorSet>`)
-		for _, s := range q.selectors {
-			b.WriteString(`<w:Selector Name="` + escape(s.Name) + `">` + escape(s.Value) + `</w:Selector>`)
-		}
-		b.WriteString(`</w:SelectorSet>`)
-	}
+	b.WriteString(selectorSet(q.selectors))
 	b.WriteString(`</s:Header><s:Body>` + q.body + `</s:Body></s:Envelope>`)
 	return []byte(b.String())
+}
+
+// selectorSet writes the keys of an instance; nothing where there are none.
+func selectorSet(keys []Selector) string {
+	if len(keys) == 0 {
+		return ""
+	}
+	var b strings.Builder
+	b.WriteString(`<w:SelectorSet>`)
+	for _, s := range keys {
+		b.WriteString(`<w:Selector Name="` + escape(s.Name) + `">` + escape(s.Value) + `</w:Selector>`)
+	}
+	b.WriteString(`</w:SelectorSet>`)
+	return b.String()
 }
 
 // operationTimeout is how long the server shall try: a little less than we wait, so that a provider that hangs is

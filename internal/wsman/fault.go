@@ -130,6 +130,15 @@ func (f *Fault) InvalidClass() bool {
 	return f.Has(codeWMIInvalidClass) || f.Has(codeEnumFilter) || f.CIMStatus == cimInvalidClass
 }
 
+// FilterRefused reports whether the peer does not take the filter: it does not know the dialect, or could not process what
+// it says. A class that does not exist is told in the same words.
+func (f *Fault) FilterRefused() bool {
+	if f.Has(codeDialect) || f.Has(codeEnumFilter) || f.Has(codeFilter) {
+		return true
+	}
+	return f.Code == 0 && (f.Subcode == "CannotProcessFilter" || f.Subcode == "FilterDialectRequestedUnavailable")
+}
+
 // Reason is what the fault means for whoever asked. The innermost code that is known decides: the provider knows
 // more than the service in front of it.
 func (f *Fault) Reason() dial.Reason {

@@ -25,7 +25,18 @@ func largeVM(i int) string   { return fmt.Sprintf("SQL%05d", i) }
 // largest is that cluster as each of its nodes tells it. Names of classes and properties are those of the lab.
 type largest struct{}
 
-var _ wsmanserver.Provider = largest{}
+var (
+	_ wsmanserver.Provider = largest{}
+	_ wsmanserver.Referrer = largest{}
+)
+
+// References implements wsmanserver.Referrer: every node may own every resource.
+func (largest) References(_ context.Context, _, class, _ string, to wsmanserver.Reference) ([]wsmanserver.Instance, error) {
+	if !strings.EqualFold(class, "MSCluster_ResourceToPossibleOwner") {
+		return nil, wsmanserver.ErrUnknownClass
+	}
+	return list(largeNodes, func(i int) wsmanserver.Instance { return joins(class, to, by("MSCluster_Node", largeNode(i))) }), nil
+}
 
 // Invoke implements wsmanserver.Provider: nothing is commanded.
 func (largest) Invoke(context.Context, string, string, wsmanserver.Selectors, string, wsmanserver.Parameters) (wsmanserver.Output, error) {
@@ -82,14 +93,6 @@ func (largest) Instances(_ context.Context, namespace, class string) ([]wsmanser
 		return list(largeNodes, func(i int) wsmanserver.Instance {
 			return object("MSCluster_DiskPartition", "Path", fmt.Sprintf(`\\?\Volume{%012d}\`, i), "VolumeLabel", "Data", "VolumeGuid", fmt.Sprintf("%012d", i),
 				"TotalSize", uint32(1<<22), "FreeSpace", uint32(1<<21))
-		}), nil
-	case "mscluster_resourcetopossibleowner":
-		return list(2*largeVMs*largeNodes, func(i int) wsmanserver.Instance {
-			kind := "Virtual Machine"
-			if i/largeNodes%2 == 1 {
-				kind = "Virtual Machine Configuration"
-			}
-			return joins("MSCluster_ResourceToPossibleOwner", by("MSCluster_Resource", kind+" "+largeVM(i/largeNodes/2)), by("MSCluster_Node", largeNode(i%largeNodes)))
 		}), nil
 	case "mscluster_resourcegrouptopreferrednode":
 		return list(largeVMs/4, func(i int) wsmanserver.Instance {

@@ -40,7 +40,7 @@ var (
 	messageID  = regexp.MustCompile(`<a:MessageID[^>]*>([^<]*)<`)                                           //nolint:gochecknoglobals // never written
 	relatesTo  = regexp.MustCompile(`(<[^>]*RelatesTo[^>]*>)[^<]*<`)                                        //nolint:gochecknoglobals // never written
 	contextOf  = regexp.MustCompile(`(<[^>/]*EnumerationContext[^>]*>)([^<]*)(</[^>]*EnumerationContext>)`) //nolint:gochecknoglobals // never written
-	queryOf    = regexp.MustCompile(`<w:Filter[^>]*>([^<]*)<`)                                              //nolint:gochecknoglobals // never written
+	queryOf    = regexp.MustCompile(`(?s)<w:Filter[^>]*>(.*?)</w:Filter>`)                                  //nolint:gochecknoglobals // never written
 	replayMark = "@@REPLAY-ID@@"                                                                            //nolint:gochecknoglobals // never written
 )
 

@@ -138,13 +138,46 @@ func TestAnItemLargerThanTheEnvelopeIsAFault(t *testing.T) {
 	wantFault(t, send(t, s, envelope(actionGet, uriGroup, size+selectors("Name", "SQL02"), "")), CodeEnvelopeExceeded, "w:EncodingLimit")
 }
 
+// refers is what an association filter asks of the group SQL01.
+func refers(class, role string) string {
+	return `<b:AssociationInstances xmlns:b="` + nsBinding + `"><b:Object><a:Address>` + anonymous + `</a:Address><a:ReferenceParameters><w:ResourceURI>` + uriGroup +
+		`</w:ResourceURI><w:SelectorSet><w:Selector Name="Name">SQL01</w:Selector></w:SelectorSet></a:ReferenceParameters></b:Object><b:ResultClassName>` + class +
+		`</b:ResultClassName><b:Role>` + role + `</b:Role></b:AssociationInstances>`
+}
+
+func TestAnAssociationIsAskedForByOneOfItsEnds(t *testing.T) {
+	t.Parallel()
+	m := cluster(2)
+	const class = "MSCluster_Joins"
+	joins := func(name, group string) Instance {
+		return Instance{Class: class, Properties: []Property{{"Name", name}, {"GroupComponent", Reference{Class: "mscluster_resourcegroup", Keys: Selectors{{"name", group}}}}, {"PartComponent", nil}}}
+	}
+	m.classes[nsCluster+"/"+strings.ToLower(class)] = []Instance{joins("first", "sql01"), joins("second", "SQL02"), joins("third", "SQL01")}
+	s := server(t, m)
+	ask := func(role string) []string {
+		a := ok(t, send(t, s, envelope(actionEnumerate, uriStar, "", `<n:Enumerate><w:OptimizeEnumeration/><w:Filter Dialect="`+dialectAssociation+`">`+refers(class, role)+`</w:Filter></n:Enumerate>`)))
+		got, context, end := names(t, a)
+		if !end {
+			rest, _, _ := names(t, ok(t, sendPull(t, s, context, 10)))
+			got = append(got, rest...)
+		}
+		return got
+	}
+	if got := ask("groupcomponent"); !slices.Equal(got, []string{"first", "third"}) {
+		t.Errorf("what refers to SQL01 = %v, want first and third", got)
+	}
+	if got := ask("PartComponent"); len(got) != 0 {
+		t.Errorf("what refers to SQL01 by another property = %v, want nothing", got)
+	}
+}
+
 func TestWrongEnumerationsAreFaults(t *testing.T) {
 	t.Parallel()
 	s := server(t, cluster(2))
 	filter := func(attrs, text string) string {
 		return `<n:Enumerate><w:Filter` + attrs + `>` + text + `</w:Filter></n:Enumerate>`
 	}
-	dialect := ` Dialect="` + dialectWQL + `"`
+	dialect, association := ` Dialect="`+dialectWQL+`"`, ` Dialect="`+dialectAssociation+`"`
 	for _, c := range []struct {
 		name, action, uri, header, body string
 		code                            Code
@@ -164,6 +197,11 @@ func TestWrongEnumerationsAreFaults(t *testing.T) {
 		{"a property in WHERE that is not there", actionEnumerate, uriStar, "", filter(dialect, "select * from MSCluster_ResourceGroup where Nome='x'"), CodeCannotProcessFilter, "n:CannotProcessFilter"},
 		{"OR", actionEnumerate, uriStar, "", filter(dialect, "select * from MSCluster_ResourceGroup where Name='x' or Name='y'"), CodeCannotProcessFilter, "n:CannotProcessFilter"},
 		{"elements in the query", actionEnumerate, uriStar, "", filter(dialect, "select * from MSCluster_ResourceGroup<x/>"), CodeCannotProcessFilter, "n:CannotProcessFilter"},
+		{"an association filter of nothing", actionEnumerate, uriStar, "", filter(association, ""), CodeCannotProcessFilter, "n:CannotProcessFilter"},
+		{"associated instances", actionEnumerate, uriStar, "", filter(association, `<b:AssociatedInstances xmlns:b="`+nsBinding+`"/>`), CodeCannotProcessFilter, "n:CannotProcessFilter"},
+		{"an association without a class", actionEnumerate, uriStar, "", filter(association, refers("", "GroupComponent")), CodeCannotProcessFilter, "n:CannotProcessFilter"},
+		{"an association without a role", actionEnumerate, uriStar, "", filter(association, refers("MSCluster_ResourceGroup", "")), CodeCannotProcessFilter, "n:CannotProcessFilter"},
+		{"an association filter on a class", actionEnumerate, uriGroup, "", filter(association, refers("MSCluster_ResourceGroup", "Owner")), CodeQueryNeedsStar, "w:InvalidSelectors"},
 		{"endpoint references", actionEnumerate, uriGroup, "", `<n:Enumerate><w:EnumerationMode>EnumerateEPR</w:EnumerationMode></n:Enumerate>`, CodeEnumerationMode, "w:UnsupportedFeature"},
 		{"an expiration time", actionEnumerate, uriGroup, "", `<n:Enumerate><n:Expires>PT1M</n:Expires></n:Enumerate>`, CodeExpirationUnsupported, "w:UnsupportedFeature"},
 		{"MaxElements in the namespace of Pull", actionEnumerate, uriGroup, "", `<n:Enumerate><n:MaxElements>1</n:MaxElements></n:Enumerate>`, CodeSchemaValidation, "w:SchemaValidationError"},

@@ -13,6 +13,7 @@ func FuzzEnvelope(f *testing.F) {
 		`<s:Envelope xmlns:s="` + nsSOAP + `"><s:Body><Identify xmlns="` + nsIdentity + `"/></s:Body></s:Envelope>`,
 		envelope(actionGet, uriGroup, selectors("Name", "SQL01"), ""),
 		envelope(actionEnumerate, uriStar, "", wql("select * from MSCluster_ResourceGroup where State = -1 and Name like '%0[1-3]'")),
+		envelope(actionEnumerate, uriStar, "", `<n:Enumerate><w:Filter Dialect="`+dialectAssociation+`">`+refers("MSCluster_ResourceGroup", "Owner")+`</w:Filter></n:Enumerate>`),
 		envelope(actionEnumerate, uriGroup, `<w:MaxEnvelopeSize>8192</w:MaxEnvelopeSize>`, "<n:Enumerate/>"),
 		envelope(actionPull, uriStar, "", pullBody("uuid:1", 3)),
 		envelope(actionRelease, uriStar, "", "<n:Release><n:EnumerationContext/></n:Release>"),

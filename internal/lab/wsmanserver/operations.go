@@ -206,13 +206,21 @@ func (s *Server) enumerate(ctx context.Context, user string, r *request) (out re
 	if spec.query != nil {
 		class = spec.query.class
 	}
+	if spec.referral != nil {
+		class = spec.referral.class
+	}
 	err = s.permit(Call{
 		User: user, Operation: OperationEnumerate, Namespace: r.resource.namespace, Class: class, Query: spec.text,
 	})
 	if err != nil {
 		return response{}, false, err
 	}
-	rows, err := s.instances(ctx, r.resource.namespace, class, spec.text)
+	var rows []Instance
+	if spec.referral != nil {
+		rows, err = s.references(ctx, r.resource.namespace, spec.referral, spec.text)
+	} else {
+		rows, err = s.instances(ctx, r.resource.namespace, class, spec.text)
+	}
 	if err != nil {
 		return response{}, false, err
 	}
@@ -252,6 +260,7 @@ type enumerateSpec struct {
 	optimize bool
 	text     string // WQL
 	query    *query
+	referral *referral
 }
 
 // parseEnumerate reads the body of Enumerate. MaxElements is in the namespace w here, n in Pull.
@@ -294,11 +303,18 @@ func parseEnumerate(r *request) (enumerateSpec, *Fault) {
 	case filter == nil:
 		return spec, nil
 	}
-	if dialect, _ := filter.attr("", "Dialect"); dialect != dialectWQL {
+	dialect, _ := filter.attr("", "Dialect")
+	if dialect != dialectWQL && dialect != dialectAssociation {
 		return spec, faultDialect()
 	}
 	if r.resource.class != "*" || len(keys) > 0 {
 		return spec, faultQueryNeedsStar()
+	}
+	if dialect == dialectAssociation {
+		if spec.referral, f = parseReferral(filter); f == nil {
+			spec.text = spec.referral.text()
+		}
+		return spec, f
 	}
 	spec.text = filter.trimmed()
 	q, err := parseWQL(spec.text)

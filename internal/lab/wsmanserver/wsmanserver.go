@@ -14,13 +14,14 @@
 //     changes with every Pull and dies after Options.EnumerationTimeout.
 //   - WQL: SELECT * or names FROM class WHERE comparisons joined by AND: = <> != < > <= >= LIKE, IS [NOT] NULL, with
 //     strings, numbers, booleans, NULL and DMTF datetimes and intervals. A projection comes as w:XmlFragment.
+//   - The association dialect on namespace/*: AssociationInstances with object, class and role.
 //   - OperationTimeout, MaxEnvelopeSize, mustUnderstand, the quota of concurrent operations for each user, in
 //     which an enumeration counts until it is read to its end, released or dead.
 //   - Faults with Windows' numbers and subcodes in two shapes and two languages.
 //
 // Refused in the protocol's own words: Put, Create, Delete, Subscribe and every other action; shells and all
 // resource URIs but WMI's; the DMTF's URIs with __cimnamespace; fragment transfer; enumeration of endpoint
-// references; filter dialects but WQL; OR, NOT, parentheses, ISA, ASSOCIATORS OF and comparisons with references or
+// references; other filter dialects, AssociatedInstances; OR, NOT, parentheses, ISA, ASSOCIATORS OF and comparisons with references or
 // arrays in WQL; selectors that are endpoint references; options that must be complied with; expiration times of
 // enumerations; UTF-16; HTTP/2; certificates; sealed messages; anonymous Identify; plain HTTP.
 //
