@@ -58,6 +58,7 @@ var origins = map[string][]origin{
 		{"replication.go", "`replication`", "Msvm_ReplicationRelationship", hyperv},
 		{"uplinks.go", "`uplinks`", "MSFT_NetAdapter, Msvm_ExternalEthernetPort ([uplink.md](uplink.md))", hyperv + ", root/StandardCimv2"},
 		{"counters.go", "`memory`, `processors`, `storage`, `adapters`", "Win32_PerfRawData_* of Hyper-V", counters},
+		{"cpu.go", "`processors`", "the same, between two readings", counters},
 		{"cluster_counters.go", "`heartbeats`, `csv`, `resource_failures`, `reconnects`", "Win32_PerfRawData_* of the cluster", counters},
 		{"events.go", "`events`", "Win32_NTLogEvent, System ([events.md](events.md))", logs},
 	},

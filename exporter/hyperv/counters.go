@@ -29,6 +29,7 @@ type counters struct {
 
 	available, pressure        probe.Desc
 	time, base, logical        probe.Desc
+	cpu                        *cpu
 	storageErrors, storageWait probe.Desc
 	dropped                    probe.Desc
 
@@ -44,6 +45,7 @@ func newCounters(o Options, d probe.Descs) *counters {
 		time:          d.New("hyperv_host_processor_time_total", "Running total of what the host's logical processors did, in ticks; divide its increase by that of hyperv_host_processor_time_base_total of the same mode. Only this tells how busy a Hyper-V host is.", "mode"),
 		base:          d.New("hyperv_host_processor_time_base_total", "Running total of the ticks in which the host's logical processors could have done it.", "mode"),
 		logical:       d.New("hyperv_host_logical_processors", "Logical processors that the host's hypervisor has; the management partition may see fewer."),
+		cpu:           newCPU(d),
 		storageErrors: d.New("hyperv_vm_storage_errors_total", "Errors of the virtual disk since it was opened; device is made of its file's path.", "device"),
 		storageWait:   d.New("hyperv_vm_storage_queue_length", "Requests that wait for the virtual disk.", "device"),
 		dropped:       d.New("hyperv_vm_nic_dropped_total", "Packets that the virtual network adapter dropped.", "adapter", "direction"),
@@ -99,6 +101,7 @@ func (c *counters) processors() probe.Collector {
 			s.Counter(c.time, float64(m.time), m.mode)
 			s.Counter(c.base, float64(m.base), m.mode)
 		}
+		c.cpu.read(s, t)
 	})
 	// One after the other: the counters' provider answers in turn anyway. What the first has told stands.
 	return probe.Collector{Name: times.Name, Collect: func(ctx context.Context, l log.Logger) probe.Result {
