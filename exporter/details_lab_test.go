@@ -9,6 +9,7 @@ import (
 
 	"github.com/hypervigil/hypervigil/internal/config"
 	"github.com/hypervigil/hypervigil/internal/lab"
+	"github.com/hypervigil/hypervigil/internal/lab/kdctest"
 	"github.com/hypervigil/hypervigil/internal/lab/model"
 )
 
@@ -21,7 +22,27 @@ var labTargets = map[config.Prober]string{
 // TestEveryModuleSeesTheLab: each built-in module's collectors can all see what they are there for.
 func TestEveryModuleSeesTheLab(t *testing.T) {
 	t.Parallel()
-	s := serve(t, still(nil), lab.ConfigOptions{})
+	serve(t, still(nil), lab.ConfigOptions{}).everyModule(t)
+}
+
+// TestEveryModuleByNTLM: the same where every host, guest and SQL Server of the lab takes nothing but NTLM.
+func TestEveryModuleByNTLM(t *testing.T) {
+	t.Parallel()
+	serveLab(t, lab.Options{Spec: model.Default(still(nil)), Scheme: config.NTLM}, lab.ConfigOptions{}).everyModule(t)
+}
+
+// TestEveryModuleByKerberos: the same where they take nothing but tickets of a real KDC.
+func TestEveryModuleByKerberos(t *testing.T) {
+	t.Parallel()
+	r := kdctest.Start(t)
+	serveLab(t, lab.Options{Spec: model.Default(still(nil)), Scheme: config.Kerberos, Kerberos: &lab.Kerberos{
+		Realm: r.Name, ConfigFile: r.Config, Services: r.Keytab(lab.ServiceWinRM, lab.ServiceSQL), Accounts: r.Keytab(lab.Accounts()...),
+	}}, lab.ConfigOptions{}).everyModule(t)
+}
+
+// everyModule wants each built-in module to succeed.
+func (s *site) everyModule(t *testing.T) {
+	t.Helper()
 	for name, m := range config.DefaultModules() {
 		target, ok := labTargets[m.Prober]
 		if !ok {

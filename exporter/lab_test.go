@@ -74,7 +74,14 @@ func serve(t *testing.T, p model.Profile, o lab.ConfigOptions) *site {
 // serveSpec is serve for another cluster than the lab's own.
 func serveSpec(t *testing.T, spec model.Spec, o lab.ConfigOptions) *site {
 	t.Helper()
-	l, err := lab.Start(lab.Options{Spec: spec, Dir: t.TempDir(), Logger: log.NewNopLogger()})
+	return serveLab(t, lab.Options{Spec: spec}, o)
+}
+
+// serveLab is serve for any lab; Dir and Logger are set here.
+func serveLab(t *testing.T, of lab.Options, o lab.ConfigOptions) *site {
+	t.Helper()
+	of.Dir, of.Logger = t.TempDir(), log.NewNopLogger()
+	l, err := lab.Start(of)
 	if err != nil {
 		t.Fatal(err)
 	}

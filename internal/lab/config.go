@@ -46,20 +46,19 @@ func (l *Lab) Config(o ConfigOptions) (string, error) {
 	}
 	var b bytes.Buffer
 	fmt.Fprintln(&b, "# The lab's own, written when it started; its accounts are good nowhere else.")
+	if k := l.options.Kerberos; k != nil {
+		fmt.Fprintf(&b, "kerberos: {config_file: %q}\n", k.ConfigFile)
+	}
 	fmt.Fprintln(&b, "credentials:")
 	for _, c := range []struct {
 		name string
 		a    account
 	}{{"sql-monitor", l.accounts.sql}, {"winrm-reader", l.accounts.reader}, {"winrm-operator", l.accounts.operator}, {"guest-operator", l.accounts.guest}} {
-		file := filepath.Join(o.Dir, c.name+".pass")
-		if err := os.WriteFile(file, []byte(c.a.password+"\n"), 0o600); err != nil {
+		entry, err := l.credential(o.Dir, c.name, c.a)
+		if err != nil {
 			return "", err
 		}
-		scheme := ", scheme: basic"
-		if c.name == "sql-monitor" {
-			scheme = ""
-		}
-		fmt.Fprintf(&b, "  %s: {username: %s, password_file: %q%s}\n", c.name, c.a.user, file, scheme)
+		b.WriteString(entry)
 	}
 	token := filepath.Join(o.Dir, "webhook.token")
 	if err := os.WriteFile(token, []byte(rand.Text()+"\n"), 0o600); err != nil {
@@ -67,7 +66,7 @@ func (l *Lab) Config(o ConfigOptions) (string, error) {
 	}
 	fmt.Fprintf(&b, "clusters:\n  - name: %s\n    reader: winrm-reader\n    operator: winrm-operator\n    guest_operator: guest-operator\n    tls: {ca_file: %q}\n    nodes:\n", l.options.Spec.Cluster, l.ca.file)
 	for _, n := range l.options.Spec.Nodes {
-		fmt.Fprintf(&b, "      - {name: %s, addresses: [%q]}\n", n, l.Address(n))
+		fmt.Fprintf(&b, "      - {name: %s, addresses: [%q]%s}\n", n, l.Address(n), l.spn(ServiceWinRM))
 	}
 	fmt.Fprintln(&b, "    virtual_machines:")
 	for _, v := range l.options.Spec.VMs {
@@ -78,9 +77,9 @@ func (l *Lab) Config(o ConfigOptions) (string, error) {
 		if v.Group != v.Name {
 			fmt.Fprintf(&b, "        group: %s\n", v.Group)
 		}
-		fmt.Fprintf(&b, "        guest: {address: %q}\n        policy: standard\n        sql_servers:\n", l.Address(v.Name))
+		fmt.Fprintf(&b, "        guest: {address: %q%s}\n        policy: standard\n        sql_servers:\n", l.Address(v.Name), l.spn(ServiceWinRM))
 		for _, s := range v.Instances {
-			fmt.Fprintf(&b, "          - {instance: %s, address: %q, credential: sql-monitor, encrypt: %s}\n", s, l.Address(v.Name+"/"+s), o.Encrypt)
+			fmt.Fprintf(&b, "          - {instance: %s, address: %q, credential: sql-monitor, encrypt: %s%s}\n", s, l.Address(v.Name+"/"+s), o.Encrypt, l.spn(ServiceSQL))
 		}
 		if v.Name == l.applicationVM() {
 			address := l.Address(v.Name + application)

@@ -27,6 +27,7 @@ import (
 	"github.com/go-kit/log/level"
 
 	"github.com/hypervigil/hypervigil/internal/cluster"
+	"github.com/hypervigil/hypervigil/internal/config"
 	"github.com/hypervigil/hypervigil/internal/lab/model"
 	"github.com/hypervigil/hypervigil/internal/lab/sqlengine"
 	"github.com/hypervigil/hypervigil/internal/lab/tdsserver"
@@ -50,6 +51,10 @@ type Options struct {
 	Dir    string // for the certificates
 	Logger log.Logger
 	Listen string // of the control; 127.0.0.1:0 where empty
+	// Scheme is how whoever asks proves who he is, and no other way is open: Basic where empty, with SQL Server's own
+	// logins, or NTLM or Kerberos for hosts, guests and SQL Servers alike. Kerberos has the realm for the last.
+	Scheme   config.Scheme
+	Kerberos *Kerberos
 }
 
 // Lab is a running lab.
@@ -91,6 +96,12 @@ func Start(o Options) (*Lab, error) {
 	}
 	if o.Listen == "" {
 		o.Listen = loopback
+	}
+	if o.Scheme == "" {
+		o.Scheme = config.Basic
+	}
+	if err := o.checkScheme(); err != nil {
+		return nil, fmt.Errorf("lab: %w", err)
 	}
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("lab: %w", err)
@@ -235,15 +246,30 @@ func (l *Lab) wsman(name string, p *provider, behave func(*model.Model) wire.Beh
 	if err != nil {
 		return err
 	}
-	s, err := wsmanserver.New(wsmanserver.Options{
-		Logger: log.With(l.options.Logger, "server", name), Provider: p, TLS: certificate, Machine: name,
+	negotiate, err := l.acceptor(name, l.accounts.reader, operator)
+	if err != nil {
+		return err
+	}
+	if negotiate != nil {
+		// What a client binds its proof to is the one certificate that everybody is shown: here none ever expires.
+		if certificate, err = l.ca.Issue(name); err != nil {
+			return err
+		}
+	}
+	o := wsmanserver.Options{
+		Logger: log.With(l.options.Logger, "server", name), Provider: p, Negotiate: negotiate, TLS: certificate, Machine: name,
 		ProductVendor: Vendor, ProductVersion: "OS: 10.0.20348 SP: 0.0 Stack: 3.0",
-		Authenticate: func(user, password string) bool {
-			return l.accounts.reader.is(user, password) || operator.is(user, password)
-		},
 		// Reading and commanding are two accounts; the reader commands nothing.
-		Authorize: func(c wsmanserver.Call) bool { return c.Method == "" || c.User == operator.user },
-	})
+		Authorize: func(c wsmanserver.Call) bool {
+			return c.User == operator.user || c.Method == "" && c.User == l.accounts.reader.user
+		},
+	}
+	if negotiate == nil {
+		o.Authenticate = func(user, password string) bool {
+			return l.accounts.reader.is(user, password) || operator.is(user, password)
+		}
+	}
+	s, err := wsmanserver.New(o)
 	if err != nil {
 		return err
 	}
@@ -270,8 +296,12 @@ func (l *Lab) tds(ctx context.Context, vm, instance string) error {
 	if err != nil {
 		return err
 	}
+	integrated, err := l.acceptor(vm, l.accounts.sql)
+	if err != nil {
+		return err
+	}
 	s, err := tdsserver.New(tdsserver.Options{
-		Handler: engine, Transactions: engine, Logger: log.With(l.options.Logger, "server", name), Version: sqlVersion, ServerName: serverName(vm, instance),
+		Integrated: integrated, Handler: engine, Transactions: engine, Logger: log.With(l.options.Logger, "server", name), Version: sqlVersion, ServerName: serverName(vm, instance),
 		Encryption: tdsserver.Offered, TLS: certificate,
 	})
 	if err != nil {
@@ -396,16 +426,23 @@ func (s *sqlInstance) Working(run uint32, rows int) {
 
 // Authenticate implements sqlengine.Instance.
 func (s *sqlInstance) Authenticate(user, password string) bool {
+	return s.lab.options.Scheme == config.Basic && s.lets() && s.lab.accounts.sql.is(user, password)
+}
+
+// Admit implements sqlengine.Instance.
+func (s *sqlInstance) Admit(account string) bool {
+	return s.lets() && account == s.lab.accounts.sql.user
+}
+
+// lets reports whether the instance lets its account in.
+func (s *sqlInstance) lets() bool {
 	refuses := false
 	s.lab.with(func(m *model.Model) {
 		_, server := m.Instance(s.vm, s.instance)
 		refuses = server.Refuses
 	})
-	return !refuses && s.lab.accounts.sql.is(user, password)
+	return !refuses
 }
-
-// Admit implements sqlengine.Instance.
-func (s *sqlInstance) Admit(account string) bool { return account == s.lab.accounts.sql.user }
 
 // Snapshot implements sqlengine.Instance.
 func (s *sqlInstance) Snapshot() sqlengine.Snapshot {
