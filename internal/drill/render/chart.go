@@ -3,6 +3,7 @@ package render
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -33,8 +34,8 @@ type whisker struct{ X0, X1, Y, Top, Bottom float64 }
 
 // A chart is drawn in its own units, as a timeline is.
 const (
-	chartGutter = 300.0
-	chartRight  = 250.0 // for the words behind the bars
+	chartGutter = 316.0
+	chartRight  = 280.0 // for the words behind the bars
 	chartStep   = 58.0
 	barHeight   = 24.0
 )
@@ -43,16 +44,17 @@ const (
 func charted(n int, c comparison) chart {
 	d := chart{ID: fmt.Sprintf("chart-%d", n+1), Title: "SQL Server down, seconds: 2010, and " + strings.Replace(c.Title(), "Our", "our", 1), Width: pictureWidth, Left: chartGutter}
 	whole2010, detection, recovery := drill.PaperOf(drill.DownFigure), drill.PaperOf(drill.DetectionFigure), drill.PaperOf(drill.RecoveryFigure)
-	most := max(*whole2010.Guest, *whole2010.Monitored)
+	tops := []float64{*whole2010.Guest, *whole2010.Monitored}
 	for _, g := range c.Groups {
 		if m := g.Figure(drill.DownFigure).Maximum; m != nil {
-			most = max(most, *m)
+			tops = append(tops, *m)
 		}
 	}
+	most := longest(tops)
 	step := round(most / 8)
 	most = math.Ceil(most/step-1e-9) * step
 	right := pictureWidth - chartRight
-	x := func(s float64) float64 { return chartGutter + s/most*(right-chartGutter) }
+	x := func(s float64) float64 { return chartGutter + min(s/most, 1)*(right-chartGutter) }
 	y := 8.0
 	add := func(r chartRow) {
 		r.Y, r.Middle = y, y+chartStep/2
@@ -81,7 +83,7 @@ func charted(n int, c comparison) chart {
 	})
 	words := fmt.Sprintf("2010: guest cluster %s s, monitored host cluster %s s.", whole(whole2010.Guest), whole(whole2010.Monitored))
 	for _, g := range c.Groups {
-		r := ours(g, x)
+		r := ours(g, x, most)
 		add(r)
 		words += " Ours, " + r.Title + ": " + r.Labels[len(r.Labels)-1].Text + "."
 	}
@@ -93,8 +95,17 @@ func charted(n int, c comparison) chart {
 	return d
 }
 
+// longest is what the axis has to hold: the longest bar, but for one that would leave no room to see the others.
+func longest(tops []float64) float64 {
+	sorted := slices.Sorted(slices.Values(tops))
+	if n := len(sorted); sorted[n-1] > 3*sorted[n-2] {
+		return 1.25 * sorted[n-2]
+	}
+	return sorted[len(sorted)-1]
+}
+
 // ours is a bar of our own: the mean, told apart where detection is known, its spread and its samples.
-func ours(g drill.Group, x func(float64) float64) chartRow {
+func ours(g drill.Group, x func(float64) float64, most float64) chartRow {
 	title := drill.ConfigurationTitle(g.Configuration)
 	r := chartRow{Title: "ours: " + title, Under: plural(len(g.Trials), "trial")}
 	if g.Ladder != "" {
@@ -114,6 +125,11 @@ func ours(g drill.Group, x func(float64) float64) chartRow {
 	if detection := g.Figure(drill.DetectionFigure); detection.Mean != nil && detection.Unknown == lasted.Unknown && *detection.Mean < end {
 		r.Bars = parts(x, *detection.Mean, end-*detection.Mean)
 		r.Labels = inside(x, *detection.Mean, end-*detection.Mean)
+	}
+	if *lasted.Maximum > most { // its end is outside: a break in the bar says so, and the words how long it was
+		r.Labels = []label{{X: x(most) - 24, Text: "⁄⁄", Class: "on-bar"}, {X: x(most) + 10, Text: barWords(lasted)}}
+		r.Under += "; bar cut"
+		return r
 	}
 	if len(lasted.Samples) > 1 {
 		end = *lasted.Maximum
@@ -135,7 +151,11 @@ func barWords(s drill.Statistic) string {
 		words += fmt.Sprintf(", %d unknown", s.Unknown)
 	}
 	if len(s.Given) > 0 {
-		words += "; " + marks(s.Given)
+		m := marks(s.Given)
+		if utf8.RuneCountInString(m) > 12 { // the table has them all
+			m = mark(s.Given[0]) + " … " + mark(s.Given[len(s.Given)-1])
+		}
+		words += "; " + m
 	}
 	return words
 }

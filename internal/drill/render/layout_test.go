@@ -101,5 +101,18 @@ func crowded() drill.Report {
 	for i := range 6 {
 		t.Timeline = append(t.Timeline, drill.Moment{AtSeconds: float64(i), Event: "SQL Server down", Detail: fmt.Sprintf("A_VERY_LONG_INSTANCE_NAME_%d", i)})
 	}
-	return drill.Report{Trials: []drill.Trial{t, powerOff()}}
+	r := drill.Report{Trials: []drill.Trial{t, powerOff(), monitored(1, "default"), monitored(0, "white-paper"), monitored(1, "white-paper")}}
+	r.Trials[4].SQLDownSeconds = f(1859.1) // what leaves no room for the others
+	nothing := hostCluster(0)
+	nothing.Timeline = nothing.Timeline[:1:1]
+	nothing.Timeline = append(nothing.Timeline, drill.Moment{Event: "SQL Server down", Detail: "MSSQLSERVER"})
+	r.Trials = append(r.Trials, nothing)
+	for n := range 30 { // marks everywhere, and not in a row
+		g := drill.Given{Name: "a parameter", Sets: []string{drill.DetectionFigure}}
+		if n%3 > 0 {
+			g.Sets = []string{drill.DownFigure, drill.StagesFigure}
+		}
+		r.Given = append(r.Given, g)
+	}
+	return r
 }

@@ -53,6 +53,9 @@ func instances(t drill.Trial, list []entry) (states []instance, end float64) {
 			end = max(end, s.Until)
 		}
 	}
+	if end <= 0 && slices.ContainsFunc(states, func(s instance) bool { return s.open }) {
+		end = 1 // nothing is told after the fault: the bar has a length, and the axis no scale
+	}
 	for i := range states {
 		if s := &states[i]; s.open {
 			s.down[len(s.down)-1].until = end
@@ -118,42 +121,39 @@ func (d *timeline) stages(t drill.Trial, r drill.Report, y float64, a axis) floa
 		return y
 	}
 	const row, thick = 26.0, 14.0
-	var ends []float64
+	var ends []float64 // of what stands in each line
 	top := y
 	type placed struct {
 		drill.Span
 		line int
+		at   label
 	}
 	var list []placed
 	for _, s := range t.Stages {
 		left, right := a.x(s.From), a.x(s.Until)
-		text := letter*float64(utf8.RuneCountInString(stageText(s, t, r))) + 10
-		end := right
-		if right-left < text {
-			end = right + text
+		p := placed{Span: s, at: label{X: left + 5, Text: stageText(s, t, r), Class: "on-stage"}}
+		from, until := left, right
+		if wide := letter * float64(utf8.RuneCountInString(p.at.Text)); right-left < wide+10 {
+			p.at.X, p.at.Class, until = right+5, "", right+5+wide
+			if until > pictureWidth-4 {
+				p.at.X, until = max(gutter, left-5-wide), right
+				from = p.at.X
+			}
 		}
-		line := slices.IndexFunc(ends, func(e float64) bool { return e <= left+0.5 })
-		if line < 0 {
+		if p.line = slices.IndexFunc(ends, func(e float64) bool { return e <= from+0.5 }); p.line < 0 {
 			ends = append(ends, 0)
-			line = len(ends) - 1
+			p.line = len(ends) - 1
 		}
-		ends[line] = end
-		list = append(list, placed{s, line})
+		ends[p.line] = until
+		list = append(list, p)
 	}
 	height := row * float64(len(ends))
 	d.add("stages", top, height, top+row/2+5)
-	for n, s := range list {
-		left, right := a.x(s.From), a.x(s.Until)
-		by := top + row*float64(s.line) + (row-thick)/2
-		d.bar(fmt.Sprintf("b-stage%d", n%2), left, right, by, thick, stageText(s.Span, t, r))
-		at := label{X: left + 5, Y: by + 11.5, Text: stageText(s.Span, t, r), Class: "on-stage"}
-		if wide := letter * float64(utf8.RuneCountInString(at.Text)); right-left < wide+10 {
-			at.X, at.Class = right+5, ""
-			if at.X+wide > pictureWidth-4 {
-				at.X = max(gutter, left-5-wide)
-			}
-		}
-		d.Labels = append(d.Labels, at)
+	for n, p := range list {
+		by := top + row*float64(p.line) + (row-thick)/2
+		d.bar(fmt.Sprintf("b-stage%d", n%2), a.x(p.From), a.x(p.Until), by, thick, p.at.Text)
+		p.at.Y = by + 11.5
+		d.Labels = append(d.Labels, p.at)
 	}
 	return top + height
 }

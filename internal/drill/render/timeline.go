@@ -14,7 +14,7 @@ import (
 const (
 	pictureWidth = 1120.0
 	gutter       = 166.0 // for the lanes' names
-	rightMargin  = 176.0 // for the last labels
+	rightMargin  = 200.0 // for the last labels
 	letter       = 7.4   // the width of a letter at the size of labels, at most
 	lineStep     = 16.0  // from one line of labels to the next
 	headStep     = 17.0
@@ -101,6 +101,9 @@ func drawn(n int, t drill.Trial, r drill.Report) (timeline, bool) {
 	d.AxisY = y
 	d.Height = y + 26
 	d.Ticks = a.ticks()
+	if last := list[len(list)-1].At; last <= 0 && t.SQLDownSeconds == nil && (t.Experiment == nil || len(t.Stages) == 0) {
+		d.Ticks = d.Ticks[:1]
+	}
 	for _, p := range a.pieces {
 		if p.folded {
 			d.Folds = append(d.Folds, fold{X: p.left, W: p.right - p.left, H: d.AxisY - d.Top, Middle: (p.left + p.right) / 2, Text: "… " + number(p.until-p.from) + " s …"})
