@@ -16,13 +16,12 @@ func given(p model.Profile, eras []string) []drill.Given {
 		source = "the white paper: quick migration 45 s, of which 30 s are taken for the restart of the guest"
 	}
 	down := []string{drill.RecoveryFigure, drill.DownFigure, drill.TCPFigure, drill.StartFigure, "SQL Server answers", "recovery seen", "held and closed"}
-	in := "profile " + p.Name + ": "
 	list := []drill.Given{
-		{Name: in + "start of a service", Value: p.ServiceStart.String(), Source: source, Sets: down},
-		{Name: in + "stop of a service", Value: p.ServiceStop.String(), Source: source, Sets: append([]string{drill.StopFigure}, down...)},
-		{Name: in + "boot of a guest", Value: p.Boot.String(), Source: source, Sets: down},
-		{Name: in + "failover by the cluster, quick migration", Value: p.Failover.String(), Source: source, Sets: append([]string{drill.MoveFigure}, down...)},
-		{Name: in + "boot of a host, and its dump", Value: fmt.Sprintf("%s, %s", p.NodeBoot, p.Dump), Source: source, Sets: down},
+		{Profile: p.Name, Name: "start of a service", Value: p.ServiceStart.String(), Source: source, Sets: down},
+		{Profile: p.Name, Name: "stop of a service", Value: p.ServiceStop.String(), Source: source, Sets: append([]string{drill.StopFigure}, down...)},
+		{Profile: p.Name, Name: "boot of a guest", Value: p.Boot.String(), Source: source, Sets: down},
+		{Profile: p.Name, Name: "failover by the cluster, quick migration", Value: p.Failover.String(), Source: source, Sets: append([]string{drill.MoveFigure}, down...)},
+		{Profile: p.Name, Name: "boot of a host, and its dump", Value: fmt.Sprintf("%s, %s", p.NodeBoot, p.Dump), Source: source, Sets: down},
 	}
 	for _, name := range eras {
 		e, err := model.EraNamed(name)
@@ -31,13 +30,13 @@ func given(p model.Profile, eras []string) []drill.Given {
 		}
 		in := model.Default(p).In(e)
 		list = append(list, drill.Given{
-			Name:   fmt.Sprintf("profile %s, era %s: heartbeat, resiliency period", p.Name, name),
+			Name: "heartbeat, resiliency period", Profile: p.Name, Era: name,
 			Value:  fmt.Sprintf("%s × %d, %s", in.Profile.HeartbeatDelay, in.Profile.HeartbeatThreshold, in.Profile.Resiliency),
 			Source: "learn.microsoft.com, SameSubnetDelay, SameSubnetThreshold, ResiliencyDefaultPeriod; the quick profile shortens them",
 			Sets:   append([]string{drill.MoveFigure}, down...),
 		})
 		for _, what := range in.Era.Given() {
-			list = append(list, drill.Given{Name: fmt.Sprintf("profile %s, era %s", p.Name, name), Value: what, Source: "docs/uplink.md, and internal/lab/model's eras, each with its page", Sets: down})
+			list = append(list, drill.Given{Name: "of the era", Profile: p.Name, Era: name, Value: what, Source: "docs/uplink.md, and internal/lab/model's eras, each with its page", Sets: down})
 		}
 	}
 	return list
@@ -46,7 +45,7 @@ func given(p model.Profile, eras []string) []drill.Given {
 // ofVirtualTime are the parameters of simulate's Prometheus and Alertmanager.
 func ofVirtualTime() drill.Given {
 	return drill.Given{
-		Name: "virtual clock: scrape, evaluation, notification", Value: "1 s, 1 s, 20 to 300 ms; 7 s for classes that show themselves by silence",
+		Name: "scrape, evaluation, notification", Clock: drill.VirtualClock, Value: "1 s, 1 s, 20 to 300 ms; 7 s for classes that show themselves by silence",
 		Source: "internal/drill/simulate, from the rules of speed fast",
 		Sets:   []string{drill.DetectionFigure, drill.CommandFigure, drill.StagesFigure},
 	}
@@ -64,7 +63,7 @@ func ofStage(s *stage.Stage) ([]drill.Given, error) {
 		if slices.Contains([]string{"receiver.policies.standard.health_check_timeout"}, o.Name) {
 			sets = []string{drill.CommandFigure, drill.DownFigure, drill.RecoveryFigure}
 		}
-		list = append(list, drill.Given{Name: "real clock: " + o.Name, Value: fmt.Sprintf("%s, default %s", o.Value, o.Default), Source: "overridden for the lab, which alone accepts it", Sets: sets})
+		list = append(list, drill.Given{Name: o.Name, Clock: drill.RealClock, Value: fmt.Sprintf("%s, default %s", o.Value, o.Default), Source: "overridden for the lab, which alone accepts it", Sets: sets})
 	}
 	return list, nil
 }

@@ -184,7 +184,7 @@ func (v view) given() section {
 		if len(sets) > 0 {
 			words = strings.Join(sets, ", ")
 		}
-		t.Rows = append(t.Rows, []cell{{Text: mark(n), Kind: isGiven}, plain(g.Name), plain(g.Value), plain(g.Source), plain(words + only(g))})
+		t.Rows = append(t.Rows, []cell{{Text: mark(n), Kind: isGiven}, plain(g.Name + only(g)), plain(g.Value), plain(g.Source), plain(words)})
 	}
 	s.Tables = []table{t}
 	return s
@@ -205,7 +205,7 @@ func only(g drill.Given) string {
 	if len(words) == 0 {
 		return ""
 	}
-	return " (" + strings.Join(words, ", ") + " alone)"
+	return " (" + strings.Join(words, ", ") + ")"
 }
 
 func figureTitle(name string) string {
