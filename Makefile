@@ -65,6 +65,17 @@ bench: ## The design's numbers, measured in one run; ROW=probe for one of them. 
 	@internal/tools/progress 'building the bench' go build -trimpath -ldflags '$(LDFLAGS)' -o build/bench/ ./cmd/hypervigil-exporter ./internal/drill/bench
 	@build/bench/bench --dir=build/bench $(addprefix --row=,$(ROW))
 
+# N is the number of trials of each row, instead of the row's own; ROW=service-fast is one row.
+.PHONY: latency
+latency: ## Fault to first command through the real programs, each row beside its goal; N=…, ROW=…. Takes hours. Exit 1 where a goal is missed.
+	@internal/tools/progress 'building what is measured' go build -trimpath -ldflags '$(LDFLAGS)' -o build/latency/ ./cmd/hypervigil-exporter ./cmd/hypervigil-receiver ./cmd/hypervigilctl ./internal/drill/latency
+	@set -e; \
+	PROMETHEUS=$$(internal/tools/ensure prometheus); \
+	PROMTOOL=$$(internal/tools/ensure promtool); \
+	ALERTMANAGER=$$(internal/tools/ensure alertmanager); \
+	export PROMETHEUS PROMTOOL ALERTMANAGER; \
+	exec build/latency/latency --dir=build/latency $(addprefix --row=,$(ROW))
+
 # Real hosts are named by HYPERVIGIL_CONFORMANCE_CONFIG=hypervigil.yml; docs/conformance.md has the rest.
 .PHONY: conformance
 conformance: ## What we rely on, against the lab and the hosts of HYPERVIGIL_CONFORMANCE_CONFIG.

@@ -317,13 +317,14 @@ func addGenerate(app *kingpin.Application, commands map[string]func() error, std
 		}
 		return c
 	}
-	prometheus := add("prometheus", "Write prometheus.yml: a job for each module of the exporter, the rules, the Alertmanagers.", "prometheus.yml",
+	prometheus := add("prometheus", "Write prometheus.yml: a job for each module of the exporter and for each program of the chain, the rules, the Alertmanagers.", "prometheus.yml",
 		func(c *config.Config) ([]byte, error) { return generate.Prometheus(c, o) })
 	prometheus.Flag("exporter.url", "Where Prometheus reaches the exporter.").Default(generate.DefaultExporter).StringVar(&o.Exporter)
 	prometheus.Flag("receiver.url", "Where Prometheus reaches the receiver's web listener.").Default(generate.DefaultReceiver).StringVar(&o.Receiver)
+	prometheus.Flag("prometheus.url", "Where Prometheus reaches itself.").Default(generate.DefaultPrometheus).StringVar(&o.Prometheus)
 	prometheus.Flag("ca-file", "Authority of the programs' certificates, on Prometheus' machine.").StringVar(&o.CAFile)
 
-	alertmanager := add("alertmanager", "Write alertmanager.yml: the route that the receiver is made for.", "alertmanager.yml",
+	alertmanager := add("alertmanager", "Write alertmanager.yml: the route that the receiver is made for, and what one alert says of another.", "alertmanager.yml",
 		func(c *config.Config) ([]byte, error) { return generate.Alertmanager(c, o) })
 	alertmanager.Flag("webhook.url", "Webhook of a receiver, such as https://receiver:9879/webhook; may be repeated.").StringsVar(&o.Webhooks)
 	alertmanager.Flag("token-file", "File with the webhook's token on Alertmanager's machine; receiver.webhook.token_file where absent.").StringVar(&o.TokenFile)

@@ -124,6 +124,10 @@ func call(ctx context.Context, method, u string, body, into any) error {
 	if into == nil {
 		return nil
 	}
+	if text, ok := into.(*[]byte); ok {
+		*text = b
+		return nil
+	}
 	if err := json.Unmarshal(b, into); err != nil {
 		return fmt.Errorf("%s %s: %w", method, u, err)
 	}
@@ -158,6 +162,13 @@ func (e Endpoints) Incidents(ctx context.Context) ([]incident.Incident, error) {
 	}
 	err := get(ctx, e.Receiver+"/api/v1/incidents", &all)
 	return all.Incidents, err
+}
+
+// ReceiverMetrics is the receiver's /metrics as text.
+func (e Endpoints) ReceiverMetrics(ctx context.Context) (string, error) {
+	var text []byte
+	err := get(ctx, e.Receiver+"/metrics", &text)
+	return string(text), err
 }
 
 // Target is something that Prometheus scrapes.

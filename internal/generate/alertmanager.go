@@ -22,7 +22,13 @@ const webhookTimeout = 5 * time.Second
 type (
 	alertmanagerFile struct {
 		Route     route      `yaml:"route"`
+		Inhibit   []inhibit  `yaml:"inhibit_rules"`
 		Receivers []receiver `yaml:"receivers"`
+	}
+	inhibit struct {
+		Source []string `yaml:"source_matchers,flow"`
+		Target []string `yaml:"target_matchers,flow"`
+		Equal  []string `yaml:"equal,omitempty,flow"`
 	}
 	route struct {
 		Receiver       string   `yaml:"receiver"`
@@ -56,6 +62,25 @@ type (
 		CredentialsFile string `yaml:"credentials_file"`
 	}
 )
+
+// tells is of every target of an inhibition: an acting alert is never one.
+const tells = `hypervigil="tell"`
+
+// inhibitions spare people what another alert says already. Alertmanager would keep back from the receiver too what they
+// match, and with it the news that it is over, so each target is an alert that only tells.
+func inhibitions() []inhibit {
+	return []inhibit{
+		// What is not asked, because nobody asks.
+		{[]string{`alertname="HypervigilExporterDown"`}, []string{tells, `alertname=~"HypervigilProbesLost|HypervigilTargetsMissing|HypervigilClusterBlind|HypervigilCollectorBlind"`}, nil},
+		{[]string{`alertname="HypervigilReceiverDown"`}, []string{tells, `alertname=~"HypervigilReceiverNotReady|HypervigilNotificationsMissing|HypervigilRescueNotReady"`}, nil},
+		{[]string{`alertname="HypervigilClusterBlind"`}, []string{tells, `alertname="HypervigilCollectorBlind"`}, []string{"cluster"}},
+		// What follows from a machine that is ill as a whole.
+		{[]string{`hypervigil="act"`, `fault=~"host|network|guest"`}, []string{tells, `alertname=~"SQLServerUnreachable|SQLServerHealthWarning|SQLServerStopped|HypervigilCollectorBlind|HypervigilRescueNotReady"`}, []string{"cluster", "vm"}},
+		{[]string{`hypervigil="act"`, `fault=~"service|hang|internal"`}, []string{tells, `alertname=~"SQLServerUnreachable|SQLServerHealthWarning|SQLServerStopped"`}, []string{"cluster", "vm", "sql_instance"}},
+		{[]string{`alertname="ClusterVolumeLost"`}, []string{tells, `alertname="ClusterVolumeRedirected"`}, []string{"cluster", "volume"}},
+		{[]string{`alertname="HypervigilIncidentEscalated"`}, []string{tells, `alertname="HypervigilIncidentProposed"`}, []string{"instance"}},
+	}
+}
 
 const alertmanagerNotes = `#
 # Acting alerts go to the receiver at once, one group for each virtual machine, and are repeated every minute, which heals
@@ -107,6 +132,7 @@ func Alertmanager(c *config.Config, o Options) ([]byte, error) {
 				{Receiver: receiverPeople},
 			},
 		},
+		Inhibit: inhibitions(),
 		Receivers: []receiver{
 			{Name: receiverPeople},
 			{Name: receiverAct, WebhookConfigs: hooks},

@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"path"
 	"slices"
+	"strings"
 	"time"
 
 	"go.yaml.in/yaml/v3"
@@ -24,6 +25,9 @@ import (
 const (
 	ExporterJob = "hypervigil_exporter"
 	ReceiverJob = "hypervigil_receiver"
+
+	PrometheusJob   = "prometheus"
+	AlertmanagerJob = "alertmanager"
 )
 
 // The programs' own listeners where an Options names none.
@@ -31,6 +35,9 @@ const (
 	DefaultExporter = "http://127.0.0.1:9877"
 	DefaultReceiver = "http://127.0.0.1:9878"
 	defaultWebhook  = "127.0.0.1:9879"
+
+	// DefaultPrometheus is where Prometheus itself listens, as it does unless it is told otherwise.
+	DefaultPrometheus = "http://127.0.0.1:9090"
 )
 
 // webhookPath is the one path that the receiver's webhook listener knows.
@@ -45,6 +52,8 @@ type Options struct {
 	// Exporter and Receiver are base URLs of the two programs' web listeners.
 	Exporter string
 	Receiver string
+	// Prometheus is its own base URL: it watches itself.
+	Prometheus string
 	// Webhooks are the receivers' whole webhook URLs, https where the configuration gives the listener a certificate.
 	Webhooks []string
 	// TokenFile is the webhook's token on Alertmanager's machine; the configuration's own file where empty.
@@ -65,6 +74,9 @@ func (o *Options) complete(c *config.Config) error {
 	if o.Receiver == "" {
 		o.Receiver = DefaultReceiver
 	}
+	if o.Prometheus == "" {
+		o.Prometheus = DefaultPrometheus
+	}
 	if len(o.Webhooks) == 0 {
 		scheme := "http"
 		if c.Receiver.Webhook.TLS != nil {
@@ -78,7 +90,7 @@ func (o *Options) complete(c *config.Config) error {
 	if (o.CertFile == "") != (o.KeyFile == "") {
 		return errors.New("a client certificate needs both its file and its key's file")
 	}
-	for _, u := range append([]string{o.Exporter, o.Receiver}, o.Webhooks...) {
+	for _, u := range append([]string{o.Exporter, o.Receiver, o.Prometheus}, o.Webhooks...) {
 		if _, err := parseURL(u); err != nil {
 			return err
 		}
@@ -178,8 +190,47 @@ type (
 	}
 )
 
-// Prometheus returns prometheus.yml: a job for each module of the exporter, one for each program, the rules' file
-// beside it, and the configuration's Alertmanagers.
+// ownJobs are those of the programs of the chain themselves: ours, Prometheus and the Alertmanagers. Those of one job that
+// are not reached in one way (scheme, path) get a job of the same name and a number.
+func ownJobs(c *config.Config, o Options) ([]scrapeConfig, error) {
+	type program struct{ job, address string }
+	programs := []program{{ExporterJob, o.Exporter}, {ReceiverJob, o.Receiver}, {PrometheusJob, o.Prometheus}}
+	for _, a := range c.Receiver.Alertmanagers {
+		programs = append(programs, program{AlertmanagerJob, a})
+	}
+	var jobs []scrapeConfig
+	for _, p := range programs {
+		u, err := parseURL(p.address)
+		if err != nil {
+			return nil, err
+		}
+		j := scrapeConfig{
+			JobName: p.job, MetricsPath: path.Join("/", u.Path, "metrics"), Scheme: u.Scheme,
+			TLS: tlsFor(u, tlsConfig{CAFile: o.CAFile}), StaticConfigs: []staticConfig{{Targets: []string{u.Host}}},
+		}
+		same := func(other scrapeConfig) bool {
+			return strings.HasPrefix(other.JobName, p.job) && other.Scheme == j.Scheme && other.MetricsPath == j.MetricsPath
+		}
+		if n := slices.IndexFunc(jobs, same); n >= 0 {
+			jobs[n].StaticConfigs[0].Targets = append(jobs[n].StaticConfigs[0].Targets, u.Host)
+			continue
+		}
+		others := 0
+		for _, other := range jobs {
+			if strings.HasPrefix(other.JobName, p.job) {
+				others++
+			}
+		}
+		if others > 0 {
+			j.JobName = fmt.Sprintf("%s_%d", p.job, others+1)
+		}
+		jobs = append(jobs, j)
+	}
+	return jobs, nil
+}
+
+// Prometheus returns prometheus.yml: a job for each module of the exporter, one for each program of the chain, the rules'
+// file beside it, and the configuration's Alertmanagers.
 func Prometheus(c *config.Config, o Options) ([]byte, error) {
 	if err := o.complete(c); err != nil {
 		return nil, err
@@ -212,16 +263,11 @@ func Prometheus(c *config.Config, o Options) ([]byte, error) {
 	for _, name := range slices.Sorted(maps.Keys(c.Exporter.Modules)) {
 		f.ScrapeConfigs = append(f.ScrapeConfigs, moduleJob(c, name, exporter, timing, tlsConfig{CAFile: o.CAFile}))
 	}
-	for _, program := range []struct{ job, address string }{{ExporterJob, o.Exporter}, {ReceiverJob, o.Receiver}} {
-		u, err := parseURL(program.address)
-		if err != nil {
-			return nil, err
-		}
-		f.ScrapeConfigs = append(f.ScrapeConfigs, scrapeConfig{
-			JobName: program.job, MetricsPath: path.Join("/", u.Path, "metrics"), Scheme: u.Scheme,
-			TLS: tlsFor(u, tlsConfig{CAFile: o.CAFile}), StaticConfigs: []staticConfig{{Targets: []string{u.Host}}},
-		})
+	own, err := ownJobs(c, o)
+	if err != nil {
+		return nil, err
 	}
+	f.ScrapeConfigs = append(f.ScrapeConfigs, own...)
 	return marshal(header("Prometheus", o.Speed), f)
 }
 

@@ -183,8 +183,7 @@ func TestTheRouteIsWhatTheReceiverReliesOn(t *testing.T) {
 				RepeatInterval string   `yaml:"repeat_interval"`
 			}
 		}
-		InhibitRules []any `yaml:"inhibit_rules"`
-		Receivers    []struct {
+		Receivers []struct {
 			Name     string
 			Webhooks []struct {
 				URL          string
@@ -210,9 +209,6 @@ func TestTheRouteIsWhatTheReceiverReliesOn(t *testing.T) {
 	}
 	if act.GroupWait != "0s" || act.GroupInterval != "10s" || act.RepeatInterval != "1m" {
 		t.Errorf("group_wait, group_interval, repeat_interval = %s, %s, %s, want 0s, 10s, 1m", act.GroupWait, act.GroupInterval, act.RepeatInterval)
-	}
-	if len(f.InhibitRules) != 0 {
-		t.Errorf("inhibit_rules = %v, want none: an inhibited alert reads as resolved", f.InhibitRules)
 	}
 	hooks := 0
 	for _, r := range f.Receivers {
@@ -319,5 +315,88 @@ func TestWrongOptionsAreRefusedWithWhatWouldBeRight(t *testing.T) {
 		if strings.Contains(said, "secret") {
 			t.Errorf("%s: the error shows a password: %s", c.name, said)
 		}
+	}
+}
+
+// TestNoInhibitionTouchesAnActingAlert: the receiver takes an alert that Alertmanager keeps back for one that is over. Each
+// side names alerts that there are.
+func TestNoInhibitionTouchesAnActingAlert(t *testing.T) {
+	t.Parallel()
+	text, err := rules.Generate(rules.Standard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var set struct {
+		Groups []struct {
+			Rules []struct {
+				Alert  string
+				Labels map[string]string
+			}
+		}
+	}
+	if err := yaml.Unmarshal(text, &set); err != nil {
+		t.Fatal(err)
+	}
+	kinds := map[string]string{}
+	for _, g := range set.Groups {
+		for _, r := range g.Rules {
+			kinds[r.Alert] = r.Labels["hypervigil"]
+		}
+	}
+	named := func(matchers []string) (names []string) {
+		for _, m := range matchers {
+			if _, list, ok := strings.Cut(m, "alertname"); ok {
+				names = append(names, strings.Split(strings.Trim(list, `=~"`), "|")...)
+			}
+		}
+		return names
+	}
+	for _, i := range inhibitions() {
+		if len(i.Target) == 0 || i.Target[0] != tells {
+			t.Errorf("an inhibition has the targets %v, want the alerts that tell and no others", i.Target)
+		}
+		for _, name := range named(i.Target) {
+			if kinds[name] != "tell" {
+				t.Errorf("%s is to be inhibited; it is %q, want an alert that tells", name, kinds[name])
+			}
+		}
+		for _, name := range named(i.Source) {
+			if kinds[name] == "" {
+				t.Errorf("%s is to inhibit something, and is no alert", name)
+			}
+		}
+	}
+}
+
+// TestEachProgramOfTheChainIsScraped: those of one kind share a job where they are reached in one way.
+func TestEachProgramOfTheChainIsScraped(t *testing.T) {
+	t.Parallel()
+	c := load(t, strings.Replace(example, `["http://127.0.0.1:9093", `, `["http://127.0.0.1:9093", "http://127.0.0.1:9094", `, 1))
+	text, err := Prometheus(c, Options{Prometheus: "http://127.0.0.1:19090/prom"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var f struct {
+		Jobs []struct {
+			Name string                       `yaml:"job_name"`
+			Path string                       `yaml:"metrics_path"`
+			Sets []struct{ Targets []string } `yaml:"static_configs"`
+		} `yaml:"scrape_configs"`
+	}
+	if err := yaml.Unmarshal(text, &f); err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]string{}
+	for _, j := range f.Jobs {
+		if len(j.Sets) > 0 {
+			got[j.Name] = j.Path + " " + strings.Join(j.Sets[0].Targets, " ")
+		}
+	}
+	want := map[string]string{
+		ExporterJob: "/metrics 127.0.0.1:9877", ReceiverJob: "/metrics 127.0.0.1:9878", PrometheusJob: "/prom/metrics 127.0.0.1:19090",
+		AlertmanagerJob: "/metrics 127.0.0.1:9093 127.0.0.1:9094", AlertmanagerJob + "_2": "/alertmanager/metrics am2.corp.example:9093",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

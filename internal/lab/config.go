@@ -26,6 +26,7 @@ type ConfigOptions struct {
 	Alertmanagers []string
 	LedgerPath    string
 	HoldOff       time.Duration // the default where zero
+	Sample        time.Duration // sample_interval; the default where zero
 	Policy        string        // YAML of the policy "standard" below its mode, indented by six blanks
 	Encrypt       string        // strict where empty
 }
@@ -96,6 +97,9 @@ func (l *Lab) Config(o ConfigOptions) (string, error) {
 	}
 	if o.HoldOff > 0 {
 		fmt.Fprintf(&b, "  hold_off: %s\n", o.HoldOff)
+	}
+	if o.Sample > 0 {
+		fmt.Fprintf(&b, "  sample_interval: %s\n", o.Sample)
 	}
 	fmt.Fprintf(&b, "  policies:\n    standard:\n      mode: act\n%s", o.Policy)
 	path := filepath.Join(o.Dir, "hypervigil.yml")

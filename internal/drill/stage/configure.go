@@ -35,6 +35,10 @@ const (
 	hold               = 3 * time.Second
 	healthCheckTimeout = 15 * time.Second
 	healCleanStopAfter = 5 * time.Second
+
+	// In a measurement the receiver starts anew for each trial, and is ready once it has sampled its cluster three times.
+	measuredHoldOff = time.Second
+	measuredSample  = 2 * time.Second
 )
 
 // commandLimit bounds one call of hypervigilctl or promtool.
@@ -42,6 +46,9 @@ const commandLimit = 20 * time.Second
 
 // policy is the policy "standard" as the stage overrides it, in the form that lab.ConfigOptions wants.
 func (o Options) policy() string {
+	if o.Measured {
+		return o.Policy
+	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "      health_check_timeout: %s\n", healthCheckTimeout)
 	fmt.Fprintf(&b, "      limits: {hold: %s}\n", hold)
@@ -60,9 +67,11 @@ func (o Options) policy() string {
 // configure writes hypervigil.yml and lets hypervigilctl write the rest from it, as an operator would.
 func (s *Stage) configure(ctx context.Context) error {
 	dir := s.options.Dir
-	path, err := s.Lab.Config(lab.ConfigOptions{
-		Dir: dir, Alertmanagers: s.Alertmanagers, LedgerPath: s.ledger(), HoldOff: holdOff, Policy: s.options.policy(),
-	})
+	o := lab.ConfigOptions{Dir: dir, Alertmanagers: s.Alertmanagers, LedgerPath: s.ledger(), HoldOff: holdOff, Policy: s.options.policy()}
+	if s.options.Measured {
+		o.HoldOff, o.Sample = measuredHoldOff, measuredSample
+	}
+	path, err := s.Lab.Config(o)
 	if err != nil {
 		return fmt.Errorf("write the configuration: %w", err)
 	}
@@ -74,10 +83,10 @@ func (s *Stage) configure(ctx context.Context) error {
 	if webhook == "" {
 		webhook = s.Webhook
 	}
-	common := []string{"--config=" + path, "--speed=" + speed.String(), "--out=" + dir}
+	common := []string{"--config=" + path, "--speed=" + s.options.Speed.String(), "--out=" + dir}
 	for _, args := range [][]string{
 		{"generate", "rules"},
-		{"generate", "prometheus", "--exporter.url=" + s.Endpoints.Exporter, "--receiver.url=" + s.Endpoints.Receiver},
+		{"generate", "prometheus", "--exporter.url=" + s.Endpoints.Exporter, "--receiver.url=" + s.Endpoints.Receiver, "--prometheus.url=" + s.Endpoints.Prometheus},
 		{"generate", "alertmanager", "--webhook.url=" + webhook},
 	} {
 		if err := call(ctx, s.options.Programs.Ctl, append(args, common...)...); err != nil {
@@ -91,7 +100,7 @@ func (s *Stage) configure(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if s.jobs, err = quickJobs(text); err != nil {
+	if s.jobs, err = quickJobs(text, s.options.Speed); err != nil {
 		return err
 	}
 	s.say("hypervigilctl wrote the configurations of Prometheus and Alertmanager into %s; promtool finds no fault in Prometheus'", dir)
@@ -117,8 +126,8 @@ func call(ctx context.Context, path string, args ...string) error {
 
 // quickJobs lists those of Prometheus' jobs that a fault is noticed by: what is scraped at the hosts' pace or faster.
 // The others tell people things, and a first scrape of theirs may be a minute away.
-func quickJobs(prometheus []byte) ([]string, error) {
-	timing, err := speed.Timing()
+func quickJobs(prometheus []byte, at rules.Speed) ([]string, error) {
+	timing, err := at.Timing()
 	if err != nil {
 		return nil, err
 	}

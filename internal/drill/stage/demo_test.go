@@ -202,7 +202,7 @@ func TestEveryOverriddenDefaultIsTold(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			got, err := overrides(tt.config)
+			got, err := overrides(tt.config, speed)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -222,7 +222,7 @@ func TestTheStageWaitsForTheJobsThatAFaultIsNoticedBy(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := quickJobs(b)
+	got, err := quickJobs(b, speed)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -234,7 +234,7 @@ func TestTheStageWaitsForTheJobsThatAFaultIsNoticedBy(t *testing.T) {
 	if slices.Contains(got, "guest") {
 		t.Error("guest is waited for: no acting rule reads it, and its first scrape may be 15 s away")
 	}
-	if _, err := quickJobs([]byte("scrape_configs: 7")); err == nil {
+	if _, err := quickJobs([]byte("scrape_configs: 7"), speed); err == nil {
 		t.Error("what is no configuration was read")
 	}
 }

@@ -16,10 +16,13 @@ type Override struct{ Name, Default, Value string }
 
 // Overrides lists every default that the stage does not use. They are found by comparing the configuration that runs
 // with what it would be without a word about it, so none can be forgotten.
-func (s *Stage) Overrides() ([]Override, error) { return overrides(s.Config) }
+func (s *Stage) Overrides() ([]Override, error) { return overrides(s.Config, s.options.Speed) }
 
-func overrides(c *config.Config) ([]Override, error) {
-	list := []Override{{"speed of Prometheus (hypervigilctl generate --speed)", rules.Standard.String(), speed.String()}}
+func overrides(c *config.Config, at rules.Speed) ([]Override, error) {
+	var list []Override
+	if at != rules.Standard {
+		list = append(list, Override{"speed of Prometheus (hypervigilctl generate --speed)", rules.Standard.String(), at.String()})
+	}
 	d := config.Default()
 	compare := func(at string, def, value any) error {
 		was, err := flatten(at, def)

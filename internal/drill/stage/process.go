@@ -13,6 +13,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -27,6 +28,8 @@ const (
 type Process struct {
 	Name string
 	Log  string // path of what it printed
+
+	meant atomic.Bool // its end is
 
 	cmd  *exec.Cmd
 	done chan struct{}

@@ -27,7 +27,11 @@ import (
 	"github.com/hypervigil/hypervigil/internal/drill"
 	"github.com/hypervigil/hypervigil/internal/lab"
 	"github.com/hypervigil/hypervigil/internal/lab/model"
+	"github.com/hypervigil/hypervigil/rules"
 )
+
+// receiverName is the receiver's among the processes, and of its log.
+const receiverName = "receiver"
 
 // prometheusData is the folder of Prometheus' data within the stage's.
 const prometheusData = "prometheus"
@@ -46,6 +50,13 @@ type Options struct {
 	Rungs map[string]string
 	// HealCleanStop heals even what somebody stopped on purpose.
 	HealCleanStop bool
+	// Speed is how often Prometheus looks; rules.Fast where empty.
+	Speed rules.Speed
+	// Measured leaves every limit and wait of the policy at its default, so that what is measured is what production decides:
+	// only the receiver's hold-off and the pace of its samples are shortened. Policy is then what else the policy says, as
+	// lab.ConfigOptions wants it.
+	Measured bool
+	Policy   string
 	// Alertmanagers is how many run, as one cluster where it is more than one; 1 where zero.
 	Alertmanagers int
 	// Webhook is the URL that Alertmanager sends to, where that is not the receiver's own.
@@ -80,6 +91,9 @@ type Stage struct {
 func Start(ctx context.Context, o Options) (_ *Stage, err error) {
 	if o.Profile.Name == "" {
 		o.Profile = model.Quick()
+	}
+	if o.Speed == "" {
+		o.Speed = speed
 	}
 	o.Alertmanagers = max(o.Alertmanagers, 1)
 	if err := o.Programs.check(); err != nil {
@@ -147,15 +161,41 @@ func (s *Stage) start(ctx context.Context) error {
 		return err
 	}
 	for _, p := range s.processes {
-		s.watch.Go(func() {
-			select {
-			case <-p.Done():
-				s.end(p.ended())
-			case <-s.stopping:
-			}
-		})
+		s.watchOver(p)
 	}
 	return s.waitScraped(ctx)
+}
+
+// watchOver ends the stage when a program ends that nobody stopped.
+func (s *Stage) watchOver(p *Process) {
+	s.watch.Go(func() {
+		select {
+		case <-p.Done():
+			if !p.meant.Load() {
+				s.end(p.ended())
+			}
+		case <-s.stopping:
+		}
+	})
+}
+
+// RestartReceiver stops the receiver, calls between while it does not run, with the path of its ledger, starts it with what it
+// was started with, and returns when it is ready. Not to be called at the same time as another method.
+func (s *Stage) RestartReceiver(ctx context.Context, between func(ledger string) error) error {
+	n := slices.IndexFunc(s.processes, func(p *Process) bool { return p.Name == receiverName })
+	old := s.processes[n]
+	old.meant.Store(true)
+	old.Stop()
+	if err := between(s.ledger()); err != nil {
+		return err
+	}
+	p, err := StartProcess(s.options.Dir, receiverName, s.options.Programs.Receiver, nil, old.cmd.Args[1:]...)
+	if err != nil {
+		return err
+	}
+	s.processes[n] = p
+	s.watchOver(p)
+	return p.WaitReady(ctx, s.options.Out, s.Endpoints.Receiver+"/-/ready")
 }
 
 func (s *Stage) startLab() (err error) {
@@ -180,7 +220,7 @@ func (s *Stage) startPrograms(ctx context.Context, at addresses) error {
 	if err != nil {
 		return err
 	}
-	receiver, err := s.run("receiver", programs.Receiver, "--config.file="+file, "--web.listen-address="+at.receiver,
+	receiver, err := s.run(receiverName, programs.Receiver, "--config.file="+file, "--web.listen-address="+at.receiver,
 		"--webhook.listen-address="+at.webhook)
 	if err != nil {
 		return err
