@@ -23,7 +23,7 @@ func clusterOf(s drill.Scenario, configuration, era string, p model.Profile) (mo
 	case drill.HostClusterHeartbeat:
 		spec.CheckHeartbeat = true
 	case drill.GuestCluster:
-		return model.Spec{}, fmt.Errorf("configuration %s is not played yet", configuration)
+		spec = spec.GuestClustered()
 	default:
 		return model.Spec{}, fmt.Errorf("configuration %q is not known; use %s", configuration, strings.Join(drill.Configurations(), ", "))
 	}

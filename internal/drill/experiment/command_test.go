@@ -59,7 +59,7 @@ func TestAllIsEveryRowAndOneOfEachClassReally(t *testing.T) {
 		t.Errorf("%d trials in virtual time, want two of each of %d rows", virtually, len(table))
 	}
 	for _, class := range []string{"service", "hang", "guest", "network", "host", "storage", "resource"} {
-		for _, c := range []string{drill.HostCluster, drill.HostClusterHeartbeat, drill.MonitoredHostCluster} {
+		for _, c := range drill.Configurations() {
 			if n := really[class+" in "+c]; n != 2 {
 				t.Errorf("class %s in %s is played really %d times, want 2", class, c, n)
 			}

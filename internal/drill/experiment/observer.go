@@ -74,12 +74,13 @@ func (o *observer) state(m *model.Model) drill.LabState {
 		o.up = map[string]drill.LabInstance{}
 	}
 	for _, q := range v.Servers {
-		up := q.Up && m.Reachable(v)
+		runs, serves := m.Instance(v.Name, q.Instance) // elsewhere, where guests are clustered
+		up := serves.Up && m.Reachable(runs)
 		is, known := o.up[q.Instance]
 		if !known || is.Up != up {
 			since := m.Now()
-			if q.Up == up && q.Since.After(is.Since) {
-				since = q.Since // and not when we looked
+			if serves.Up == up && serves.Since.After(is.Since) {
+				since = serves.Since // and not when we looked
 			}
 			is = drill.LabInstance{VM: v.Name, Instance: q.Instance, Up: up, Since: since.Truncate(time.Millisecond)}
 			o.up[q.Instance] = is
