@@ -21,6 +21,7 @@ type observer struct {
 	cluster   *float64                     // when the cluster first did something about the victim
 	person    *float64                     // when a person first started SQL Server
 	up        map[string]drill.LabInstance // as its clients see it
+	looked    time.Time                    // last
 	left, ran time.Time                    // when the group first left, and last came back online
 	events    []model.Event
 }
@@ -79,7 +80,7 @@ func (o *observer) state(m *model.Model) drill.LabState {
 		is, known := o.up[q.Instance]
 		if !known || is.Up != up {
 			since := m.Now()
-			if serves.Up == up && serves.Since.After(is.Since) {
+			if serves.Up == up && serves.Since.After(o.looked) {
 				since = serves.Since // and not when we looked
 			}
 			is = drill.LabInstance{VM: v.Name, Instance: q.Instance, Up: up, Since: since.Truncate(time.Millisecond)}
@@ -87,6 +88,7 @@ func (o *observer) state(m *model.Model) drill.LabState {
 		}
 		s.Instances = append(s.Instances, is)
 	}
+	o.looked = m.Now()
 	return s
 }
 
