@@ -50,7 +50,7 @@ func charted(n int, c comparison) chart {
 			tops = append(tops, *m)
 		}
 	}
-	most := longest(tops)
+	most := longest(tops, *whole2010.Monitored)
 	step := round(most / 8)
 	most = math.Ceil(most/step-1e-9) * step
 	right := pictureWidth - chartRight
@@ -95,13 +95,15 @@ func charted(n int, c comparison) chart {
 	return d
 }
 
-// longest is what the axis has to hold: the longest bar, but for one that would leave no room to see the others.
-func longest(tops []float64) float64 {
+// longest is what the axis has to hold: the longest bar, but for one of ours that would leave no room to see the others. The
+// white paper's, up to theirs, are never cut.
+func longest(tops []float64, theirs float64) float64 {
 	sorted := slices.Sorted(slices.Values(tops))
-	if n := len(sorted); sorted[n-1] > 3*sorted[n-2] {
-		return 1.25 * sorted[n-2]
+	n := len(sorted)
+	if second := max(sorted[n-2], theirs); sorted[n-1] > 3*second {
+		return 1.25 * second
 	}
-	return sorted[len(sorted)-1]
+	return sorted[n-1]
 }
 
 // ours is a bar of our own: the mean, told apart where detection is known, its spread and its samples.

@@ -174,7 +174,7 @@ func (v view) given() section {
 		return s
 	}
 	s.Notes = []string{"These were put in, not found out. Agreement is claimed only for figures that no parameter sets."}
-	t := table{Head: []cell{plain("mark"), plain("parameter"), plain("value"), plain("source"), plain("sets a part of")}, Widths: []int{5, 32, 18, 34, 26}}
+	t := table{Head: []cell{plain("mark"), plain("parameter"), plain("value"), plain("source"), plain("sets a part of")}, Widths: []int{5, 30, 18, 32, 24}}
 	for n, g := range v.Given {
 		var sets []string
 		for _, name := range g.Sets {

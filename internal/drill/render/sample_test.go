@@ -13,7 +13,7 @@ func sample() drill.Report {
 		Program: "hypervigil-lab 0.0.0-fixture", Machine: "2 processors, linux/amd64", Command: "hypervigil-lab drill --fault service-crash --trials 3", Began: "2026-01-02T03:04:05Z",
 		Given: []drill.Given{
 			{Name: "quick migration", Value: "45s", Source: "white paper, table 3-4", Sets: []string{drill.MoveFigure}},
-			{Name: "start of a service", Value: "15s", Source: "profile paper of the lab", Sets: []string{drill.RecoveryFigure, drill.DownFigure, drill.StartFigure, "SQL Server answers"}},
+			{Name: "start of a service", Value: "15s", Source: "profile paper of the lab, after the figures of the white paper", Profile: "paper", Sets: []string{drill.RecoveryFigure, drill.DownFigure, drill.StartFigure, "SQL Server answers"}},
 			{Name: "failover of a group", Value: "20s", Source: "profile paper of the lab", Sets: []string{drill.RecoveryFigure, drill.DownFigure, drill.MoveFigure, drill.TCPFigure}},
 			{Name: "scrape, evaluation, notification", Value: "1 s, 1 s, 300 ms", Source: "the simulation", Sets: []string{drill.DetectionFigure, drill.CommandFigure, drill.StagesFigure}, Clock: drill.VirtualClock},
 			{Name: "receiver.hold_off", Value: "5s instead of 60s", Source: "the demo's policy <lab & alone>"},

@@ -24,3 +24,15 @@ func TestNumbersKeepWhatWasMeasured(t *testing.T) {
 		t.Errorf("a figure that never came is %q", got)
 	}
 }
+
+func TestOnlyABarOfOursIsCut(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		tops []float64
+		want float64
+	}{{[]float64{55, 192}, 192}, {[]float64{55, 192, 11}, 192}, {[]float64{55, 192, 305}, 305}, {[]float64{55, 192, 1859}, 240}, {[]float64{55, 192, 1859, 1800}, 1859}} {
+		if got := longest(c.tops, 192); got != c.want {
+			t.Errorf("longest(%v) = %v, want %v", c.tops, got, c.want)
+		}
+	}
+}
