@@ -3,6 +3,7 @@
 package receiver_test
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -16,7 +17,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/hypervigil/hypervigil/internal/lab"
 	"github.com/hypervigil/hypervigil/internal/lab/model"
@@ -60,7 +62,7 @@ var (
 	hookLine = regexp.MustCompile(`msg="webhook listening" address=(127\.0\.0\.1:\d+)`)
 )
 
-// begin starts a process and waits until it is ready. One with the hook will stop at the crash point; one that is
+// begin starts a process and waits until it listens. One with the hook will stop at the crash point; one that is
 // shipped takes no notice of it.
 func (c *chain) begin(binary, crashAt string) *life {
 	c.t.Helper()
@@ -94,7 +96,6 @@ func (c *chain) begin(binary, crashAt string) *life {
 		l.web, l.hook = "http://"+web[1], "http://"+hook[1]+"/webhook"
 		return true, ""
 	})
-	ready(c.t, l.web)
 	return l
 }
 
@@ -187,11 +188,13 @@ func received(l *lab.Lab) []string {
 
 // crash is one moment at which the receiver is killed, and what must be so then and in the end.
 type crash struct {
-	fault string // of the lab
-	at    string // the crash point
+	fault string   // of the lab
+	at    []string // the crash point of each life that is killed, one after the other
 
-	stored []incident.ActionState // of the plan's actions, in the dead process's ledger
-	before []string               // received until then
+	stored  []incident.ActionState // of the plan's actions, in the last dead process's ledger
+	phase   incident.Phase         // acting where empty
+	records int                    // of actions: what was claimed has one
+	before  []string               // received until then
 
 	end    incident.Phase
 	states []incident.ActionState // of the incident's actions
@@ -200,8 +203,8 @@ type crash struct {
 }
 
 // TestTheReceiverIsKilled stops a real process at a crash point, kills it with SIGKILL, reads what it left on disk, and
-// starts it again as it is shipped. Whatever the moment, no command is received twice, and what may never have left is
-// not sent but told to a person.
+// starts it again as it is shipped. In whichever state of its action that is, no command is received twice, and what may
+// never have left is not sent but told to a person.
 func TestTheReceiverIsKilled(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS != "linux" {
@@ -212,32 +215,63 @@ func TestTheReceiverIsKilled(t *testing.T) {
 		stopAgent  = "Win32_Service.StopService SQLSERVERAGENT"
 		terminate  = "Win32_Process.Terminate"
 		startAgent = "Win32_Service.StartService SQLSERVERAGENT"
+		sent       = "SENT"
+		healed     = "Healed by hypervigil: restart_service with 1 command."
+		noEffect   = "it was issued, its answer was lost, and 3 reads show no effect"
 	)
 	type list = []incident.ActionState
+	at := func(points ...any) (names []string) {
+		for _, p := range points {
+			names = append(names, fmt.Sprint(p))
+		}
+		return names
+	}
 	p := build(t)
 	for name, c := range map[string]crash{
-		"before the re-validation": {
-			fault: model.ServiceCrash, at: "claimed", stored: list{incident.Claimed}, before: []string{},
+		"PLANNED": {
+			fault: model.ServiceCrash, at: at(incident.Planned), stored: list{incident.Planned}, before: []string{},
 			// The first plan never began; the second is the same one, made anew.
-			end: incident.Healed, states: list{incident.Failed, incident.Verified}, all: []string{startSQL},
-			word: "Healed by hypervigil: restart_service with 1 command.",
+			end: incident.Healed, states: list{incident.Failed, incident.Verified}, all: []string{startSQL}, word: healed,
 		},
-		"before the bytes left": {
-			fault: model.ServiceCrash, at: "issued", stored: list{incident.Issued}, before: []string{},
-			end: incident.Escalated, states: list{incident.Failed}, all: []string{},
-			word: "it was issued, its answer was lost, and 3 reads show no effect",
+		"CLAIMED": {
+			fault: model.ServiceCrash, at: at(incident.Claimed), stored: list{incident.Claimed}, records: 1, before: []string{},
+			end: incident.Healed, states: list{incident.Failed, incident.Verified}, all: []string{startSQL}, word: healed,
 		},
-		"after the bytes left": {
-			fault: model.ServiceCrash, at: "sent", stored: list{incident.Issued}, before: []string{startSQL},
-			end: incident.Healed, states: list{incident.Verified}, all: []string{startSQL},
-			word: "Healed by hypervigil: restart_service with 1 command.",
+		"ISSUED, before the bytes left": {
+			fault: model.ServiceCrash, at: at(incident.Issued), stored: list{incident.Issued}, records: 1, before: []string{},
+			end: incident.Escalated, states: list{incident.Failed}, all: []string{}, word: noEffect,
 		},
-		"after the first bytes of several left": {
-			fault: model.SQLHang, at: "sent", before: []string{stopAgent},
+		"ISSUED, after the bytes left": {
+			fault: model.ServiceCrash, at: at(sent), stored: list{incident.Issued}, records: 1, before: []string{startSQL},
+			end: incident.Healed, states: list{incident.Verified}, all: []string{startSQL}, word: healed,
+		},
+		"ISSUED, the first of several": {
+			fault: model.SQLHang, at: at(sent), before: []string{stopAgent}, records: 1,
 			stored: list{incident.Issued, incident.Planned, incident.Planned, incident.Planned},
 			end:    incident.Healed, states: list{incident.Verified, incident.Verified, incident.Verified, incident.Verified},
 			all:  []string{stopAgent, terminate, startSQL, startAgent},
 			word: "Healed by hypervigil: restart_service with 4 commands.",
+		},
+		"UNKNOWN, never arrived": {
+			fault: model.ServiceCrash, at: at(incident.Issued, incident.Unknown), stored: list{incident.Unknown}, records: 1, before: []string{},
+			end: incident.Escalated, states: list{incident.Failed}, all: []string{}, word: noEffect,
+		},
+		"UNKNOWN, carried out": {
+			fault: model.ServiceCrash, at: at(sent, incident.Unknown), stored: list{incident.Unknown}, records: 1, before: []string{startSQL},
+			end: incident.Healed, states: list{incident.Verified}, all: []string{startSQL}, word: healed,
+		},
+		"OBSERVED": {
+			fault: model.ServiceCrash, at: at(incident.Observed), stored: list{incident.Observed}, records: 1, before: []string{startSQL},
+			end: incident.Healed, states: list{incident.Verified}, all: []string{startSQL}, word: healed,
+		},
+		"VERIFIED": {
+			fault: model.ServiceCrash, at: at(incident.Verified), stored: list{incident.Verified}, records: 1, before: []string{startSQL},
+			phase: incident.Verifying, end: incident.Healed, states: list{incident.Verified}, all: []string{startSQL}, word: healed,
+		},
+		"FAILED": {
+			fault: model.ServiceLogonFailure, at: at(incident.Failed), stored: list{incident.Failed}, records: 1, before: []string{startSQL},
+			phase: incident.Escalated, end: incident.Escalated, states: list{incident.Failed}, all: []string{startSQL},
+			word: `the account LAB\sqlservice of MSSQLSERVER cannot log on`,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -251,7 +285,8 @@ func (c crash) run(t *testing.T, p programs) {
 	// 15 s is the shortest hang that is believed.
 	chain := newChain(t, quickPolicy+"      health_check_timeout: 15s\n")
 	sampleFaster(t, chain.config)
-	first := chain.begin(p.hooked, c.at)
+	first := chain.begin(p.hooked, c.at[0])
+	ready(t, first.web)
 
 	in, err := chain.lab.Inject(model.Request{Fault: c.fault, VM: "SQL01"})
 	if err != nil {
@@ -265,10 +300,15 @@ func (c crash) run(t *testing.T, p programs) {
 	notification := body("firing", at, labels)
 	chain.alerts.set(at, labels)
 	chain.notify(first, notification)
-	first.stopped(c.at)
+	first.stopped(c.at[0])
+	for _, point := range c.at[1:] {
+		// What the start itself makes of what it found: this life never gets ready.
+		chain.begin(p.hooked, point).stopped(point)
+	}
 	c.left(t, chain)
 
-	second := chain.begin(p.shipped, c.at)
+	second := chain.begin(p.shipped, c.at[0])
+	ready(t, second.web)
 	chain.notify(second, notification) // Alertmanager repeats itself
 	if c.end == incident.Healed {
 		chain.heal("SQL01")
@@ -281,7 +321,8 @@ func (c crash) run(t *testing.T, p programs) {
 	// Nobody has seen to it: neither another death nor another notification makes the receiver try.
 	told := time.Now()
 	second.kill()
-	third := chain.begin(p.shipped, c.at)
+	third := chain.begin(p.shipped, c.at[0])
+	ready(t, third.web)
 	chain.notify(third, notification)
 	until(t, "the notification taken up", 30*time.Second, func() (bool, string) {
 		all := incidents(t, third.web)
@@ -294,22 +335,26 @@ func (c crash) run(t *testing.T, p programs) {
 func (c crash) left(t *testing.T, chain *chain) {
 	t.Helper()
 	s := chain.ledger()
-	if len(s.incidents) != 1 || s.incidents[0].Phase != incident.Acting || len(s.pending) != 0 {
-		t.Fatalf("ledger: incidents %+v, notifications %+v; want one incident, acting, and no notification", s.incidents, s.pending)
+	want := cmp.Or(c.phase, incident.Acting)
+	if len(s.incidents) != 1 || s.incidents[0].Phase != want || len(s.pending) != 0 {
+		t.Fatalf("ledger: incidents %+v, notifications %+v; want one incident, %s, and no notification", s.incidents, s.pending, want)
 	}
 	i := s.incidents[0]
-	if diff := cmp.Diff(c.stored, states(i)); diff != "" {
+	if diff := gocmp.Diff(c.stored, states(i)); diff != "" {
 		t.Errorf("states of the actions in the ledger (-want +got):\n%s", diff)
 	}
 	// Only what was claimed has a record of its own, which the restart goes by.
-	if diff := cmp.Diff(i.Actions[:1], s.actions); diff != "" {
+	if diff := gocmp.Diff(i.Actions[:c.records], s.actions, cmpopts.EquateEmpty()); diff != "" {
 		t.Errorf("the incident's action and its own record (-incident +record):\n%s", diff)
 	}
 	a := i.Actions[0]
-	if a.Issued.IsZero() != (a.State == incident.Claimed) || !a.Ended.IsZero() || a.Result != nil {
-		t.Errorf("action in the ledger = %+v, want it without result and end, and issued if it says so", a)
+	issued := a.State != incident.Planned && a.State != incident.Claimed
+	answered := a.State == incident.Observed || a.State == incident.Verified || a.State == incident.Failed
+	over := a.State == incident.Verified || a.State == incident.Failed
+	if a.Issued.IsZero() == issued || a.Ended.IsZero() == over || (a.Result != nil) != answered {
+		t.Errorf("action in the ledger = %+v, want it issued (%t), answered (%t) and ended (%t) as its state says", a, issued, answered, over)
 	}
-	if diff := cmp.Diff(c.before, received(chain.lab)); diff != "" {
+	if diff := gocmp.Diff(c.before, received(chain.lab)); diff != "" {
 		t.Errorf("received before the crash (-want +got):\n%s", diff)
 	}
 }
@@ -317,13 +362,13 @@ func (c crash) left(t *testing.T, chain *chain) {
 // ended checks the end.
 func (c crash) ended(t *testing.T, chain *chain, i incident.Incident) {
 	t.Helper()
-	if diff := cmp.Diff(c.states, states(i)); diff != "" {
+	if diff := gocmp.Diff(c.states, states(i)); diff != "" {
 		t.Errorf("states of the actions in the end (-want +got):\n%s", diff)
 	}
 	if (i.HealedBy == incident.ByHypervigil) != (c.end == incident.Healed) || !strings.Contains(i.Summary, c.word) {
 		t.Errorf("healed by %q, summary %q; want %q in it", i.HealedBy, i.Summary, c.word)
 	}
-	if diff := cmp.Diff(c.all, received(chain.lab)); diff != "" {
+	if diff := gocmp.Diff(c.all, received(chain.lab)); diff != "" {
 		t.Errorf("received in all (-want +got):\n%s", diff)
 	}
 }

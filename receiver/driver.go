@@ -278,11 +278,12 @@ func records(effects []incident.Effect) []ledger.Op {
 func (d *driver) perform(effects []incident.Effect) {
 	for _, effect := range effects {
 		switch effect := effect.(type) {
-		case incident.Put, incident.Delete:
-		case incident.Look:
-			if effect.Purpose == incident.Revalidate {
-				crashPoint("claimed")
+		case incident.Put:
+			if a, ok := effect.Value.(incident.Action); ok { // the records are on disk, and nothing else of the step was done
+				crashPoint(string(a.State))
 			}
+		case incident.Delete:
+		case incident.Look:
 			d.work.Go(func() { d.look(effect) })
 		case incident.Rehearse:
 			d.work.Go(func() { d.rehearse(effect) })
@@ -295,9 +296,9 @@ func (d *driver) perform(effects []incident.Effect) {
 		case incident.Keep:
 			d.work.Go(func() { d.keep(effect) })
 		case incident.Proceed:
+			crashPoint(string(incident.Planned))
 			d.work.Go(func() { d.send(incident.PlanStored{At: incident.At(time.Now()), Incident: effect.Incident}) })
 		case incident.Send:
-			crashPoint("issued")
 			d.work.Go(func() { d.command(effect) })
 		case incident.Wake:
 			d.wake.Reset(max(0, time.Until(effect.When)))
@@ -394,7 +395,7 @@ func (d *driver) command(e incident.Send) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(d.ctx), e.Command.Timeout)
 		result = d.site.Do(ctx, e.Command, e.NotAfter)
 		cancel()
-		crashPoint("sent")
+		crashPoint(crashSent)
 	}
 	if result.EndedAt.IsZero() {
 		result.EndedAt = time.Now()
