@@ -190,7 +190,7 @@ func (b *Bolt) Commit(ctx context.Context, epoch uint64, batch []Op) error {
 		return fmt.Errorf("commit to ledger %s: %w", b.path, err)
 	}
 	bucket := tx.Bucket(bucketName)
-	newest, err := parseEpoch(bucket.Get([]byte(epochKey)))
+	newest, err := storedEpoch(bucket)
 	if err != nil {
 		return fmt.Errorf("commit to ledger %s: %w", b.path, err)
 	}
@@ -207,7 +207,7 @@ func (b *Bolt) Commit(ctx context.Context, epoch uint64, batch []Op) error {
 	}
 	if raised {
 		// Even of a batch that fails: an epoch once seen fences off the older ones.
-		if err := bucket.Put([]byte(epochKey), strconv.AppendUint(nil, epoch, 10)); err != nil {
+		if err := bucket.Put([]byte(epochKey), sealed([]byte(epochKey), strconv.AppendUint(nil, epoch, 10))); err != nil {
 			return fmt.Errorf("commit to ledger %s: %w", b.path, err)
 		}
 	}
@@ -215,7 +215,7 @@ func (b *Bolt) Commit(ctx context.Context, epoch uint64, batch []Op) error {
 		if op.Value == nil {
 			err = bucket.Delete([]byte(op.Key))
 		} else {
-			err = bucket.Put([]byte(op.Key), op.Value)
+			err = bucket.Put([]byte(op.Key), sealed([]byte(op.Key), op.Value))
 		}
 		if err != nil {
 			return fmt.Errorf("write %q to ledger %s: %w", op.Key, b.path, err)
@@ -237,6 +237,19 @@ func boltConflict(bucket *bolt.Bucket, batch []Op) error {
 		}
 	}
 	return nil
+}
+
+// storedEpoch is the newest epoch that the file has seen; 0 where there is none yet.
+func storedEpoch(bucket *bolt.Bucket) (uint64, error) {
+	value := bucket.Get([]byte(epochKey))
+	if value == nil {
+		return 0, nil
+	}
+	value, err := unsealed([]byte(epochKey), value)
+	if err != nil {
+		return 0, err
+	}
+	return parseEpoch(value)
 }
 
 func parseEpoch(value []byte) (uint64, error) {
@@ -312,7 +325,11 @@ func (b *Bolt) List(ctx context.Context, prefix string, fn func(key string, valu
 		if err := ctx.Err(); err != nil {
 			return fmt.Errorf("list ledger %s: %w", b.path, err)
 		}
-		if err := fn(string(key), value); err != nil {
+		plain, err := unsealed(key, value)
+		if err != nil {
+			return fmt.Errorf("list ledger %s: %w", b.path, err)
+		}
+		if err := fn(string(key), plain); err != nil {
 			return err
 		}
 		step = func() error { key, value = cursor.Next(); return nil }

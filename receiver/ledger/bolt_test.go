@@ -128,8 +128,8 @@ func TestBoltRefusesFilesThatAreNoLedger(t *testing.T) {
 		{"text", write("this is no ledger"), []string{"no ledger or is damaged"}},
 		{"zeros", write(strings.Repeat("\x00", 1<<16)), []string{"no ledger or is damaged"}},
 		{"another program's", func(t *testing.T, path string) { edit(t, path, "theirs", "k", "v") }, []string{"another program", "theirs"}},
-		{"newer schema", schema("2"), []string{"newer receiver (schema 2, this one knows 1)", "run that version"}},
-		{"older schema", schema("0"), []string{"older receiver (schema 0, this one knows 1)", "run that version"}},
+		{"newer schema", schema("3"), []string{"newer receiver (schema 3, this one knows 2)", "run that version"}},
+		{"older schema", schema("1"), []string{"older receiver (schema 1, this one knows 2)", "run that version"}},
 		{"no schema", schema(""), []string{`schema "" is no number`}},
 		{"nonsense as schema", schema("one"), []string{`schema "one" is no number`}},
 	} {

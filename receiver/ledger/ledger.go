@@ -33,7 +33,7 @@ import (
 )
 
 // Schema is the version of the layout above. A store with another one is refused, never converted silently.
-const Schema = 1
+const Schema = 2
 
 // The bounds of a key and of a value, in bytes, the same for every store.
 const (
