@@ -135,6 +135,26 @@ func TestAPI(t *testing.T) {
 	}
 }
 
+// TestAPauseLastsFourHoursWhereNobodySays: G21's default, which docs/guards.md promises.
+func TestAPauseLastsFourHoursWhereNobodySays(t *testing.T) {
+	t.Parallel()
+	server, events := serve(t)
+	for body, want := range map[string]time.Duration{
+		`{"owner":"ada","reason":"patching"}`:                      4 * time.Hour,
+		`{"owner":"ada","reason":"patching","expires_in":"90m"}`:   90 * time.Minute,
+		`{"owner":"ada","reason":"patching","expires_in":"1000h"}`: 1000 * time.Hour,
+	} {
+		code, text := do(t, http.MethodPost, server.URL+"/api/v1/pauses", body)
+		var p guard.Pause
+		if err := json.Unmarshal([]byte(text), &p); code != http.StatusCreated || err != nil {
+			t.Fatalf("%s = %d %s, %v", body, code, text, err)
+		}
+		if e, ok := (<-events).(incident.PauseSet); !ok || e.Pause != p || p.Expires.Sub(p.Since) != want {
+			t.Errorf("%s lasts %s, as %+v; want %s, and the driver told the same", body, p.Expires.Sub(p.Since), e, want)
+		}
+	}
+}
+
 func TestIncidentJSONHasTheFieldsThatToolsRead(t *testing.T) {
 	t.Parallel()
 	server, _ := serve(t)

@@ -45,6 +45,25 @@ func (w *world) approve(id, by, plan string) incident.Approval {
 	return all[len(all)-1]
 }
 
+// after lets time pass, and wants so many commands sent since the start and the incident in that phase.
+func (w *world) after(d time.Duration, id string, commands int, phase incident.Phase) incident.Incident {
+	w.t.Helper()
+	w.advance(d)
+	i := incidentOf(w, id)
+	if len(w.commands) != commands || i.Phase != phase {
+		w.t.Fatalf("%s after %v, want %s after %d commands: %s", i.Phase, w.methods(), phase, commands, i.Summary)
+	}
+	return i
+}
+
+// sent lets an approved plan be carried out, and wants so many commands sent since the start.
+func (w *world) sent(commands int) {
+	w.t.Helper()
+	if w.advance(10 * time.Second); len(w.commands) != commands {
+		w.t.Errorf("commands = %v, want the %d that were approved", w.methods(), commands)
+	}
+}
+
 func TestAnApprovedPlanIsCarriedOutOnce(t *testing.T) {
 	t.Parallel()
 	w, i := approvable(t)
@@ -72,10 +91,7 @@ func TestAnApprovedPlanIsCarriedOutOnce(t *testing.T) {
 	if a := w.approve(i.ID, "ada", plan); a.Refused != "used" {
 		t.Errorf("the same approval once more: %+v, want it refused as used", a)
 	}
-	w.advance(3 * time.Minute)
-	if i = incidentOf(w, i.ID); i.Phase != incident.Healed || len(w.commands) != 1 {
-		t.Errorf("phase = %s after %d commands, want healed after 1: %s", i.Phase, len(w.commands), i.Summary)
-	}
+	w.after(3*time.Minute, i.ID, 1, incident.Healed)
 }
 
 func TestApprovalsThatAreRefused(t *testing.T) {
@@ -127,16 +143,12 @@ func TestALateApprovalBringsANewOffer(t *testing.T) {
 	w, i := approvable(t)
 	w.advance(11 * time.Minute)
 	w.approve(i.ID, "ada", i.Offer.Plan)
-	w.advance(5 * time.Second)
-	again := incidentOf(w, i.ID)
-	if again.Phase != incident.Proposed || again.Offer == nil || !again.Offer.Made.After(i.Offer.Expires) {
-		t.Fatalf("phase = %s, offer %+v; want a new offer: %s", again.Phase, again.Offer, again.Summary)
+	again := w.after(5*time.Second, i.ID, 0, incident.Proposed)
+	if again.Offer == nil || !again.Offer.Made.After(i.Offer.Expires) {
+		t.Fatalf("offer %+v, want a new one", again.Offer)
 	}
 	w.approve(i.ID, "ada", again.Offer.Plan)
-	w.advance(5 * time.Second)
-	if len(w.commands) != 1 {
-		t.Errorf("commands = %v, want the one that was approved", w.methods())
-	}
+	w.sent(1)
 }
 
 // What was approved is what is sent, or nothing: the agent that has died meanwhile makes another plan of it.
@@ -145,11 +157,7 @@ func TestAChangedPlanMakesTheApprovalVoid(t *testing.T) {
 	w, i := approvable(t)
 	w.vms["SQL01"].agent.State = cluster.ServiceStopped
 	w.approve(i.ID, "ada", i.Offer.Plan)
-	w.advance(5 * time.Second)
-	now := incidentOf(w, i.ID)
-	if len(w.commands) != 0 || now.Phase != incident.Proposed {
-		t.Fatalf("phase = %s, commands %v; want proposed and none", now.Phase, w.methods())
-	}
+	now := w.after(5*time.Second, i.ID, 0, incident.Proposed)
 	if a := now.Approvals[0]; a.Void != "plan_changed" || a.Why == "" {
 		t.Errorf("approval = %+v, want void for a changed plan, with words", a)
 	}
@@ -157,10 +165,7 @@ func TestAChangedPlanMakesTheApprovalVoid(t *testing.T) {
 		t.Fatalf("offer = %+v, want the new plan of two commands", now.Offer)
 	}
 	w.approve(i.ID, "ada", now.Offer.Plan)
-	w.advance(10 * time.Second)
-	if len(w.commands) != 2 {
-		t.Errorf("commands = %v, want the two that were approved", w.methods())
-	}
+	w.sent(2)
 }
 
 // An approval waits for the other guards, and not for ever.
@@ -169,24 +174,17 @@ func TestAnApprovalEndsWhileAnotherGuardHolds(t *testing.T) {
 	w, i := approvable(t)
 	w.silenced = true
 	w.approve(i.ID, "ada", i.Offer.Plan)
-	w.advance(11 * time.Minute)
-	if got := incidentOf(w, i.ID); got.Phase != incident.Waiting {
-		t.Fatalf("phase = %s, want waiting for the alert: %s", got.Phase, got.Summary)
-	}
+	w.after(11*time.Minute, i.ID, 0, incident.Waiting) // for the alert
 	w.silenced = false
-	w.advance(10 * time.Second)
-	got := incidentOf(w, i.ID)
-	if len(w.commands) != 0 || got.Phase != incident.Proposed || got.Approvals[0].Void != "approval_expired" {
-		t.Fatalf("phase = %s, commands %v, approval %+v; want proposed, none, expired", got.Phase, w.methods(), got.Approvals[0])
+	got := w.after(10*time.Second, i.ID, 0, incident.Proposed)
+	if got.Approvals[0].Void != "approval_expired" {
+		t.Fatalf("approval %+v, want it expired", got.Approvals[0])
 	}
 	if got.Offer.Plan == i.Offer.Plan {
 		t.Error("the same hash is offered again: a request that was recorded could be sent once more")
 	}
 	w.approve(i.ID, "bob", got.Offer.Plan)
-	w.advance(10 * time.Second)
-	if len(w.commands) != 1 {
-		t.Errorf("commands = %v, want the one that was approved anew: %s", w.methods(), incidentOf(w, i.ID).Summary)
-	}
+	w.sent(1)
 }
 
 // A plan that was abandoned before anything left has used its approval up.
@@ -197,24 +195,17 @@ func TestAnApprovalIsUsedUpByAPlanThatNeverBegan(t *testing.T) {
 	for n := 0; n < 400 && incidentOf(w, i.ID).Phase != incident.Acting; n++ {
 		w.advance(5 * time.Millisecond)
 	}
-	if got := incidentOf(w, i.ID); got.Phase != incident.Acting || len(w.commands) != 0 {
-		t.Fatalf("phase = %s, commands %v; want it planned and nothing sent", got.Phase, w.methods())
-	}
+	w.after(0, i.ID, 0, incident.Acting)
 	w.crash(5 * time.Second)
-	w.advance(65 * time.Second)
-	w.advance(10 * time.Second)
-	got := incidentOf(w, i.ID)
-	if len(w.commands) != 0 || got.Phase != incident.Proposed || got.Offer == nil {
-		t.Fatalf("phase = %s, commands %v; want it proposed anew", got.Phase, w.methods())
+	got := w.after(75*time.Second, i.ID, 0, incident.Proposed)
+	if got.Offer == nil {
+		t.Fatal("nothing is offered anew")
 	}
 	if a := w.approve(i.ID, "ada", i.Offer.Plan); a.Refused != "used" {
 		t.Errorf("the recorded request once more: %+v, want it refused as used", a)
 	}
 	w.approve(i.ID, "ada", got.Offer.Plan)
-	w.advance(10 * time.Second)
-	if len(w.commands) != 1 {
-		t.Errorf("commands = %v, want one", w.methods())
-	}
+	w.sent(1)
 }
 
 // An approval that was given is in the ledger: a receiver that restarts goes on with it, after everything that a start
@@ -225,9 +216,9 @@ func TestAnApprovalSurvivesACrash(t *testing.T) {
 	w.approve(i.ID, "ada", i.Offer.Plan)
 	w.crash(2 * time.Second)
 	w.warm()
-	w.advance(10 * time.Second)
-	if got := incidentOf(w, i.ID); len(w.commands) != 1 || got.Actions[0].By != "ada" {
-		t.Errorf("commands = %v, phase %s; want the one that ada approved: %s", w.methods(), got.Phase, got.Summary)
+	w.sent(1)
+	if got := incidentOf(w, i.ID); got.Actions[0].By != "ada" {
+		t.Errorf("it is approved by %q, want ada", got.Actions[0].By)
 	}
 }
 
@@ -237,8 +228,7 @@ func TestAnApproverWhoIsTakenOffTheListHasApprovedNothing(t *testing.T) {
 	w, i := approvable(t)
 	w.approve(i.ID, "ada", i.Offer.Plan)
 	w.cfg.Receiver.Approvers = w.cfg.Receiver.Approvers[1:]
-	w.advance(time.Minute)
-	if got := incidentOf(w, i.ID); len(w.commands) != 0 || got.Phase != incident.Proposed || got.Approvals[0].Void != "not_an_approver" {
-		t.Errorf("commands = %v, phase %s, approvals %+v; want none, proposed, void", w.methods(), got.Phase, got.Approvals)
+	if got := w.after(time.Minute, i.ID, 0, incident.Proposed); got.Approvals[0].Void != "not_an_approver" {
+		t.Errorf("approvals %+v, want it void", got.Approvals)
 	}
 }

@@ -3,6 +3,7 @@ package incident
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 	"github.com/hypervigil/hypervigil/receiver/evidence"
 	"github.com/hypervigil/hypervigil/receiver/guard"
 	"github.com/hypervigil/hypervigil/receiver/ledger"
+	"github.com/hypervigil/hypervigil/receiver/remedy"
 )
 
 // Record is one record of the ledger.
@@ -60,11 +62,17 @@ func (s *State) restore(r Record, actions map[string]Action) error {
 		if err := json.Unmarshal(r.Value, &i); err != nil {
 			return err
 		}
+		if err := i.sound(r.Key); err != nil {
+			return err
+		}
 		i.recorded = int64(len(r.Value))
 		s.Incidents = s.Incidents.With(i)
 	case "action":
 		var a Action
 		if err := json.Unmarshal(r.Value, &a); err != nil {
+			return err
+		}
+		if err := a.sound(); err != nil {
 			return err
 		}
 		actions[r.Key] = a
@@ -91,9 +99,50 @@ func (s *State) restore(r Record, actions map[string]Action) error {
 	case "pause":
 		var p guard.Pause
 		if err := json.Unmarshal(r.Value, &p); err != nil {
-			return err
+			return fmt.Errorf("a pause that cannot be read may be one of everything, so that nothing is begun: %w", err)
+		}
+		if r.Key != pauseKey(p) || p.Owner == "" || p.Expires.IsZero() {
+			return fmt.Errorf("a pause without its id, its owner or its end may be one of everything, so that nothing is begun: it says id %q, owner %q, until %s",
+				p.ID, p.Owner, p.Expires.Format(time.RFC3339))
 		}
 		s.Pauses[p.ID] = p
+	}
+	return nil
+}
+
+// sound reports what of a record cannot have been written by Step. A newer receiver's phases are not this one's.
+func (i *Incident) sound(key string) error {
+	switch {
+	case key != ledger.Key("incident", i.ID):
+		return fmt.Errorf("it is of incident %q", i.ID)
+	case !slices.Contains(Phases(), i.Phase):
+		return fmt.Errorf("its state %q is not known", i.Phase)
+	case !i.Fault.Known():
+		return fmt.Errorf("its fault class %q is not known", i.Fault)
+	case i.Rung < 0 || i.Rung > len(i.Ladder):
+		return fmt.Errorf("its rung is number %d of %d", i.Rung, len(i.Ladder))
+	}
+	for _, r := range i.Ladder {
+		if _, ok := remedy.SpecOf(r); !ok {
+			return fmt.Errorf("its ladder has a rung %q, which is not known", r)
+		}
+	}
+	for n := range i.Actions {
+		if err := i.Actions[n].sound(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *Action) sound() error {
+	switch a.State {
+	case Planned, Claimed, Issued, Observed, Verified, Failed, Unknown:
+	default:
+		return fmt.Errorf("the state %q of its action %d is not known", a.State, a.Number)
+	}
+	if _, ok := a.Command.Method.Spec(); !ok {
+		return fmt.Errorf("the method %q of its action %d is not known", a.Command.Method, a.Number)
 	}
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/hypervigil/hypervigil/internal/dial"
 	"github.com/hypervigil/hypervigil/receiver/evidence"
 	"github.com/hypervigil/hypervigil/receiver/incident"
+	"github.com/hypervigil/hypervigil/receiver/remedy"
 )
 
 func TestDeadServiceIsStartedOnceAndProvenHealthy(t *testing.T) {
@@ -343,6 +344,33 @@ func TestSecondFaultWithinCoolDownIsHeld(t *testing.T) {
 	}
 	if v := verdict(second, "G14"); v.Outcome != "hold" || v.Reason != "cool_down" {
 		t.Errorf("G14 = %s %q, want hold cool_down", v.Outcome, v.Reason)
+	}
+}
+
+// TestAPauseOfARungHoldsThatRungAlone: of two machines with the same fault and other ladders the one waits, and the pause ends
+// by itself.
+func TestAPauseOfARungHoldsThatRungAlone(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, actPolicy)
+	w.counted = true
+	w.warm()
+	p := pauseOf("", w.now.Add(10*time.Minute))
+	p.Rung = remedy.RestartService
+	w.step(incident.PauseSet{At: incident.At(w.now), Pause: p})
+	w.kill("SQL01")
+	w.fire("SQL01", evidence.Service)
+	w.hangGuest("SQL02")
+	w.fire("SQL02", evidence.Guest)
+	w.advance(3 * time.Minute)
+	if i := w.only("SQL01", evidence.Service); verdict(i, "G21").Reason != "paused" || !strings.Contains(verdict(i, "G21").Detail, "ada") {
+		t.Errorf("G21 of the paused rung = %+v, want paused by ada", verdict(i, "G21"))
+	}
+	if len(w.commands) != 1 || w.commands[0].Method != remedy.ResetSystem {
+		t.Errorf("commands = %v, want the reset that is not paused and nothing else", w.methods())
+	}
+	w.advance(8 * time.Minute)
+	if len(w.commands) != 2 || w.commands[1].Method != remedy.StartService {
+		t.Errorf("commands = %v once the pause had ended, want the start, too: %s", w.methods(), w.only("SQL01", evidence.Service).Summary)
 	}
 }
 
