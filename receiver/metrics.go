@@ -22,6 +22,7 @@ type metrics struct {
 	ignored      *prometheus.CounterVec
 	incidents    *prometheus.CounterVec
 	commands     *prometheus.CounterVec
+	leftOut      *prometheus.CounterVec
 	readAge      prometheus.Histogram
 	toCommand    prometheus.Histogram
 	heartbeat    prometheus.Gauge
@@ -48,6 +49,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		ignored:     counter("alerts_ignored_total", "Firings and ends of alerts that nothing is done about, each delivery counted, by why.", "reason"),
 		incidents:   counter("incidents_closed_total", "Incidents that ended, by fault class, final state and who healed them.", "fault", "state", "healed_by"),
 		commands:    counter("commands_issued_total", "Commands handed over to be sent, by rung, method and result.", "rung", "method", "result"),
+		leftOut:     counter("replay_steps_left_out_total", "Steps that are missing in the recording for a replay: behind, the disk was too slow; failed, it could not be written.", "reason"),
 		readAge: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Namespace: ns, Name: "revalidation_window_seconds", Help: "Age of the oldest answer a command rested on when it was sent: the window in which the cluster could have moved.",
 			Buckets: []float64{.005, .01, .025, .05, .1, .2, .3, .4, .5}, NativeHistogramBucketFactor: 1.1,
@@ -72,10 +74,13 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			m.commands.WithLabelValues(string(remedy.RestartService), string(method.Method), result)
 		}
 	}
+	for _, reason := range []string{leftBehind, leftFailed} {
+		m.leftOut.WithLabelValues(reason)
+	}
 	for _, f := range evidence.Faults() {
 		m.escalations.WithLabelValues(string(f))
 	}
-	r.MustRegister(m.ledgerErrors, m.denied, m.stages, m.escalations, m.refused, m.ignored, m.incidents, m.commands, m.readAge, m.toCommand, m.heartbeat, newStateCollector(m.state.Load))
+	r.MustRegister(m.ledgerErrors, m.denied, m.stages, m.escalations, m.refused, m.ignored, m.incidents, m.commands, m.leftOut, m.readAge, m.toCommand, m.heartbeat, newStateCollector(m.state.Load))
 	return m
 }
 

@@ -137,7 +137,7 @@ func (r *Receiver) open(cfg *config.Config) error {
 	}
 	m := newMetrics(o.Registry)
 	r.driver = newDriver(r.world, r.committer.Commit, state, log.With(o.Logger, "component", "driver"), m)
-	r.recorder = newRecorder(cfg.Receiver.Ledger, log.With(o.Logger, "component", "recorder"))
+	r.recorder = newRecorder(cfg.Receiver.Ledger, log.With(o.Logger, "component", "recorder"), func(why string) { m.leftOut.WithLabelValues(why).Inc() })
 	r.driver.recorder = r.recorder
 	if r.intake, err = r.newIntake(cfg); err != nil {
 		return err

@@ -1,6 +1,8 @@
 package receiver_test
 
 import (
+	"context"
+	"errors"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -17,6 +19,7 @@ import (
 	"github.com/hypervigil/hypervigil/internal/lab/model"
 	"github.com/hypervigil/hypervigil/receiver"
 	"github.com/hypervigil/hypervigil/receiver/incident"
+	"github.com/hypervigil/hypervigil/receiver/ledger"
 )
 
 func TestMain(m *testing.M) {
@@ -222,6 +225,33 @@ func TestCheckSaysWhatIsWrong(t *testing.T) {
 }
 
 // TestTwoReceiversCannotShareALedger: the second one says who is in the way.
+// TestRunTellsThatItWasFencedOff: a receiver whose ledger a newer one has written to ends, and says who has to be stopped.
+func TestRunTellsThatItWasFencedOff(t *testing.T) {
+	t.Parallel()
+	c := newChain(t, quickPolicy)
+	path := filepath.Join(filepath.Dir(c.config), "ledger.db")
+	store, err := ledger.OpenBolt(path, ledger.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(store.Commit(t.Context(), 1<<40, nil), store.Close()); err != nil {
+		t.Fatal(err)
+	}
+	r, err := receiver.New(receiver.Options{ConfigFile: c.config, Logger: log.NewNopLogger(), Registry: prometheus.NewRegistry()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	err = r.Run(ctx)
+	if !errors.Is(err, ledger.ErrFenced) || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "stop that one") {
+		t.Errorf("Run() = %v, want %v with the ledger's path and what to do", err, ledger.ErrFenced)
+	}
+	if err := r.Close(); err != nil {
+		t.Errorf("Close() = %v", err)
+	}
+}
+
 func TestTwoReceiversCannotShareALedger(t *testing.T) {
 	t.Parallel()
 	c := newChain(t, quickPolicy)

@@ -44,7 +44,15 @@ type recorder struct {
 	steps  chan recorded
 	gap    bool // the driver's: a step was left out
 	done   chan struct{}
+	// leftOut counts the steps that were left out, by why.
+	leftOut func(why string)
 }
+
+// Why a step is left out.
+const (
+	leftBehind = "behind"
+	leftFailed = "failed"
+)
 
 // recorded is one step on its way to the disk.
 type recorded struct {
@@ -54,8 +62,8 @@ type recorded struct {
 	fresh         bool // steps before it were left out
 }
 
-func newRecorder(l config.Ledger, logger log.Logger) *recorder {
-	r := &recorder{dir: l.Path + ".replay", logger: logger, steps: make(chan recorded, recordQueue), done: make(chan struct{})}
+func newRecorder(l config.Ledger, logger log.Logger, leftOut func(why string)) *recorder {
+	r := &recorder{dir: l.Path + ".replay", logger: logger, steps: make(chan recorded, recordQueue), done: make(chan struct{}), leftOut: leftOut}
 	r.configure(l)
 	go r.run()
 	return r
@@ -74,6 +82,7 @@ func (r *recorder) record(before *incident.State, e incident.Event, after *incid
 		r.gap = false
 	default:
 		r.gap = true
+		r.leftOut(leftBehind)
 	}
 }
 
@@ -98,6 +107,7 @@ func (r *recorder) run() {
 	for step := range r.steps {
 		now := incident.Moment(step.event)
 		if !failed.IsZero() && now.Sub(failed) < recordRetry && !now.Before(failed) {
+			r.leftOut(leftFailed)
 			continue
 		}
 		var err error
@@ -109,6 +119,7 @@ func (r *recorder) run() {
 			// What is written next begins with a checkpoint again.
 			level.Warn(r.logger).Log("msg", "step not recorded for a replay; the decision itself is in the ledger", "err", err)
 			failed = now
+			r.leftOut(leftFailed)
 			s = s.end()
 		}
 	}

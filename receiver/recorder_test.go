@@ -17,6 +17,9 @@ import (
 	"github.com/hypervigil/hypervigil/receiver/replay"
 )
 
+// none counts nothing.
+func none(string) {}
+
 // walk takes n steps, every second one, and shows them to a recorder.
 func walk(t *testing.T, r *recorder, s incident.State, from time.Time, n int) incident.State {
 	t.Helper()
@@ -72,7 +75,7 @@ func testTheRecordingIsBounded(t *testing.T) {
 	}
 	l := config.Ledger{Path: filepath.Join(t.TempDir(), "ledger.db"), ReplayBytes: 64 << 10, ReplayAge: time.Hour}
 	start := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
-	r := newRecorder(l, log.NewNopLogger())
+	r := newRecorder(l, log.NewNopLogger(), none)
 	s := walk(t, r, incident.New(cfg, start), start, 1500)
 	r.close()
 	names, err := r.segments()
@@ -102,7 +105,7 @@ func testTheRecordingIsBounded(t *testing.T) {
 	if err := os.WriteFile(newest, whole[:len(whole)-10], 0o600); err != nil {
 		t.Fatal(err)
 	}
-	again := newRecorder(l, log.NewNopLogger())
+	again := newRecorder(l, log.NewNopLogger(), none)
 	s = walk(t, again, s, start.Add(30*time.Minute), 20)
 	again.close()
 	report, err := replay.Run(linesOf(fetched(t, again, time.Time{})), replay.Options{})
@@ -112,7 +115,7 @@ func testTheRecordingIsBounded(t *testing.T) {
 	if short := fetched(t, again, start.Add(30*time.Minute)); len(short) > 22 || len(short) < 15 {
 		t.Errorf("%d lines since the second life, want its checkpoint and its 20 steps", len(short))
 	}
-	late := newRecorder(l, log.NewNopLogger())
+	late := newRecorder(l, log.NewNopLogger(), none)
 	walk(t, late, s, start.Add(48*time.Hour), 1)
 	late.close()
 	if names, err := late.segments(); err != nil || len(names) != 1 {
@@ -139,7 +142,7 @@ func testTheRecorderHoldsNobodyUp(t *testing.T) {
 	if err := os.WriteFile(l.Path+".replay", nil, 0o600); err != nil { // no folder can be made there
 		t.Fatal(err)
 	}
-	r := newRecorder(l, log.NewNopLogger())
+	r := newRecorder(l, log.NewNopLogger(), none)
 	s := walk(t, r, incident.New(cfg, start), start, 30)
 	synctest.Wait()
 	if err := os.Remove(l.Path + ".replay"); err != nil {
@@ -168,4 +171,46 @@ func testTheRecorderHoldsNobodyUp(t *testing.T) {
 		t.Error("0 bytes record")
 	}
 	(*recorder)(nil).record(&before, nil, &before, nil)
+}
+
+// TestStepsThatAreLeftOutAreCounted: those that the disk was too slow for, and those that could not be written; what is
+// recorded afterwards begins with a checkpoint.
+func TestStepsThatAreLeftOutAreCounted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		l := config.Ledger{Path: filepath.Join(dir, "ledger.db"), ReplayBytes: 64 << 20, ReplayAge: 24 * time.Hour}
+		// Where the folder should be made there is a file.
+		if err := os.WriteFile(l.Path+".replay", nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		left := make(chan string, 4*recordQueue)
+		r := newRecorder(l, log.NewNopLogger(), func(why string) { left <- why })
+		s := incident.New(&config.Config{}, time.Now())
+		event := incident.Ticked{At: incident.At(time.Now())}
+		for range 3 {
+			r.record(&s, event, &s, nil)
+		}
+		synctest.Wait()
+		for range 3 {
+			if why := <-left; why != leftFailed {
+				t.Errorf("left out because %s, want %s", why, leftFailed)
+			}
+		}
+		r.close()
+
+		// Nobody takes them.
+		r = &recorder{steps: make(chan recorded, 2), leftOut: func(why string) { left <- why }}
+		r.configure(l)
+		for range 5 {
+			r.record(&s, event, &s, nil)
+		}
+		for range 3 {
+			if why := <-left; why != leftBehind {
+				t.Errorf("left out because %s, want %s", why, leftBehind)
+			}
+		}
+		if len(left) != 0 || !r.gap {
+			t.Errorf("%d more were left out, gap %t; want none, and the next one to begin with a checkpoint", len(left), r.gap)
+		}
+	})
 }
