@@ -128,3 +128,26 @@ func TestCleanStopIsHealedWhereThePolicySaysSo(t *testing.T) {
 		t.Errorf("first command after %s s, want not before the policy's 5 s", number(tr.FirstCommandSeconds))
 	}
 }
+
+// TestADeadBoardIsLeftByALiveMigration: the white paper's LAN board, under a policy that names the move. The guest goes
+// where the network is, by one command and without a restart; the exporter, the rules and Alertmanager have told of it, and
+// the receiver has read the board's state itself. (start_group has no such test: G12 leaves a lost host to the cluster for
+// 300 s at least, which no limit weakens; the simulation plays it in virtual time.)
+func TestADeadBoardIsLeftByALiveMigration(t *testing.T) {
+	t.Parallel()
+	s := start(t, stage.Options{Rungs: map[string]string{"live_migrate": "act"}})
+	tr, c := trial(t, s, model.Request{Fault: model.LANBoard, VM: "SQL01"}, 2*time.Minute)
+	if diff := cmp.Diff(outcome{Outcome: "healed", HealedBy: "hypervigil", Commands: 1, Moves: 1}, outcomeOf(tr, c)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{"MSCluster_ResourceGroup.MoveToNewNodeParams"}, tr.Commands); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if tr.FirstCommandSeconds == nil || *tr.FirstCommandSeconds < 30 {
+		t.Errorf("first command after %s s, want not before the class's 30 s", number(tr.FirstCommandSeconds))
+	}
+	i := incidentOf(t, s.Endpoints, tr.Incident)
+	if a := i.Actions[0].Command; a.From == "" || a.To == "" || a.From == a.To || len(i.Destinations) == 0 {
+		t.Errorf("moved from %q to %q, with a word on %d nodes; want another node, and why (G20)", a.From, a.To, len(i.Destinations))
+	}
+}
