@@ -70,39 +70,41 @@ func (r Rung) unfit(fault string) string {
 	return "the guest answers, and a dump of its kernel shows nothing of SQL Server"
 }
 
-// KnownRungs lists every rung. This is the one place that keeps their names.
-func KnownRungs() []Rung {
-	return []Rung{
-		{Name: RungRestartService, Kind: OnService, Faults: []string{"service", "hang", "internal"}},
-		{Name: RungShutdownRestart, Kind: OnVM, Faults: []string{"service", "hang", "internal"}},
-		{Name: RungNMIRestart, Kind: OnVM, Faults: []string{"hang", "guest"}},
-		{Name: RungResetVM, Kind: OnVM, Faults: []string{"service", "hang", "guest"}},
-		{Name: RungLiveMigrate, Kind: OnNode, Faults: []string{"resource", "network"}, Named: true},
-		{Name: RungMoveSave, Kind: OnNode, Faults: []string{"resource", "network"}, Named: true},
-		{Name: RungMoveShutdown, Kind: OnNode, Faults: []string{"resource", "network", "guest", "hang", "service"}, Named: true, After: []string{"guest", "hang", "service"}},
-		{Name: RungMoveTurnOff, Kind: OnNode, Faults: []string{"network", "guest", "hang", "service"}, Named: true, After: []string{"guest", "hang", "service"}},
-		{Name: RungWhitePaper, Kind: OnNode, Also: OnVM, Faults: []string{"service", "hang", "guest"}, Named: true},
-		{Name: RungStartGroup, Kind: OnVM, Faults: []string{"host"}},
-	}
+// knownRungs is every rung: the one place that keeps their names. Nothing is ever written to it.
+var knownRungs = []Rung{
+	{Name: RungRestartService, Kind: OnService, Faults: []string{"service", "hang", "internal"}},
+	{Name: RungShutdownRestart, Kind: OnVM, Faults: []string{"service", "hang", "internal"}},
+	{Name: RungNMIRestart, Kind: OnVM, Faults: []string{"hang", "guest"}},
+	{Name: RungResetVM, Kind: OnVM, Faults: []string{"service", "hang", "guest"}},
+	{Name: RungLiveMigrate, Kind: OnNode, Faults: []string{"resource", "network"}, Named: true},
+	{Name: RungMoveSave, Kind: OnNode, Faults: []string{"resource", "network"}, Named: true},
+	{Name: RungMoveShutdown, Kind: OnNode, Faults: []string{"resource", "network", "guest", "hang", "service"}, Named: true, After: []string{"guest", "hang", "service"}},
+	{Name: RungMoveTurnOff, Kind: OnNode, Faults: []string{"network", "guest", "hang", "service"}, Named: true, After: []string{"guest", "hang", "service"}},
+	{Name: RungWhitePaper, Kind: OnNode, Also: OnVM, Faults: []string{"service", "hang", "guest"}, Named: true},
+	{Name: RungStartGroup, Kind: OnVM, Faults: []string{"host"}},
 }
+
+// KnownRungs lists every rung. Nothing may be written through what it gives away.
+func KnownRungs() []Rung { return slices.Clone(knownRungs) }
 
 // Acts reports whether the rung acts on that.
 func (r Rung) Acts(on RungKind) bool { return r.Kind == on || r.Also == on }
 
 // RungNamed finds a rung; ok is false for a name that is none.
 func RungNamed(name string) (r Rung, ok bool) {
-	known := KnownRungs()
-	n := slices.IndexFunc(known, func(r Rung) bool { return r.Name == name })
-	if n < 0 {
-		return Rung{}, false
+	// It is asked many times for each decision, and copies nothing but the one.
+	for n := range knownRungs {
+		if knownRungs[n].Name == name {
+			return knownRungs[n], true
+		}
 	}
-	return known[n], true
+	return Rung{}, false
 }
 
 // Rungs lists every rung's name.
 func Rungs() []string {
 	var names []string
-	for _, r := range KnownRungs() {
+	for _, r := range knownRungs {
 		names = append(names, r.Name)
 	}
 	return names
@@ -111,7 +113,7 @@ func Rungs() []string {
 // rungsFor lists the rungs that a ladder of this fault class may have.
 func rungsFor(fault string) []string {
 	var names []string
-	for _, r := range KnownRungs() {
+	for _, r := range knownRungs {
 		if slices.Contains(r.Faults, fault) {
 			names = append(names, r.Name)
 		}

@@ -160,7 +160,10 @@ type Round struct {
 
 // KnownViews lists the views that were answered, in the order of their nodes' names: map order must decide nothing.
 func (r Round) KnownViews() []Reading[cluster.View] {
-	var known []Reading[cluster.View]
+	if len(r.Views) == 0 {
+		return nil
+	}
+	known := make([]Reading[cluster.View], 0, len(r.Views))
 	for _, node := range slices.Sorted(maps.Keys(r.Views)) {
 		if v := r.Views[node]; v.Known() {
 			known = append(known, v)

@@ -240,8 +240,9 @@ func (st *stepper) looked(e Looked) {
 			i.StoppedSince = s.At
 		}
 	}
+	// A round is large: there is room for those that are kept, and no more.
 	kept := i.Rounds[max(0, len(i.Rounds)+1-keepRounds):]
-	i.Rounds = append(slices.Clip(kept), round)
+	i.Rounds = append(append(make([]evidence.Round, 0, len(kept)+1), kept...), round)
 	switch purpose {
 	case Confirm:
 		st.confirm(i, round)

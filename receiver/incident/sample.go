@@ -119,7 +119,7 @@ func (st *stepper) proved(e Proved) {
 
 // due asks for every read whose time has come.
 func (st *stepper) due() {
-	for _, name := range slices.Sorted(maps.Keys(st.s.Clusters)) {
+	for _, name := range sortedKeys(st.s.Clusters) {
 		c := st.s.Clusters[name]
 		if st.s.watched(name) == 0 || c.Sampling || st.now.Before(st.s.sampleDue(name)) {
 			continue
@@ -138,9 +138,11 @@ func (st *stepper) due() {
 		vm := st.s.VMs.of(id)
 		if _, ok := st.s.inventory(id); ok && !vm.Proving && !st.busy(id) && !st.now.Before(st.s.proofDue(vm)) {
 			vm.Proving = true
+			st.setVM(id, vm, false)
 			st.emit(Prove{VM: id})
+			continue
 		}
-		st.setVM(id, vm, false) // one that needs no proof after all loses its place among the proofs
+		st.touch(id) // one that needs no proof after all loses its place among the proofs
 	}
 	st.rehearse()
 }
@@ -168,14 +170,14 @@ func (st *stepper) fallenDue() []*Incident {
 
 // visits lists the virtual machines that may be due in an order: by the last step's, and those that this one touched.
 func (st *stepper) visits(order tree[visit, none]) []evidence.VM {
-	may := st.touched()
+	var due []evidence.VM
 	for v := range order.all() {
 		if v.at.After(st.now) {
 			break
 		}
-		may[evidence.VM(v.vm)] = true
+		due = append(due, evidence.VM(v.vm))
 	}
-	return slices.SortedFunc(maps.Keys(may), func(a, b evidence.VM) int { return machine(a).compare(machine(b)) })
+	return st.touched(due...)
 }
 
 // busy reports whether something is still to come of an open incident of a virtual machine.
@@ -220,17 +222,20 @@ func (s State) proofDue(vm VM) time.Time {
 // scheduled gives a virtual machine its places among the proofs, the background looks and the rehearsals: none while one is
 // being made, and no proof and no rehearsal while something is still to come of an incident of its own.
 func (s State) scheduled(id evidence.VM) State {
-	vm := s.VMs.of(id)
+	vm, ok := s.VMs.byID.get(machine(id))
+	if !ok {
+		vm = &VM{}
+	}
 	var proof, sense, rehearsal time.Time
 	if _, ok := s.inventory(id); ok {
 		if busy := s.busy(id); !busy {
 			if !vm.Proving {
-				proof = s.proofDue(vm)
+				proof = s.proofDue(*vm)
 			}
-			rehearsal = s.rehearsalDue(id, vm)
+			rehearsal = s.rehearsalDue(id, *vm)
 		}
 		if !vm.Sensing {
-			sense = s.senseDue(vm)
+			sense = s.senseDue(*vm)
 		}
 	}
 	if proof.Equal(vm.proof) && sense.Equal(vm.sense) && rehearsal.Equal(vm.rehearsal) {
@@ -238,8 +243,9 @@ func (s State) scheduled(id evidence.VM) State {
 	}
 	s.proofs, s.senses = replaced(s.proofs, id, vm.proof, proof), replaced(s.senses, id, vm.sense, sense)
 	s.rehearsals = replaced(s.rehearsals, id, vm.rehearsal, rehearsal)
-	vm.proof, vm.sense, vm.rehearsal = proof, sense, rehearsal
-	s.VMs.byID = s.VMs.byID.put(machine(id), &vm)
+	changed := *vm
+	changed.proof, changed.sense, changed.rehearsal = proof, sense, rehearsal
+	s.VMs.byID = s.VMs.byID.put(machine(id), &changed)
 	return s
 }
 

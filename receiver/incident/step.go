@@ -156,16 +156,27 @@ func (st *stepper) setVM(id evidence.VM, vm VM, stored bool) {
 	st.vms[id] = st.vms[id] || stored
 }
 
-// touched are the virtual machines that the step changed, or an incident of.
-func (st *stepper) touched() map[evidence.VM]bool {
-	ids := map[evidence.VM]bool{}
+// touch has a virtual machine's places looked at anew at the end of the step, without changing what is known of it.
+func (st *stepper) touch(id evidence.VM) {
+	if st.vms == nil {
+		st.vms = map[evidence.VM]bool{}
+	}
+	st.vms[id] = st.vms[id] || false
+}
+
+// touched are the virtual machines that the step changed, or an incident of, and these others, in the order of their
+// names.
+func (st *stepper) touched(others ...evidence.VM) []evidence.VM {
+	ids := make([]evidence.VM, 0, len(st.vms)+len(st.work)+len(others))
 	for id := range st.vms {
-		ids[id] = true
+		ids = append(ids, id)
 	}
 	for _, i := range st.work {
-		ids[i.VM] = true
+		ids = append(ids, i.VM)
 	}
-	return ids
+	ids = append(ids, others...)
+	slices.SortFunc(ids, func(a, b evidence.VM) int { return machine(a).compare(machine(b)) })
+	return slices.Compact(ids)
 }
 
 func (st *stepper) setCluster(name string, c Cluster, stored bool) {
@@ -183,7 +194,7 @@ func (st *stepper) setCluster(name string, c Cluster, stored bool) {
 
 // store writes the working copies back and emits the records of what changed, and the next Wake.
 func (st *stepper) store() {
-	for _, id := range slices.Sorted(maps.Keys(st.work)) {
+	for _, id := range sortedKeys(st.work) {
 		i := st.work[id]
 		old, existed := st.s.Incidents.Get(id)
 		if existed && same(old, *i) {
@@ -198,14 +209,13 @@ func (st *stepper) store() {
 			st.emit(Put{Key: ledger.Key("incident", id), Value: *i})
 		}
 	}
-	touched := slices.SortedFunc(maps.Keys(st.touched()), func(a, b evidence.VM) int { return machine(a).compare(machine(b)) })
-	for _, id := range touched {
+	for _, id := range st.touched() {
 		st.s = st.s.scheduled(id)
 		if st.vms[id] {
 			st.emit(Put{Key: ledger.Key("vm", id.Cluster, id.Name), Value: st.s.VMs.of(id)})
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(st.clusters)) {
+	for _, name := range sortedKeys(st.clusters) {
 		st.emit(Put{Key: ledger.Key("cluster", name), Value: st.s.Clusters[name]})
 	}
 	st.chain()

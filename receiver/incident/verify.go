@@ -10,7 +10,6 @@ import (
 	"github.com/hypervigil/hypervigil/internal/dial"
 	"github.com/hypervigil/hypervigil/receiver/audit"
 	"github.com/hypervigil/hypervigil/receiver/evidence"
-	"github.com/hypervigil/hypervigil/receiver/guard"
 	"github.com/hypervigil/hypervigil/receiver/remedy"
 )
 
@@ -401,4 +400,15 @@ func (st *stepper) paused(e PauseSet) {
 	st.emit(Note{Message: "paused", Keys: []any{"pause", e.Pause.ID, "owner", e.Pause.Owner, "reason", e.Pause.Reason}})
 }
 
-func sortedKeys(m map[string]guard.Pause) []string { return slices.Sorted(maps.Keys(m)) }
+// sortedKeys are a map's keys in order. Most maps here are small, and they are asked for in every step.
+func sortedKeys[V any](m map[string]V) []string {
+	if len(m) == 0 {
+		return nil
+	}
+	keys := make([]string, 0, len(m))
+	for key := range m {
+		keys = append(keys, key)
+	}
+	slices.Sort(keys)
+	return keys
+}

@@ -58,11 +58,14 @@ func methods() []MethodSpec {
 // Methods lists every method that is ever sent.
 func Methods() []MethodSpec { return methods() }
 
+// sendable are the methods, made once as the rungs are, and never changed.
+var sendable = methods()
+
 // Spec finds what there is to know about it; ok is false for one that is not known.
 func (m Method) Spec() (s MethodSpec, ok bool) {
-	for _, s := range methods() {
-		if s.Method == m {
-			return s, true
+	for n := range sendable {
+		if sendable[n].Method == m {
+			return sendable[n], true
 		}
 	}
 	return MethodSpec{}, false

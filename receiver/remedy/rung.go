@@ -22,6 +22,9 @@ type Spec struct {
 	propose func(group, vmID string) []string
 }
 
+// known are the rungs: made once, for they are looked up many times for each decision, and never changed.
+var known = specs()
+
 // specs lists the rungs, in the order of config.KnownRungs.
 func specs() []Spec {
 	return []Spec{
@@ -31,9 +34,9 @@ func specs() []Spec {
 
 // SpecOf finds a rung; ok is false for a name that is none.
 func SpecOf(r Rung) (s Spec, ok bool) {
-	for _, s := range specs() {
-		if s.Rung == r {
-			return s, true
+	for n := range known {
+		if known[n].Rung == r {
+			return known[n], true
 		}
 	}
 	return Spec{}, false

@@ -48,7 +48,7 @@ func variants() []variant {
 		{name: "old alerts are proposed soon", weight: 1, policy: "mode: act, limits: {cool_down: 0s, settle: 45s, hold: 3s, max_age: 45s}"},
 		{name: "clean stops are healed", weight: 1, policy: "mode: act, clean_stop: {heal_after: 20s}, limits: {cool_down: 0s, settle: 0s, hold: 3s}"},
 		{name: "the cluster watches the guests", weight: 1, policy: fmt.Sprintf(quick, 3), watched: true},
-		{name: "virtual machines only", weight: 3, manual: true, policy: "mode: act, ladders: {service: [reset_vm], hang: [reset_vm], guest: [nmi_restart, reset_vm]}, limits: {vm_restarts_per_6h: 5, cool_down: 0s, settle: 0s, hold: 3s, actions_per_24h: 20}"},
+		{name: "virtual machines only", weight: 3, manual: true, dying: true, policy: "mode: act, ladders: {service: [reset_vm], hang: [reset_vm], guest: [nmi_restart, reset_vm]}, limits: {vm_restarts_per_6h: 5, cool_down: 0s, settle: 0s, hold: 3s, actions_per_24h: 20}"},
 		{name: "the remedy of 2010", weight: 2, dying: true, policy: "mode: act, rungs: {white_paper: act}, ladders: {service: [white_paper], hang: [white_paper], guest: [white_paper]}, limits: {vm_restarts_per_6h: 4, moves_per_6h: 3, cool_down: 0s, settle: 0s, hold: 3s, actions_per_24h: 20}"},
 		{name: "two rungs", weight: 1, policy: "mode: act, ladders: {service: [restart_service, reset_vm], hang: [restart_service, reset_vm]}, limits: {cool_down: 0s, settle: 0s, hold: 3s}"},
 		{
