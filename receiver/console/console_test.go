@@ -33,7 +33,10 @@ func state() *incident.State {
 		Timeline: []incident.Entry{{At: opened, Event: "open", Detail: "it fires"}},
 		Rounds:   []evidence.Round{{Started: opened}},
 	}
-	s := incident.New(&config.Config{Clusters: []*config.Cluster{{Name: "hv-cl1", VirtualMachines: []*config.VirtualMachine{{Name: "SQL01"}}}}}, opened)
+	s := incident.New(&config.Config{
+		Clusters: []*config.Cluster{{Name: "hv-cl1", VirtualMachines: []*config.VirtualMachine{{Name: "SQL01", Policy: config.StandardPolicy}}}},
+		Receiver: config.Receiver{Policies: map[string]*config.Policy{config.StandardPolicy: {}}},
+	}, opened)
 	s.Clusters["hv-cl1"] = incident.Cluster{}
 	s.Incidents = s.Incidents.With(i)
 	s.Pauses["p1"] = guard.Pause{ID: "p1", Cluster: "hv-cl1", Owner: "ada", Reason: "patching", Expires: opened.Add(time.Hour)}
