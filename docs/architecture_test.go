@@ -114,6 +114,8 @@ func TestImportsRunOneWay(t *testing.T) {
 			wrong("a program is no library")
 		case !i.test && below(i.what, "internal/lab") && !below(i.by, "internal/lab", "internal/drill", "cmd/hypervigil-lab"):
 			wrong("only tests, internal/drill and cmd/hypervigil-lab import the lab")
+		case !i.test && below(i.what, "internal/lab") && (i.by == "internal/drill" || below(i.by, "internal/drill/onsite", "internal/drill/load", "internal/drill/render")):
+			wrong("what hypervigilctl drills a real cluster with knows no lab")
 		case !i.test && below(i.what, "rules/rulestest") && !below(i.by, "rules/rulestest"):
 			wrong("only tests import rulestest")
 		case !i.test && slices.Contains(pure(), i.by) && below(i.what, worldly...):

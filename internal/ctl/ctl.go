@@ -63,6 +63,7 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer) (code int
 	addGenerate(app, commands, stdout)
 	addBudget(app, commands, stdout)
 	addReceiver(ctx, app, commands, stdout, stderr)
+	addDrill(ctx, app, commands, os.Stdin, stdout)
 
 	command, err := app.Parse(args)
 	if err != nil {

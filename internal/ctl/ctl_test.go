@@ -63,7 +63,7 @@ var opened = time.Date(2026, 11, 23, 8, 0, 0, 0, time.UTC)
 // the driver would.
 func receiver() (http.Handler, error) {
 	vm := evidence.VM{Cluster: "hv-cl1", Name: "SQL01"}
-	state := incident.New(&config.Config{Clusters: []*config.Cluster{{Name: "hv-cl1", VirtualMachines: []*config.VirtualMachine{{Name: "SQL01"}}}}}, opened)
+	state := incident.New(&config.Config{Receiver: config.Receiver{Policies: map[string]*config.Policy{"": {}}}, Clusters: []*config.Cluster{{Name: "hv-cl1", VirtualMachines: []*config.VirtualMachine{{Name: "SQL01"}}}}}, opened)
 	state.Clusters["hv-cl1"] = incident.Cluster{}
 	state.VMs = state.VMs.With(vm, incident.VM{Rescue: incident.Rescue{At: opened, Rungs: []incident.Rescuer{
 		{Fault: evidence.Service, Instance: "MSSQLSERVER", Rung: remedy.RestartService, Mode: config.Act, Ready: true, Predicted: 6 * time.Second},

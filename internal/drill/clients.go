@@ -11,16 +11,23 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/hypervigil/hypervigil/receiver/evidence"
 	"github.com/hypervigil/hypervigil/receiver/incident"
 )
 
 // callTimeout bounds each question to a part of the chain: one that hangs must not stop the watch.
 const callTimeout = 2 * time.Second
 
-// Endpoints are where the parts of the chain answer, as base URLs.
+// Endpoints are where the parts of the chain answer, as base URLs. Where there is no lab, LabControl is empty: its state and
+// its counters are then empty, and no error.
 type Endpoints struct {
 	LabControl, Exporter, Receiver, Prometheus, Alertmanager string
+	// Clients ask those that want TLS or a password.
+	Clients Clients
 }
+
+// Clients are what a part of the chain is asked with; http.DefaultClient where nil.
+type Clients struct{ Receiver, Prometheus *http.Client }
 
 // LabState is the lab's /state.
 type LabState struct {
@@ -87,11 +94,14 @@ type Injected struct {
 	At time.Time `json:"at"`
 }
 
-func get(ctx context.Context, u string, into any) error {
-	return call(ctx, http.MethodGet, u, nil, into)
+func get(ctx context.Context, c *http.Client, u string, into any) error {
+	return call(ctx, c, http.MethodGet, u, nil, into)
 }
 
-func call(ctx context.Context, method, u string, body, into any) error {
+func call(ctx context.Context, c *http.Client, method, u string, body, into any) error {
+	if c == nil {
+		c = http.DefaultClient
+	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	var reader io.Reader
@@ -109,7 +119,7 @@ func call(ctx context.Context, method, u string, body, into any) error {
 	if body != nil {
 		r.Header.Set("Content-Type", "application/json")
 	}
-	resp, err := http.DefaultClient.Do(r)
+	resp, err := c.Do(r)
 	if err != nil {
 		return err
 	}
@@ -137,21 +147,27 @@ func call(ctx context.Context, method, u string, body, into any) error {
 // Inject asks the lab for a fault.
 func (e Endpoints) Inject(ctx context.Context, f Fault) (Injected, error) {
 	var in Injected
-	err := call(ctx, http.MethodPost, e.LabControl+"/faults", f, &in)
+	err := call(ctx, nil, http.MethodPost, e.LabControl+"/faults", f, &in)
 	return in, err
 }
 
 // State asks the lab how things are.
 func (e Endpoints) State(ctx context.Context) (LabState, error) {
 	var s LabState
-	err := get(ctx, e.LabControl+"/state", &s)
+	if e.LabControl == "" {
+		return s, nil
+	}
+	err := get(ctx, nil, e.LabControl+"/state", &s)
 	return s, err
 }
 
 // Counters asks the lab what was done to it.
 func (e Endpoints) Counters(ctx context.Context) (LabCounters, error) {
 	var c LabCounters
-	err := get(ctx, e.LabControl+"/counters", &c)
+	if e.LabControl == "" {
+		return c, nil
+	}
+	err := get(ctx, nil, e.LabControl+"/counters", &c)
 	return c, err
 }
 
@@ -160,14 +176,14 @@ func (e Endpoints) Incidents(ctx context.Context) ([]incident.Incident, error) {
 	var all struct {
 		Incidents []incident.Incident `json:"incidents"`
 	}
-	err := get(ctx, e.Receiver+"/api/v1/incidents", &all)
+	err := get(ctx, e.Clients.Receiver, e.Receiver+"/api/v1/incidents", &all)
 	return all.Incidents, err
 }
 
 // ReceiverMetrics is the receiver's /metrics as text.
 func (e Endpoints) ReceiverMetrics(ctx context.Context) (string, error) {
 	var text []byte
-	err := get(ctx, e.Receiver+"/metrics", &text)
+	err := get(ctx, e.Clients.Receiver, e.Receiver+"/metrics", &text)
 	return string(text), err
 }
 
@@ -184,7 +200,7 @@ func (e Endpoints) Targets(ctx context.Context) ([]Target, error) {
 			Active []Target `json:"activeTargets"`
 		} `json:"data"`
 	}
-	err := get(ctx, e.Prometheus+"/api/v1/targets?state=active", &answer)
+	err := get(ctx, e.Clients.Prometheus, e.Prometheus+"/api/v1/targets?state=active", &answer)
 	return answer.Data.Active, err
 }
 
@@ -202,41 +218,119 @@ func (e Endpoints) Alerts(ctx context.Context) ([]PrometheusAlert, error) {
 			Alerts []PrometheusAlert `json:"alerts"`
 		} `json:"data"`
 	}
-	err := get(ctx, e.Prometheus+"/api/v1/alerts", &answer)
+	err := get(ctx, e.Clients.Prometheus, e.Prometheus+"/api/v1/alerts", &answer)
 	return answer.Data.Alerts, err
 }
 
-// FirstFailedProbe is the time of Prometheus' first sample at or after since in which the probe of an instance
-// failed; ok is false while there is none.
-func (e Endpoints) FirstFailedProbe(ctx context.Context, vm, instance string, since time.Time) (time.Time, bool, error) {
-	selector := fmt.Sprintf(`probe_success{vm=%q,sql_instance!=""}[5m]`, vm)
-	if instance != "" && instance != "-" {
-		selector = fmt.Sprintf(`probe_success{vm=%q,sql_instance=%q}[5m]`, vm, instance)
+// Ready asks the receiver whether it may act; the error says what it waits for.
+func (e Endpoints) Ready(ctx context.Context) error {
+	return get(ctx, e.Clients.Receiver, e.Receiver+"/-/ready", nil)
+}
+
+// Rescue is what the receiver's newest rehearsal of a virtual machine found out.
+type Rescue struct {
+	evidence.VM
+	incident.Rescue
+}
+
+// Rescues lists the receiver's rehearsals.
+func (e Endpoints) Rescues(ctx context.Context) ([]Rescue, error) {
+	var all struct {
+		Rescues []Rescue `json:"rescues"`
 	}
+	err := get(ctx, e.Clients.Receiver, e.Receiver+"/api/v1/rescues", &all)
+	return all.Rescues, err
+}
+
+// Pause is a pause in force at the receiver. An empty Cluster, VM or Rung means every one.
+type Pause struct {
+	ID      string `json:"id"`
+	Cluster string `json:"cluster"`
+	VM      string `json:"vm"`
+	Rung    string `json:"rung"`
+	Owner   string `json:"owner"`
+	Reason  string `json:"reason"`
+}
+
+// Pauses lists the receiver's pauses.
+func (e Endpoints) Pauses(ctx context.Context) ([]Pause, error) {
+	var all struct {
+		Pauses []Pause `json:"pauses"`
+	}
+	err := get(ctx, e.Clients.Receiver, e.Receiver+"/api/v1/pauses", &all)
+	return all.Pauses, err
+}
+
+// Sample is a value at a time.
+type Sample struct {
+	At    time.Time
+	Value float64
+}
+
+// Series is one of Prometheus' series, its samples oldest first.
+type Series struct {
+	Labels  map[string]string
+	Samples []Sample
+}
+
+// Range asks Prometheus for the samples of a selector in the time before now.
+func (e Endpoints) Range(ctx context.Context, selector string, back time.Duration) ([]Series, error) {
 	var answer struct {
 		Data struct {
 			Result []struct {
-				Values [][2]any `json:"values"`
+				Metric map[string]string `json:"metric"`
+				Values [][2]any          `json:"values"`
 			} `json:"result"`
 		} `json:"data"`
 	}
-	if err := get(ctx, e.Prometheus+"/api/v1/query?query="+url.QueryEscape(selector), &answer); err != nil {
+	query := fmt.Sprintf("%s[%ds]", selector, max(1, int(back/time.Second)))
+	if err := get(ctx, e.Clients.Prometheus, e.Prometheus+"/api/v1/query?query="+url.QueryEscape(query), &answer); err != nil {
+		return nil, err
+	}
+	var list []Series
+	for _, r := range answer.Data.Result {
+		s := Series{Labels: r.Metric}
+		for _, v := range r.Values {
+			at, okAt := v[0].(float64)
+			text, okText := v[1].(string)
+			value, err := strconv.ParseFloat(text, 64)
+			if !okAt || !okText || err != nil {
+				return nil, fmt.Errorf("a sample of Prometheus is no number at a time: %v", v)
+			}
+			s.Samples = append(s.Samples, Sample{time.UnixMilli(int64(at * 1000)), value})
+		}
+		list = append(list, s)
+	}
+	return list, nil
+}
+
+// FirstFailedProbe is the time of Prometheus' first sample at or after since in which the probe of an instance
+// failed; ok is false while there is none. An empty cluster means any.
+func (e Endpoints) FirstFailedProbe(ctx context.Context, cluster, vm, instance string, since time.Time) (time.Time, bool, error) {
+	list, err := e.Range(ctx, "probe_success"+ProbeLabels(cluster, vm, instance), 5*time.Minute)
+	if err != nil {
 		return time.Time{}, false, err
 	}
 	var first time.Time
-	for _, series := range answer.Data.Result {
-		for _, v := range series.Values {
-			at, okAt := v[0].(float64)
-			value, okValue := v[1].(string)
-			if !okAt || !okValue {
-				continue
-			}
-			f, err := strconv.ParseFloat(value, 64)
-			t := time.UnixMilli(int64(at * 1000))
-			if err == nil && f == 0 && !t.Before(since) && (first.IsZero() || t.Before(first)) {
-				first = t
+	for _, series := range list {
+		for _, s := range series.Samples {
+			if s.Value == 0 && !s.At.Before(since) && (first.IsZero() || s.At.Before(first)) {
+				first = s.At
 			}
 		}
 	}
 	return first, !first.IsZero(), nil
+}
+
+// ProbeLabels selects the probes of an instance, or of every one of a virtual machine where instance is empty or "-". An
+// empty cluster means any.
+func ProbeLabels(cluster, vm, instance string) string {
+	labels := fmt.Sprintf(`vm=%q,`, vm)
+	if cluster != "" {
+		labels = fmt.Sprintf(`cluster=%q,`, cluster) + labels
+	}
+	if instance == "" || instance == evidence.NoInstance {
+		return "{" + labels + `sql_instance!=""}`
+	}
+	return "{" + labels + fmt.Sprintf(`sql_instance=%q}`, instance)
 }

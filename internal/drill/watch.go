@@ -33,6 +33,7 @@ type Trialling struct {
 	Endpoints Endpoints
 	Out       io.Writer // the story as it happens, one Write a line; nil: silence
 	Fault     Fault
+	Cluster   string    // of Fault.VM; empty where there is only one
 	At        time.Time // of the fault, by the lab's clock
 	Profile   string
 
@@ -133,7 +134,7 @@ func (t *Trialling) look(ctx context.Context) (Trial, incident.Incident, bool, e
 		o.Counts = &counts
 	}
 	if !t.seen[keyProbe] {
-		at, ok, err := t.Endpoints.FirstFailedProbe(ctx, t.Fault.VM, t.Fault.Instance, t.At)
+		at, ok, err := t.Endpoints.FirstFailedProbe(ctx, t.Cluster, t.Fault.VM, t.Fault.Instance, t.At)
 		keep(err)
 		if ok {
 			o.Failed = at
@@ -161,7 +162,7 @@ func (t *Trialling) observe(o Observation) (Trial, incident.Incident, bool) {
 		t.once(keyProbe, o.Failed, EventProbe, "Prometheus' first sample of a failed probe")
 	}
 	for _, a := range o.Alerts {
-		if a.Labels["vm"] == t.Fault.VM && a.State == "firing" && a.Labels["hypervigil"] == "act" && !a.ActiveAt.Before(t.At) {
+		if a.Labels["vm"] == t.Fault.VM && t.in(a.Labels["cluster"]) && a.State == "firing" && a.Labels["hypervigil"] == "act" && !a.ActiveAt.Before(t.At) {
 			t.once("alert "+a.Labels["alertname"]+a.Labels["sql_instance"], a.ActiveAt, EventAlert, a.Labels["alertname"]+" fires in Prometheus")
 		}
 	}
@@ -189,7 +190,7 @@ const keyProbe = "probe"
 // webhook. Zero while there is none.
 func (t *Trialling) first(all []incident.Incident) (first time.Time) {
 	for _, i := range all {
-		mine := t.Incident == "" && i.VM.Name == t.Fault.VM && t.about(i) || i.ID == t.Incident
+		mine := t.Incident == "" && t.about(i) || i.ID == t.Incident
 		if mine && !i.OpenedAt.Before(t.At) && (first.IsZero() || i.OpenedAt.Before(first)) {
 			first = i.OpenedAt
 		}
@@ -220,7 +221,7 @@ func (t *Trialling) pick(all []incident.Incident) (incident.Incident, bool) {
 				return i, true
 			}
 			continue
-		case i.VM.Name != t.Fault.VM || i.OpenedAt.Before(t.At) || !t.about(i):
+		case i.OpenedAt.Before(t.At) || !t.about(i):
 			continue
 		}
 		if !found || slices.Index(order, i.Fault) < slices.Index(order, best.Fault) {
@@ -230,8 +231,14 @@ func (t *Trialling) pick(all []incident.Incident) (incident.Incident, bool) {
 	return best, found
 }
 
-// about reports whether an incident can be of the trial's instance: its own, or one of the whole machine.
+// in reports whether the trial's virtual machine is in a cluster.
+func (t *Trialling) in(cluster string) bool { return t.Cluster == "" || t.Cluster == cluster }
+
+// about reports whether an incident can be of the trial's instance: its own, or one of its whole machine.
 func (t *Trialling) about(i incident.Incident) bool {
+	if i.VM.Name != t.Fault.VM || !t.in(i.VM.Cluster) {
+		return false
+	}
 	return t.Fault.Instance == "" || i.Instance == evidence.NoInstance || i.Instance == t.Fault.Instance
 }
 

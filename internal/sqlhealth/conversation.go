@@ -26,31 +26,35 @@ type Patience struct {
 // talked keeps what a talk itself returned apart from why there was none.
 type talked struct{ error }
 
-// Converse logs in anew and calls talk, whose context ends with ctx or when an answer is overdue, and which must return
-// then. The connection is closed at its end; what it left open is rolled back by SQL Server. What talk returns comes back
-// as it is; every other error is an *Error.
-func (p *Prober) Converse(ctx context.Context, patience Patience, talk func(context.Context, *Conversation) error) error {
+// Converse logs in anew to a prober's instance and calls talk, whose context ends with ctx or when an answer is overdue, and
+// which must return then. The connection is closed at its end; what it left open is rolled back by SQL Server. What talk
+// returns comes back, an error of its own as it is and without the value; every other error is an *Error.
+//
+// Where the driver does not notice that its connection was closed, talk may still be running behind the back of a call that
+// has returned (Prober.Abandoned): it must write to nothing that its caller reads without a lock.
+func Converse[T any](ctx context.Context, p *Prober, patience Patience, talk func(context.Context, *Conversation) (T, error)) (T, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	life := watched{ctx}
 	watchdog := time.AfterFunc(patience.Login, func() { cancel(context.DeadlineExceeded) })
 	defer watchdog.Stop()
 	a := newAttempt(p)
-	_, err := perform(life, a, func(s *session) (struct{}, error) {
+	v, err := perform(life, a, func(s *session) (T, error) {
 		watchdog.Stop()
 		c := &Conversation{session: s, attempt: a, life: life, watchdog: watchdog, patience: patience.Statement}
-		if err := talk(life, c); err != nil {
-			return struct{}{}, talked{err}
+		v, err := talk(life, c)
+		if err != nil {
+			err = talked{err}
 		}
-		return struct{}{}, nil
+		return v, err
 	})
 	if err == nil {
-		return nil
+		return v, nil
 	}
 	if t, ok := errors.AsType[talked](err); ok {
-		return t.error
+		return v, t.error
 	}
-	return a.judge(life, err)
+	return v, a.judge(life, err)
 }
 
 // Do runs one statement, of at least two words, and returns how many rows it wrote. The error is an *Error; after one the

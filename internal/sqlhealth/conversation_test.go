@@ -20,9 +20,9 @@ func TestConverse(t *testing.T) {
 	p := f.prober(t, config.Mandatory)
 	patience := Patience{Login: 5 * time.Second, Statement: 5 * time.Second}
 	mine := errors.New("a reason of the talk's own")
-	err := p.Converse(t.Context(), patience, func(_ context.Context, c *Conversation) error {
+	_, err := Converse(t.Context(), p, patience, func(_ context.Context, c *Conversation) (string, error) {
 		if _, err := c.Do("CREATE TABLE tempdb..x (n int)"); err != nil {
-			return err
+			return "", err
 		}
 		if n, err := c.Do("INSERT tempdb..x VALUES (1), (2)"); err != nil || n != 2 {
 			t.Errorf("INSERT = %d, %v; want 2 rows", n, err)
@@ -30,17 +30,23 @@ func TestConverse(t *testing.T) {
 		if rows, err := c.Ask("SELECT n FROM tempdb..x", 1, 2); err != nil || len(rows) != 2 || rows[1][0] != int64(2) {
 			t.Errorf("SELECT = %v, %v", rows, err)
 		}
-		return mine
+		return "said", mine
 	})
 	if err != mine { //nolint:errorlint // as it is
-		t.Errorf("Converse = %v, want what the talk returned", err)
+		t.Errorf("Converse = %v, want the talk's own error", err)
 	}
-	if logins != 1 {
-		t.Errorf("%d logins, want 1", logins)
+	said, err := Converse(t.Context(), p, patience, func(_ context.Context, c *Conversation) (int, error) {
+		rows, err := c.Ask("SELECT n FROM tempdb..x", 1, 2)
+		return len(rows), err
+	})
+	if err != nil || said != 2 {
+		t.Errorf("Converse = %d, %v, want what the talk returned", said, err)
 	}
-	err = p.Converse(t.Context(), patience, func(_ context.Context, c *Conversation) error {
-		_, err := c.Do("INSERT tempdb..y VALUES (1)")
-		return err
+	if logins != 2 {
+		t.Errorf("%d logins, want one for each", logins)
+	}
+	_, err = Converse(t.Context(), p, patience, func(_ context.Context, c *Conversation) (int64, error) {
+		return c.Do("INSERT tempdb..y VALUES (1)")
 	})
 	if e, ok := errors.AsType[*Error](err); !ok || e.Number != 208 || e.Phase != dial.PhaseQuery {
 		t.Errorf("a table that is not there: %v", err)
@@ -58,19 +64,19 @@ func TestConverseWithNobody(t *testing.T) {
 		return tdsserver.Response{}
 	}}})
 	p := silent.prober(t, config.Mandatory)
-	talk := func(_ context.Context, c *Conversation) error { _, err := c.Do("SAY nothing"); return err }
-	err := p.Converse(t.Context(), Patience{Login: 5 * time.Second, Statement: 200 * time.Millisecond}, talk)
+	talk := func(_ context.Context, c *Conversation) (int64, error) { return c.Do("SAY nothing") }
+	_, err := Converse(t.Context(), p, Patience{Login: 5 * time.Second, Statement: 200 * time.Millisecond}, talk)
 	if e, ok := errors.AsType[*Error](err); !ok || e.Reason != dial.QueryTimeout || !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("a statement without an answer: %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	err = p.Converse(ctx, Patience{Login: 5 * time.Second, Statement: 5 * time.Second}, func(life context.Context, c *Conversation) error {
+	_, err = Converse(ctx, p, Patience{Login: 5 * time.Second, Statement: 5 * time.Second}, func(life context.Context, c *Conversation) (struct{}, error) {
 		if _, err := c.Do("SAY something"); err != nil {
-			return err
+			return struct{}{}, err
 		}
 		cancel()
 		<-life.Done()
-		return life.Err()
+		return struct{}{}, life.Err()
 	})
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("a talk that is given up: %v", err)
@@ -79,7 +85,7 @@ func TestConverseWithNobody(t *testing.T) {
 
 	mute := start(t, server{handler: handler{login: func(ctx context.Context, _ tdsserver.Login) *tdsserver.Error { <-ctx.Done(); return nil }}})
 	p = mute.prober(t, config.Mandatory)
-	err = p.Converse(t.Context(), Patience{Login: time.Second, Statement: time.Second}, talk)
+	_, err = Converse(t.Context(), p, Patience{Login: time.Second, Statement: time.Second}, talk)
 	if e, ok := errors.AsType[*Error](err); !ok || e.Reason != dial.LoginTimeout {
 		t.Errorf("a login without an answer: %v", err)
 	}

@@ -306,7 +306,7 @@ func (c *course) look(ctx context.Context) {
 			now.Alerts = list
 		}
 		if c.last.Failed.IsZero() {
-			at, ok, err := c.chain.FirstFailedProbe(ctx, c.Scenario.Victim.VM, c.Scenario.Victim.Instance, c.observer.began)
+			at, ok, err := c.chain.FirstFailedProbe(ctx, "", c.Scenario.Victim.VM, c.Scenario.Victim.Instance, c.observer.began)
 			if err == nil && ok {
 				now.Failed = at
 			}

@@ -109,9 +109,11 @@ type Client struct {
 type outcome int
 
 const (
-	failed outcome = iota // before the COMMIT was sent: nothing is there
-	unknown
-	acknowledged
+	underway     outcome = iota // nothing is there
+	committing                  // from the moment before the COMMIT is sent: as unknown
+	failed                      // before the COMMIT was sent: nothing is there
+	unknown                     // the COMMIT's answer did not come
+	acknowledged                // it came
 )
 
 // transaction is one that was tried.

@@ -126,15 +126,19 @@ func inject(t *testing.T, l *lab.Lab, fault string) string {
 	return in.ID
 }
 
-// tables counts the tables of drills that are there.
-func tables(t *testing.T, p *sqlhealth.Prober) (names []string) {
+func patience() sqlhealth.Patience {
+	return sqlhealth.Patience{Login: 5 * time.Second, Statement: 5 * time.Second}
+}
+
+// tables lists the tables that are there.
+func tables(t *testing.T, p *sqlhealth.Prober) []string {
 	t.Helper()
-	err := p.Converse(t.Context(), sqlhealth.Patience{Login: 5 * time.Second, Statement: 5 * time.Second}, func(_ context.Context, talk *sqlhealth.Conversation) error {
+	names, err := sqlhealth.Converse(t.Context(), p, patience(), func(_ context.Context, talk *sqlhealth.Conversation) (names []string, err error) {
 		rows, err := talk.Ask("SELECT name FROM sales.sys.tables", 1, 100)
 		for _, row := range rows {
 			names = append(names, row[0].(string))
 		}
-		return err
+		return names, err
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -145,13 +149,13 @@ func tables(t *testing.T, p *sqlhealth.Prober) (names []string) {
 // do runs statements behind a client's back.
 func do(t *testing.T, p *sqlhealth.Prober, texts ...string) {
 	t.Helper()
-	err := p.Converse(t.Context(), sqlhealth.Patience{Login: 5 * time.Second, Statement: 5 * time.Second}, func(_ context.Context, talk *sqlhealth.Conversation) error {
+	_, err := sqlhealth.Converse(t.Context(), p, patience(), func(_ context.Context, talk *sqlhealth.Conversation) (struct{}, error) {
 		for _, text := range texts {
 			if _, err := talk.Do(text); err != nil {
-				return err
+				return struct{}{}, err
 			}
 		}
-		return nil
+		return struct{}{}, nil
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hypervigil/hypervigil/internal/dial"
@@ -62,32 +63,30 @@ func (c *Client) session(ctx context.Context) {
 		defer c.mu.Unlock()
 		c.cut = nil
 	}()
-	in := false
-	err := c.o.Prober.Converse(life, c.patience(), func(talking context.Context, talk *sqlhealth.Conversation) error {
-		in = true
+	var in atomic.Bool
+	_, err := sqlhealth.Converse(life, c.o.Prober, c.patience(), func(talking context.Context, talk *sqlhealth.Conversation) (struct{}, error) {
+		in.Store(true)
 		for ctx.Err() == nil {
 			if err := c.transact(ctx, talking, talk); err != nil {
-				return err
+				return struct{}{}, err
 			}
 			select {
 			case <-ctx.Done():
 			case <-talking.Done():
-				return talking.Err()
+				return struct{}{}, talking.Err()
 			case <-time.After(c.o.Every):
 			}
 		}
-		return nil
+		return struct{}{}, nil
 	})
-	if err != nil && !in && ctx.Err() == nil {
-		c.end(failed, err) // nobody let us in
+	if err != nil && !in.Load() && ctx.Err() == nil {
+		c.end(c.begin(), failed, err) // nobody let us in
 	}
 }
 
 // transact is one transaction: it reads, updates, leaves its mark, stays open, and commits.
 func (c *Client) transact(ctx, talking context.Context, talk *sqlhealth.Conversation) error {
-	c.mu.Lock()
-	seq := len(c.transactions) + 1
-	c.mu.Unlock()
+	seq := c.begin()
 	n := 1 + seq%c.o.Rows
 	update := fmt.Sprintf("UPDATE a SET remark = b.product_name + N' #%d' FROM %s AS a INNER JOIN %s AS b ON a.product_code = b.product_code", seq, c.a, c.b)
 	touched := int64(c.o.Rows)
@@ -127,30 +126,38 @@ func (c *Client) transact(ctx, talking context.Context, talk *sqlhealth.Conversa
 	}
 	if err := before(); err != nil {
 		if ctx.Err() != nil {
-			c.end(failed, nil) // given up by us, which is no fault
+			c.end(seq, failed, nil) // given up by us, which is no fault
 			return context.Canceled
 		}
-		c.end(failed, err)
+		c.end(seq, failed, err)
 		return err
 	}
-	// The number is taken before the COMMIT goes out, so that nothing is forgotten.
-	_, err := talk.Do("COMMIT TRANSACTION")
-	if err != nil {
-		c.end(unknown, err)
+	// Before the bytes leave: from now on it may be there.
+	c.end(seq, committing, nil)
+	if _, err := talk.Do("COMMIT TRANSACTION"); err != nil {
+		c.end(seq, unknown, err)
 		return err
 	}
-	c.end(acknowledged, nil)
+	c.end(seq, acknowledged, nil)
 	return nil
 }
 
 // errShape says that SQL Server did something else than it was asked to.
 var errShape = errors.New("not what was asked for")
 
-// end notes the end of a transaction.
-func (c *Client) end(o outcome, err error) {
+// begin gives a transaction its number, which no other one has.
+func (c *Client) begin() (seq int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.transactions = append(c.transactions, transaction{o, time.Now()})
+	c.transactions = append(c.transactions, transaction{underway, time.Now()})
+	return len(c.transactions)
+}
+
+// end notes what became of a transaction.
+func (c *Client) end(seq int, o outcome, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.transactions[seq-1] = transaction{o, time.Now()}
 	if err != nil {
 		c.errors[kind(err)]++
 	}

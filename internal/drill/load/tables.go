@@ -3,7 +3,9 @@ package load
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/hypervigil/hypervigil/internal/sqlhealth"
@@ -29,20 +31,25 @@ func remark(n, seq int) string { return fmt.Sprintf("product %d #%d", n, seq) }
 // Prepare makes the tables, after removing what drills of a day ago and more have left behind. Where it fails, it leaves
 // nothing.
 func (c *Client) Prepare(ctx context.Context) error {
-	err := c.o.Prober.Converse(ctx, c.patience(), func(_ context.Context, talk *sqlhealth.Conversation) error {
-		left, err := c.leftovers(talk)
+	var begun atomic.Bool
+	_, err := sqlhealth.Converse(ctx, c.o.Prober, c.patience(), func(_ context.Context, talk *sqlhealth.Conversation) (struct{}, error) {
+		left, err := c.drills(talk)
 		if err != nil {
-			return err
+			return struct{}{}, err
 		}
-		for _, table := range left {
+		for _, table := range slices.DeleteFunc(left, func(name string) bool { return !c.old(name) }) {
 			if _, err := talk.Do("DROP TABLE IF EXISTS " + c.full(table)); err != nil {
-				return err
+				return struct{}{}, err
 			}
 		}
-		return c.fill(talk)
+		begun.Store(true)
+		return struct{}{}, c.fill(talk)
 	})
 	if err != nil {
 		err = c.in("make the tables in database "+c.o.Database, err)
+		if !begun.Load() {
+			return err
+		}
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.o.Login+c.o.Statement)
 		defer cancel()
 		if again := c.Remove(ctx); again != nil {
@@ -54,23 +61,33 @@ func (c *Client) Prepare(ctx context.Context) error {
 	return nil
 }
 
-// leftovers lists the tables of drills that are over.
-func (c *Client) leftovers(talk *sqlhealth.Conversation) ([]string, error) {
+// Leftovers lists the tables of drills that are in the database, this one's among them: where a drill was killed, its own
+// stay until another one finds them a day later.
+func (c *Client) Leftovers(ctx context.Context) ([]string, error) {
+	return persist(ctx, c, "list the tables in database "+c.o.Database, c.drills)
+}
+
+// drills lists the tables of drills.
+func (c *Client) drills(talk *sqlhealth.Conversation) ([]string, error) {
 	rows, err := talk.Ask("SELECT name FROM "+quote(c.o.Database)+".sys.tables", 1, maxTables)
 	if err != nil {
 		return nil, err
 	}
 	var list []string
 	for _, row := range rows {
-		name, ok := row[0].(string)
-		if rest, ours := strings.CutPrefix(name, Prefix); ok && ours {
-			stamp, _, _ := strings.Cut(rest, "_")
-			if at, err := time.Parse(stampLayout, stamp); err == nil && c.born.Sub(at) > leftAfter {
-				list = append(list, name)
-			}
+		if name, ok := row[0].(string); ok && strings.HasPrefix(name, Prefix) {
+			list = append(list, name)
 		}
 	}
 	return list, nil
+}
+
+// old reports whether a table is of a drill that nobody can be in any more, by the time in its name. One that bears none
+// is not ours to judge.
+func (c *Client) old(table string) bool {
+	stamp, _, _ := strings.Cut(strings.TrimPrefix(table, Prefix), "_")
+	at, err := time.Parse(stampLayout, stamp)
+	return err == nil && c.born.Sub(at) > leftAfter
 }
 
 // fill makes the tables and their products.
@@ -102,29 +119,32 @@ func (c *Client) fill(talk *sqlhealth.Conversation) error {
 // Remove drops the tables; it is no error where there are none. It tries until it succeeds or ctx ends: the instance may
 // be starting.
 func (c *Client) Remove(ctx context.Context) error {
-	return c.persist(ctx, "remove "+strings.Join(c.Tables(), " and "), func(_ context.Context, talk *sqlhealth.Conversation) error {
+	_, err := persist(ctx, c, "remove "+strings.Join(c.Tables(), " and "), func(talk *sqlhealth.Conversation) (struct{}, error) {
 		for _, table := range c.Tables() {
 			if _, err := talk.Do("DROP TABLE IF EXISTS " + table); err != nil {
-				return err
+				return struct{}{}, err
 			}
 		}
-		return nil
+		return struct{}{}, nil
 	})
+	return err
 }
 
 // retryEvery is the time between two attempts at what must succeed in the end.
 const retryEvery = 500 * time.Millisecond
 
-// persist converses until it goes well once, or ctx ends; the error is then the last attempt's. An error that
-// no waiting changes ends it at once.
-func (c *Client) persist(ctx context.Context, what string, talk func(context.Context, *sqlhealth.Conversation) error) error {
+// persist converses until it goes well once, or ctx ends; the error is then the last attempt's. An error that no waiting
+// changes ends it at once.
+func persist[T any](ctx context.Context, c *Client, what string, talk func(*sqlhealth.Conversation) (T, error)) (T, error) {
 	for {
-		err := c.o.Prober.Converse(ctx, c.patience(), talk)
+		v, err := sqlhealth.Converse(ctx, c.o.Prober, c.patience(), func(_ context.Context, conversation *sqlhealth.Conversation) (T, error) {
+			return talk(conversation)
+		})
 		if err == nil {
-			return nil
+			return v, nil
 		}
 		if permanent(err) || !wait(ctx, retryEvery) {
-			return c.in(what, err)
+			return v, c.in(what, err)
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -29,6 +30,8 @@ type Result struct {
 	// from Run's begin, or to its end.
 	LongestGap     time.Duration
 	GapFrom, GapTo time.Time
+	// LastAcknowledged is when the newest commit was acknowledged; zero where none was.
+	LastAcknowledged time.Time
 	// TCPLost is how long in all the port was not open to a client: from the first attempt that failed to the first that
 	// succeeded again, give or take Options.KnockEvery.
 	TCPLost time.Duration
@@ -54,12 +57,18 @@ func (c *Client) Tally() Result {
 	}
 	for _, t := range c.transactions {
 		switch t.outcome {
+		case underway:
+		case committing:
+			if !c.ended.IsZero() { // the driver hangs in it
+				r.Unknown++
+			}
 		case failed:
 			r.Failed++
 		case unknown:
 			r.Unknown++
 		case acknowledged:
 			r.Acknowledged++
+			r.LastAcknowledged = t.at
 			gap(t.at)
 		}
 	}
@@ -77,35 +86,41 @@ func (c *Client) Tally() Result {
 // page is how many marks are read at once.
 const page = 1000
 
+// kept is what is there: the marks of transactions, and how many products do not bear the remark that they must.
+type kept struct {
+	marks map[int]bool
+	torn  int
+}
+
 // Verify counts what is there, after Run. It tries until it succeeds or ctx ends: the instance may still be starting.
 func (c *Client) Verify(ctx context.Context) (Result, error) {
 	r := c.Tally()
 	c.mu.Lock()
-	all := c.transactions
+	all := slices.Clone(c.transactions)
 	c.mu.Unlock()
-	there := map[int]bool{}
-	err := c.persist(ctx, "verify", func(_ context.Context, talk *sqlhealth.Conversation) error {
-		clear(there)
+	found, err := persist(ctx, c, "verify", func(talk *sqlhealth.Conversation) (kept, error) {
+		k := kept{marks: map[int]bool{}}
 		for first := 1; first <= len(all); first += page {
-			if err := c.marks(talk, first, there); err != nil {
-				return err
+			if err := c.marks(talk, first, k.marks); err != nil {
+				return k, err
 			}
 		}
 		var err error
-		r.Torn, err = c.torn(talk, len(all), there)
-		return err
+		k.torn, err = c.torn(talk, len(all), k.marks)
+		return k, err
 	})
 	if err != nil {
 		return r, err
 	}
+	r.Torn = found.torn
 	for i, t := range all {
-		is := there[i+1]
+		is := found.marks[i+1]
 		switch t.outcome {
-		case failed:
+		case underway, failed:
 			if is {
 				r.Ghosts++
 			}
-		case unknown:
+		case committing, unknown:
 			if is {
 				r.Kept++
 			}
