@@ -154,7 +154,8 @@ func testTheRecorderHoldsNobodyUp(t *testing.T) {
 	if err != nil || report.Events == 0 || len(report.Differences) > 0 {
 		t.Errorf("report = %+v, %v; want what came after the failure", report, err)
 	}
-	full := &recorder{steps: make(chan recorded, 1)}
+	left := map[string]int{}
+	full := &recorder{steps: make(chan recorded, 1), leftOut: func(why string) { left[why]++ }}
 	full.configure(l)
 	before := incident.New(cfg, start)
 	for range 3 {
@@ -164,6 +165,9 @@ func testTheRecorderHoldsNobodyUp(t *testing.T) {
 	full.record(&before, incident.Ticked{At: incident.At(start)}, &before, nil)
 	if step := <-full.steps; !step.fresh {
 		t.Error("a step after some that were left out does not ask for a checkpoint")
+	}
+	if left[leftBehind] != 2 {
+		t.Errorf("left out: %v, want the 2 that the queue had no room for", left)
 	}
 	full.configure(config.Ledger{})
 	full.record(&before, incident.Ticked{At: incident.At(start)}, &before, nil)

@@ -134,7 +134,7 @@ func TestControl(t *testing.T) {
 		}
 	}
 	_, body = call(t, "GET", l.ControlURL()+"/counters", "")
-	if want := `"SQL03":{"commands":[],"moves_commanded":[],"failovers_by_cluster":[],"service_starts":[],"vm_resets":[],"moved":[]}`; !strings.Contains(body, want) {
+	if want := `"SQL03":{"commands":[],"moves_commanded":[],"failovers_by_cluster":[],"restarts_by_cluster":[],"service_starts":[],"vm_resets":[],"moved":[]}`; !strings.Contains(body, want) {
 		t.Errorf("/counters lacks %s: %s", want, body)
 	}
 	for _, bad := range []string{`{"fault":"meteor","vm":"SQL01"}`, `{"fault":"service-crash","vm":"SQL77"}`, `{"what":1}`, `{}{}`, ``} {
