@@ -37,7 +37,7 @@ DRILL = $(MAKE) --no-print-directory build && \
 	exec build/bin/hypervigil-lab drill
 
 .PHONY: drill
-drill: ## The white paper's experiment, its figures beside ours; about 20 min, into build/drill.
+drill: ## The white paper's experiment, its figures beside ours; about 7 min, into build/drill.
 	@$(DRILL) --fault=service-crash --fault=service-crash-white-paper --era=2008r2 --profile=paper --trials=3 --out=build/drill
 
 .PHONY: drill-all

@@ -167,7 +167,7 @@ func checkSchema(value []byte) error {
 	schema, err := strconv.Atoi(string(value))
 	switch {
 	case err != nil:
-		return fmt.Errorf("its schema %q is no number: restore a copy, or move the file away and start with a new one", value)
+		return fmt.Errorf("the file is damaged (record %q is %q, which is no number): %s", schemaKey, value, wayOut)
 	case schema > Schema:
 		return fmt.Errorf("it was written by a newer receiver (schema %d, this one knows %d): run that version, or move the file away and start with a new one", schema, Schema)
 	case schema < Schema:

@@ -130,8 +130,8 @@ func TestBoltRefusesFilesThatAreNoLedger(t *testing.T) {
 		{"another program's", func(t *testing.T, path string) { edit(t, path, "theirs", "k", "v") }, []string{"another program", "theirs"}},
 		{"newer schema", schema("3"), []string{"newer receiver (schema 3, this one knows 2)", "run that version"}},
 		{"older schema", schema("1"), []string{"older receiver (schema 1, this one knows 2)", "run that version"}},
-		{"no schema", schema(""), []string{`schema "" is no number`}},
-		{"nonsense as schema", schema("one"), []string{`schema "one" is no number`}},
+		{"no schema", schema(""), []string{`is damaged (record "meta/schema" is "", which is no number)`}},
+		{"nonsense as schema", schema("one"), []string{`is "one", which is no number`}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()

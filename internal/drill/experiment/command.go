@@ -395,7 +395,7 @@ func came(trials []drill.Trial) string {
 		}
 	}
 	if n == 0 {
-		return fmt.Sprintf("%d failovers, and SQL Server not back", failovers)
+		return fmt.Sprintf("failovers %d, and SQL Server not back", failovers)
 	}
-	return fmt.Sprintf("%d failovers, down %.0f to %.0f s", failovers, least, most)
+	return fmt.Sprintf("failovers %d, down %.0f to %.0f s", failovers, least, most)
 }
