@@ -5,24 +5,18 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
-	"text/tabwriter"
 
 	"github.com/alecthomas/kingpin/v2"
-	"github.com/go-kit/log"
 	"github.com/prometheus/common/version"
 
 	"github.com/hypervigil/hypervigil/internal/drill/experiment"
 	"github.com/hypervigil/hypervigil/internal/drill/simulate"
 	"github.com/hypervigil/hypervigil/internal/drill/stage"
 	"github.com/hypervigil/hypervigil/internal/lab"
-	"github.com/hypervigil/hypervigil/internal/lab/model"
 	"github.com/hypervigil/hypervigil/internal/logging"
 	"github.com/hypervigil/hypervigil/internal/preview"
 )
@@ -34,11 +28,7 @@ func main() {
 	app.HelpFlag.Short('h')
 
 	serve := app.Command("serve", "Serve the lab alone; print its addresses and accounts as export lines.")
-	profile := serve.Flag("profile", "Durations of the simulation: quick or paper.").Default("quick").Enum("quick", "paper")
-	era := serve.Flag("era", "What a failover cluster does by itself: "+strings.Join(model.EraNames(), " or ")+"; as ever where empty.").Default("").Enum(append(model.EraNames(), "")...)
-	guests := serve.Flag("guest-cluster", "Make every SQL Server the clustered resource of two guests.").Bool()
-	dir := serve.Flag("dir", "Folder for certificates; a temporary one where empty.").String()
-	listen := serve.Flag("listen", "Address of the control.").Default("127.0.0.1:0").String()
+	serving := lab.Flags(serve)
 
 	faults := app.Command("faults", "List the faults that can be injected into the lab (POST /faults of its control).")
 
@@ -61,9 +51,9 @@ func main() {
 	var err error
 	switch command {
 	case serve.FullCommand():
-		err = serveLab(ctx, serving{*profile, *era, *dir, *listen, *guests}, logger)
+		err = serving.Run(ctx, os.Stdout, logger)
 	case faults.FullCommand():
-		listFaults(os.Stdout)
+		err = lab.ListFaults(os.Stdout)
 	case demo.FullCommand():
 		err = stage.Demo(ctx, *options, os.Stdout)
 	case measure.FullCommand():
@@ -80,66 +70,4 @@ func main() {
 		stop()
 		os.Exit(1) //nolint:gocritic // stop was called
 	}
-}
-
-// listFaults prints each fault, its victim, and what it is.
-func listFaults(out io.Writer) {
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	for _, f := range model.Faults() {
-		kind := "fault"
-		if f.Condition {
-			kind = "condition"
-		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", f.Name, kind, f.Of, f.About)
-	}
-	_ = w.Flush() // of a terminal; nobody is left to be told
-}
-
-// serving is what serve was told.
-type serving struct {
-	profile, era, dir, listen string
-	guests                    bool
-}
-
-// spec is the cluster that is served.
-func (s serving) spec() (model.Spec, error) {
-	p, err := model.ProfileNamed(s.profile)
-	if err != nil {
-		return model.Spec{}, err
-	}
-	spec := model.Default(p)
-	if s.era != "" {
-		e, err := model.EraNamed(s.era)
-		if err != nil {
-			return model.Spec{}, err
-		}
-		spec = spec.In(e)
-	}
-	if s.guests {
-		spec = spec.GuestClustered()
-	}
-	return spec, nil
-}
-
-func serveLab(ctx context.Context, s serving, logger log.Logger) (err error) {
-	spec, err := s.spec()
-	if err != nil {
-		return err
-	}
-	dir := s.dir
-	if dir == "" {
-		if dir, err = os.MkdirTemp("", "hypervigil-lab-*"); err != nil {
-			return err
-		}
-		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	}
-	l, err := lab.Start(lab.Options{Spec: spec, Dir: dir, Logger: logger, Listen: s.listen})
-	if err != nil {
-		return err
-	}
-	for _, line := range l.Exports() {
-		fmt.Println(line)
-	}
-	<-ctx.Done()
-	return l.Close()
 }
