@@ -7,7 +7,6 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"errors"
-	"io"
 	"net"
 	"net/http"
 	"os"
@@ -22,6 +21,7 @@ import (
 	"github.com/hypervigil/hypervigil/internal/config"
 	"github.com/hypervigil/hypervigil/internal/lab"
 	"github.com/hypervigil/hypervigil/internal/lab/model"
+	"github.com/hypervigil/hypervigil/internal/servetest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -98,28 +98,10 @@ func TestEachFaultAsAClientSeesIt(t *testing.T) {
 	}
 }
 
-func call(t *testing.T, method, url, body string) (int, string) {
-	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	resp, err := http.DefaultClient.Do(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	b, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return resp.StatusCode, string(b)
-}
-
 func TestControl(t *testing.T) {
 	t.Parallel()
 	l := startLab(t)
-	code, body := call(t, "POST", l.ControlURL()+"/faults", `{"fault":"service-crash","vm":"SQL03","instance":"REPORTING"}`)
+	code, body := servetest.Ask(t, "POST", l.ControlURL()+"/faults", `{"fault":"service-crash","vm":"SQL03","instance":"REPORTING"}`)
 	var in struct{ ID, At string }
 	if err := json.Unmarshal([]byte(body), &in); err != nil || code != 201 || in.ID == "" {
 		t.Fatalf("POST /faults = %d %s", code, body)
@@ -127,25 +109,25 @@ func TestControl(t *testing.T) {
 	if _, err := time.Parse("2006-01-02T15:04:05.000Z", in.At); err != nil {
 		t.Errorf("at = %q, want RFC 3339 in UTC with milliseconds", in.At)
 	}
-	_, body = call(t, "GET", l.ControlURL()+"/state", "")
+	_, body = servetest.Ask(t, "GET", l.ControlURL()+"/state", "")
 	for _, want := range []string{`"nodes":[{"name":"HV1","state":"up"}`, `{"vm":"SQL01","owner":"HV1","state":"online"}`, `"instance":"REPORTING","up":false,"since":"`} {
 		if !strings.Contains(body, want) {
 			t.Errorf("/state lacks %s: %s", want, body)
 		}
 	}
-	_, body = call(t, "GET", l.ControlURL()+"/counters", "")
+	_, body = servetest.Ask(t, "GET", l.ControlURL()+"/counters", "")
 	if want := `"SQL03":{"commands":[],"moves_commanded":[],"failovers_by_cluster":[],"restarts_by_cluster":[],"service_starts":[],"vm_resets":[],"moved":[]}`; !strings.Contains(body, want) {
 		t.Errorf("/counters lacks %s: %s", want, body)
 	}
 	for _, bad := range []string{`{"fault":"meteor","vm":"SQL01"}`, `{"fault":"service-crash","vm":"SQL77"}`, `{"what":1}`, `{}{}`, ``} {
-		if code, body := call(t, "POST", l.ControlURL()+"/faults", bad); code != 400 || !strings.Contains(body, "error") {
+		if code, body := servetest.Ask(t, "POST", l.ControlURL()+"/faults", bad); code != 400 || !strings.Contains(body, "error") {
 			t.Errorf("POST /faults %s = %d %s, want 400 and why", bad, code, body)
 		}
 	}
-	if code, _ := call(t, "DELETE", l.ControlURL()+"/faults/"+in.ID, ""); code != 204 {
+	if code, _ := servetest.Ask(t, "DELETE", l.ControlURL()+"/faults/"+in.ID, ""); code != 204 {
 		t.Errorf("DELETE = %d, want 204", code)
 	}
-	if code, _ := call(t, "DELETE", l.ControlURL()+"/faults/"+in.ID, ""); code != 404 {
+	if code, _ := servetest.Ask(t, "DELETE", l.ControlURL()+"/faults/"+in.ID, ""); code != 404 {
 		t.Errorf("the second DELETE = %d, want 404", code)
 	}
 }

@@ -23,6 +23,7 @@ import (
 	"github.com/hypervigil/hypervigil/internal/lab/kdctest"
 	"github.com/hypervigil/hypervigil/internal/lab/sspi"
 	"github.com/hypervigil/hypervigil/internal/lab/tdsserver"
+	"github.com/hypervigil/hypervigil/internal/servetest"
 )
 
 const kerberosFile = `
@@ -95,20 +96,8 @@ func TestTheFileLeadsToALoginByKerberos(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	served := make(chan error, 1)
-	go func() { served <- server.Serve(ctx, l) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-served; err != nil {
-			t.Error(err)
-		}
-	})
-	c, err := config.Parse("hypervigil.yml", fmt.Appendf(nil, kerberosFile, r.Config, own, ca, l.Addr().String()))
+	address := servetest.Listen(t, server.Serve)
+	c, err := config.Parse("hypervigil.yml", fmt.Appendf(nil, kerberosFile, r.Config, own, ca, address))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,7 +2,6 @@ package console_test
 
 import (
 	"errors"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -14,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/hypervigil/hypervigil/internal/config"
+	"github.com/hypervigil/hypervigil/internal/servetest"
 	"github.com/hypervigil/hypervigil/receiver/console"
 	"github.com/hypervigil/hypervigil/receiver/incident"
 	"github.com/hypervigil/hypervigil/receiver/ledger"
@@ -88,7 +88,7 @@ func TestApprove(t *testing.T) {
 			if name == "of another website" {
 				r.Header.Set("Origin", "https://evil.example")
 			}
-			w, body := send(t, r)
+			w, body := servetest.Send(t, r)
 			if w != tt.code || !strings.Contains(body, tt.want) {
 				t.Errorf("%d %s, want %d with %q", w, body, tt.code, tt.want)
 			}
@@ -111,24 +111,10 @@ func TestApprove(t *testing.T) {
 func TestWhatIsShownOfAnOffer(t *testing.T) {
 	t.Parallel()
 	url, _, _ := offered(t, opened.Add(10*time.Minute))
-	code, page := do(t, http.MethodGet, url+"/incidents/one", "")
+	code, page := servetest.Ask(t, http.MethodGet, url+"/incidents/one", "")
 	for _, want := range []string{"Start-Service -Name &#39;MSSQLSERVER&#39;", "hypervigilctl approve one --plan feed", "2026-11-23 08:10:00 UTC", "G22 mode_propose"} {
 		if code != http.StatusOK || !strings.Contains(page, want) {
 			t.Errorf("the page (%d) does not show %q:\n%s", code, want, page)
 		}
 	}
-}
-
-func send(t *testing.T, r *http.Request) (int, string) {
-	t.Helper()
-	resp, err := http.DefaultClient.Do(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	var b strings.Builder
-	if _, err := io.Copy(&b, resp.Body); err != nil {
-		t.Fatal(err)
-	}
-	return resp.StatusCode, b.String()
 }

@@ -2,7 +2,6 @@ package console_test
 
 import (
 	"encoding/json"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -15,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/hypervigil/hypervigil/internal/config"
+	"github.com/hypervigil/hypervigil/internal/servetest"
 	"github.com/hypervigil/hypervigil/receiver/console"
 	"github.com/hypervigil/hypervigil/receiver/evidence"
 	"github.com/hypervigil/hypervigil/receiver/guard"
@@ -66,27 +66,6 @@ func serve(t *testing.T) (*httptest.Server, chan incident.Event) {
 	return server, events
 }
 
-func do(t *testing.T, method, url, body string, header ...string) (int, string) {
-	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(header) == 2 {
-		r.Header.Set(header[0], header[1])
-	}
-	resp, err := http.DefaultClient.Do(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	b, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return resp.StatusCode, string(b)
-}
-
 func TestAPI(t *testing.T) {
 	t.Parallel()
 	server, events := serve(t)
@@ -120,7 +99,7 @@ func TestAPI(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			code, body := do(t, tt.method, server.URL+tt.path, tt.body)
+			code, body := servetest.Ask(t, tt.method, server.URL+tt.path, tt.body)
 			if code != tt.code || !strings.Contains(body, tt.want) {
 				t.Errorf("%s %s = %d %s, want %d with %q", tt.method, tt.path, code, body, tt.code, tt.want)
 			}
@@ -147,7 +126,7 @@ func TestAPauseLastsFourHoursWhereNobodySays(t *testing.T) {
 		`{"owner":"ada","reason":"patching","expires_in":"90m"}`:   90 * time.Minute,
 		`{"owner":"ada","reason":"patching","expires_in":"1000h"}`: 1000 * time.Hour,
 	} {
-		code, text := do(t, http.MethodPost, server.URL+"/api/v1/pauses", body)
+		code, text := servetest.Ask(t, http.MethodPost, server.URL+"/api/v1/pauses", body)
 		var p guard.Pause
 		if err := json.Unmarshal([]byte(text), &p); code != http.StatusCreated || err != nil {
 			t.Fatalf("%s = %d %s, %v", body, code, text, err)
@@ -161,7 +140,7 @@ func TestAPauseLastsFourHoursWhereNobodySays(t *testing.T) {
 func TestIncidentJSONHasTheFieldsThatToolsRead(t *testing.T) {
 	t.Parallel()
 	server, _ := serve(t)
-	_, body := do(t, "GET", server.URL+"/api/v1/incidents/one", "")
+	_, body := servetest.Ask(t, "GET", server.URL+"/api/v1/incidents/one", "")
 	var got map[string]any
 	if err := json.Unmarshal([]byte(body), &got); err != nil {
 		t.Fatal(err)
@@ -177,7 +156,7 @@ func TestPages(t *testing.T) {
 	t.Parallel()
 	server, _ := serve(t)
 	for path, want := range map[string]string{"/": "SQL01", "/incidents/one": "somebody meant it"} {
-		code, body := do(t, "GET", server.URL+path, "")
+		code, body := servetest.Ask(t, "GET", server.URL+path, "")
 		if code != http.StatusOK || !strings.Contains(body, want) {
 			t.Errorf("GET %s = %d without %q:\n%s", path, code, want, body)
 		}
@@ -185,10 +164,10 @@ func TestPages(t *testing.T) {
 			t.Errorf("GET %s lets an alert's words become markup", path)
 		}
 	}
-	if code, _ := do(t, "GET", server.URL+"/incidents/two", ""); code != http.StatusNotFound {
+	if code, _ := servetest.Ask(t, "GET", server.URL+"/incidents/two", ""); code != http.StatusNotFound {
 		t.Errorf("GET of an unknown incident = %d, want 404", code)
 	}
-	if code, body := do(t, "GET", server.URL+"/-/ready", ""); code != http.StatusServiceUnavailable || !strings.Contains(body, "sampled") {
+	if code, body := servetest.Ask(t, "GET", server.URL+"/-/ready", ""); code != http.StatusServiceUnavailable || !strings.Contains(body, "sampled") {
 		t.Errorf("readiness = %d %s, want 503 and what is missing", code, body)
 	}
 }
@@ -196,7 +175,7 @@ func TestPages(t *testing.T) {
 func TestAnotherSitesFormIsRefused(t *testing.T) {
 	t.Parallel()
 	server, events := serve(t)
-	code, _ := do(t, "POST", server.URL+"/api/v1/pauses", `{"owner":"a","reason":"r"}`, "Sec-Fetch-Site", "cross-site")
+	code, _ := servetest.Ask(t, "POST", server.URL+"/api/v1/pauses", `{"owner":"a","reason":"r"}`, "Sec-Fetch-Site", "cross-site")
 	if code != http.StatusForbidden || len(events) != 0 {
 		t.Errorf("a cross-site POST = %d with %d events, want 403 and none", code, len(events))
 	}

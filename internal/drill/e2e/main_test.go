@@ -7,7 +7,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"os"
@@ -23,6 +22,7 @@ import (
 	"github.com/hypervigil/hypervigil/internal/drill/stage"
 	"github.com/hypervigil/hypervigil/internal/lab/model"
 	"github.com/hypervigil/hypervigil/internal/peers"
+	"github.com/hypervigil/hypervigil/internal/servetest"
 	"github.com/hypervigil/hypervigil/receiver/incident"
 )
 
@@ -162,20 +162,7 @@ func number(f *float64) string {
 // fetch asks with GET and returns status and body.
 func fetch(t *testing.T, u string) (int, string) {
 	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, u, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	resp, err := http.DefaultClient.Do(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	b, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return resp.StatusCode, string(b)
+	return servetest.Ask(t, http.MethodGet, u, "")
 }
 
 func fetchJSON(t *testing.T, u string, into any) {

@@ -3,7 +3,6 @@ package load_test
 import (
 	"context"
 	"fmt"
-	"net"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -19,6 +18,7 @@ import (
 	"github.com/hypervigil/hypervigil/internal/lab/model"
 	"github.com/hypervigil/hypervigil/internal/lab/sqlengine"
 	"github.com/hypervigil/hypervigil/internal/lab/tdsserver"
+	"github.com/hypervigil/hypervigil/internal/servetest"
 	"github.com/hypervigil/hypervigil/internal/sqlhealth"
 	"github.com/hypervigil/hypervigil/internal/targets"
 )
@@ -318,25 +318,13 @@ func cutting(t *testing.T, i *instance) *sqlhealth.Prober {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	served := make(chan error, 1)
-	go func() { served <- srv.Serve(ctx, l) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-served; err != nil {
-			t.Error(err)
-		}
-	})
+	address := servetest.Listen(t, srv.Serve)
 	trust, err := config.TLS{CAFile: dir + "/ca.pem"}.Client()
 	if err != nil {
 		t.Fatal(err)
 	}
 	p, err := sqlhealth.New(sqlhealth.Options{Logger: log.NewNopLogger(), Target: sqlhealth.Target{
-		Address: l.Addr().String(), Scheme: config.Basic, Username: "load", Password: func() (config.Secret, error) { return config.NewSecret("secret"), nil },
+		Address: address, Scheme: config.Basic, Username: "load", Password: func() (config.Secret, error) { return config.NewSecret("secret"), nil },
 		Encrypt: config.Mandatory, RootCAs: trust.RootCAs,
 	}})
 	if err != nil {

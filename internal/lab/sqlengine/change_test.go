@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"net"
 	"slices"
 	"strings"
 	"sync"
@@ -18,6 +17,7 @@ import (
 	mssql "github.com/microsoft/go-mssqldb"
 
 	"github.com/hypervigil/hypervigil/internal/lab/tdsserver"
+	"github.com/hypervigil/hypervigil/internal/servetest"
 )
 
 // worked is an instance whose service can be started anew, and which is told of work.
@@ -69,14 +69,8 @@ func client(t *testing.T, e *Engine) *sql.DB {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- srv.Serve(ctx, l) }()
-	connector, err := mssql.NewConnector("sqlserver://hypervigil:correct%20horse@" + l.Addr().String() + "?encrypt=disable&database=Drill")
+	address := servetest.Listen(t, srv.Serve)
+	connector, err := mssql.NewConnector("sqlserver://hypervigil:correct%20horse@" + address + "?encrypt=disable&database=Drill")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,10 +78,6 @@ func client(t *testing.T, e *Engine) *sql.DB {
 	db.SetMaxOpenConns(1)
 	t.Cleanup(func() {
 		if err := db.Close(); err != nil {
-			t.Error(err)
-		}
-		cancel()
-		if err := <-done; err != nil {
 			t.Error(err)
 		}
 	})

@@ -21,6 +21,7 @@ import (
 
 	"github.com/hypervigil/hypervigil/internal/lab/tdsserver"
 	"github.com/hypervigil/hypervigil/internal/peers"
+	"github.com/hypervigil/hypervigil/internal/servetest"
 )
 
 // serve runs an engine behind a server that requires encryption, and returns its host and port.
@@ -46,20 +47,7 @@ func serve(t *testing.T, encryption tdsserver.Encryption) (host, port string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- srv.Serve(ctx, l) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-	})
-	host, port, err = net.SplitHostPort(l.Addr().String())
+	host, port, err = net.SplitHostPort(servetest.Listen(t, srv.Serve))
 	if err != nil {
 		t.Fatal(err)
 	}

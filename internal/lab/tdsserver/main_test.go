@@ -14,6 +14,8 @@ import (
 
 	"github.com/go-kit/log"
 	"go.uber.org/goleak"
+
+	"github.com/hypervigil/hypervigil/internal/servetest"
 )
 
 func TestMain(m *testing.M) {
@@ -54,20 +56,7 @@ func serve(t *testing.T, o Options) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- srv.Serve(ctx, l) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Errorf("Serve = %v, want nil after its context ended", err)
-		}
-	})
-	return l.Addr().String()
+	return servetest.Listen(t, srv.Serve)
 }
 
 // certificate is a self-signed one for localhost and 127.0.0.1.
