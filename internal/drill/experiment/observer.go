@@ -24,6 +24,7 @@ type observer struct {
 	looked    time.Time                    // last
 	left, ran time.Time                    // when the group first left, and last came back online
 	events    []model.Event
+	all       all
 }
 
 func newObserver(c setting) *observer { return &observer{setting: c} }
@@ -44,6 +45,7 @@ func (o *observer) see(m *model.Model, chain drill.Observation) {
 		chain.Failed = time.Time{}
 	}
 	o.known, o.ended = o.watch.Observe(chain)
+	o.all.see(m, o.began, chain.Incidents)
 	first := func(at **float64, list []model.Count, counts func(model.Count) bool) {
 		for _, c := range list {
 			if *at == nil && !c.At.Before(o.began) && counts(c) {
@@ -52,9 +54,9 @@ func (o *observer) see(m *model.Model, chain drill.Observation) {
 			}
 		}
 	}
-	all := func(model.Count) bool { return true }
-	first(&o.cluster, v.Counts.FailoversByCluster, all)
-	first(&o.cluster, v.Counts.RestartsByCluster, all)
+	each := func(model.Count) bool { return true }
+	first(&o.cluster, v.Counts.FailoversByCluster, each)
+	first(&o.cluster, v.Counts.RestartsByCluster, each)
 	first(&o.cluster, v.Counts.Moved, func(c model.Count) bool { return c.Detail == "cluster service stopped" || c.Detail == "quarantine" })
 	first(&o.person, v.Counts.ServiceStarts, func(c model.Count) bool { return c.Detail == "person" })
 	online := v.GroupState == cluster.GroupOnline && v.State == cluster.VMRunning
@@ -94,6 +96,22 @@ func (o *observer) state(m *model.Model) drill.LabState {
 
 // wasDown reports whether the victim was down and is up again.
 func (o *observer) wasDown() bool { return o.known.SQLDownSeconds != nil }
+
+// silence is for how long the trial's story has had nothing new.
+func (o *observer) silence(gone time.Duration) time.Duration {
+	if n := len(o.known.Timeline); n > 0 {
+		gone -= time.Duration(o.known.Timeline[n-1].AtSeconds * float64(time.Second))
+	}
+	return gone
+}
+
+// judge compares a trial with what is expected of it, where anything is.
+func (o *observer) judge(t *drill.Trial) {
+	if o.Expected != nil {
+		t.Judge(*o.Expected)
+		t.Failures = append(t.Failures, o.all.forbidden(o.Scenario)...)
+	}
+}
 
 // trial is what came of it, before it is judged.
 func (o *observer) trial(clock string) drill.Trial {

@@ -62,9 +62,7 @@ func (v *virtual) play(c setting) (drill.Trial, error) {
 		return drill.Trial{}, err
 	}
 	t := o.trial(drill.VirtualClock)
-	if c.Expected != nil {
-		t.Judge(*c.Expected)
-	}
+	o.judge(&t)
 	for _, b := range course.Broken {
 		t.Failures = append(t.Failures, fmt.Sprintf("broken after %s: %s", b.At.Round(time.Millisecond), b))
 	}
