@@ -11,6 +11,9 @@ func age(in Input) Verdict {
 	if in.StartsAt.IsZero() {
 		return refuse("no_start", "the alert carries no start time")
 	}
+	if in.Opened.IsZero() {
+		return refuse("not_opened", "when the alert came is not known")
+	}
 	if d := in.StartsAt.Sub(in.Now); d > maxSkew {
 		return propose("future", "the alert began %s in the future", ago(d)).
 			unblocked("compare the clocks of Prometheus, Alertmanager and this host")

@@ -29,7 +29,7 @@ func budget(in Input) Verdict {
 	for _, lim := range limits {
 		n := 0
 		for _, p := range in.Past {
-			if p.VM == in.Subject.VM && in.Now.Sub(p.Started) < lim.within && lim.counts(p) {
+			if p.VM == in.Subject.VM && in.Now.Sub(in.begun(p)) < lim.within && lim.counts(p) {
 				n++
 			}
 		}
@@ -39,4 +39,12 @@ func budget(in Input) Verdict {
 		}
 	}
 	return pass("the budgets of this virtual machine are not used up")
+}
+
+// begun is when a rung was begun; one of which that is not known counts as begun now.
+func (in Input) begun(p Past) time.Time {
+	if p.Started.IsZero() {
+		return in.Now
+	}
+	return p.Started
 }

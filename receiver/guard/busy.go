@@ -68,6 +68,8 @@ func (in Input) atWork(round evidence.Round) Verdict {
 		}
 		w := in.Vitals.Work[instance]
 		switch {
+		case until.IsZero():
+			return propose("work_unknown", "whether instance %s was in a backup or a restore when the alert began is not known, for the alert carries no start time", instance).unblocked(busyHelp)
 		case !w.Known():
 			return propose("work_unknown", "whether instance %s is in a backup or a restore was not read while it answered", instance).unblocked(busyHelp)
 		case until.Sub(w.At) > workAge:

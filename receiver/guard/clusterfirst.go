@@ -29,6 +29,9 @@ func clusterFirst(in Input) Verdict {
 	if heartbeat == 0 {
 		return hold("unreadable", in.soon(), "the cluster's heartbeat settings have not been read")
 	}
+	if in.Opened.IsZero() || in.StartsAt.IsZero() { // the cluster's time would be over since ever
+		return hold("unreadable", in.soon(), "since when the alert is there is not known, so that nobody knows how much time the cluster had")
+	}
 	if in.Subject.Fault != evidence.Host {
 		if over := in.Opened.Add(heartbeat + lossMargin); in.Now.Before(over) {
 			return hold("cluster_first", over, "until %s the cluster may not have noticed a dead host", over.Format(time.RFC3339))

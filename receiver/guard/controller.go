@@ -93,6 +93,8 @@ func (in Input) guestController() Verdict {
 		return pass("no instance in it is clustered, and the cluster does not watch the guest's heartbeat")
 	case in.Subject.Fault != evidence.Guest:
 		return pass("no instance in it is clustered; the cluster watches the guest's heartbeat, and the guest answers")
+	case in.Opened.IsZero():
+		return hold("unread", in.soon(), "since when the alert is there is not known, so that nobody knows how much time the cluster had")
 	case !round.Host.Known() || round.Host.Value.Uptime == 0:
 		return hold("unread", in.soon(), "the owner host does not tell since when the virtual machine runs: %s %s", round.Host.Failure, round.Host.Detail)
 	}

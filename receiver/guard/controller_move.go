@@ -25,6 +25,8 @@ func (in Input) moveController() Verdict {
 	if m := round.Placement.Value.Monitored; !round.Placement.Known() || !m.Known() {
 		return hold("unread", in.soon(), "whether the cluster watches the virtual machine's network (ClusterMonitored) could not be read: %s",
 			strings.TrimSpace(string(m.Failure)+" "+m.Detail))
+	} else if m.Value && in.StartsAt.IsZero() {
+		return hold("unread", in.soon(), "since when the alert is there is not known, so that nobody knows how much time the cluster had")
 	} else if over := in.StartsAt.Add(protectedNetwork); m.Value && in.Now.Before(over) {
 		return hold("protected_network", over, "the cluster watches the network of this virtual machine and moves it itself; its time is over at %s", over.Format(time.RFC3339))
 	}

@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -60,6 +61,9 @@ func deliberate(in Input) Verdict {
 	}
 	if !round.Events.Known() {
 		return in.stopped("unknown", "ended with exit code 0 and the guest's event log could not be read, which counts as deliberate")
+	}
+	if slices.ContainsFunc(round.Events.Value, func(e cluster.Event) bool { return e.At.IsZero() }) {
+		return in.stopped("unknown", "ended with exit code 0, and which event of the guest's log is the newest is not known, which counts as deliberate")
 	}
 	// Only the newest event counts: after an unexpected end that was followed by anything else (7036, a start or a
 	// stop), today's exit code 0 is another story than yesterday's crash.

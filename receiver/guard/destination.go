@@ -204,7 +204,7 @@ func site(domain []string) (name string, ok bool) {
 func (in Input) leftSince(node string) time.Time {
 	var left time.Time
 	for i, o := range in.Owners[:max(0, len(in.Owners)-1)] {
-		if since := in.Owners[i+1].Since; o.Node == node && in.Now.Sub(since) < failedHere && since.After(left) {
+		if since := in.since(in.Owners[i+1]); o.Node == node && in.Now.Sub(since) < failedHere && since.After(left) {
 			left = since
 		}
 	}

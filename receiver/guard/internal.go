@@ -48,6 +48,9 @@ func (in Input) runs(r evidence.Round, otherwise string) Verdict {
 	case r.Process.Value.ID == 0:
 		return hold("process_gone", in.soon(), "the process is gone: %s", otherwise)
 	}
+	if r.Process.Value.Created.IsZero() { // it would look as old as the calendar, and so long past its start
+		return in.unreadable("since when the process of " + in.Service + " runs is not known (its CreationDate did not come)")
+	}
 	if age := r.Started.Sub(r.Process.Value.Created); age < max(in.Policy.HealthCheckTimeout, minHang) {
 		return hold("starting", in.soon(), "the process is %s old: it may still be starting or recovering", ago(age))
 	}

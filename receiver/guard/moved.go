@@ -43,11 +43,19 @@ func (in Input) ownerBefore() (node string, change time.Time) {
 	since := in.StartsAt.Add(-lookBack)
 	node = in.Owners[0].Node
 	for _, o := range in.Owners[1:] {
-		if o.Since.After(since) {
-			change = o.Since
+		if at := in.since(o); at.After(since) {
+			change = at
 			continue
 		}
 		node = o.Node
 	}
 	return node, change
+}
+
+// since is when a node became the owner; where that is not known, it was now.
+func (in Input) since(o Ownership) time.Time {
+	if o.Since.IsZero() {
+		return in.Now
+	}
+	return o.Since
 }

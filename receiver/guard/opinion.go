@@ -76,6 +76,9 @@ func (in Input) agreed(n int, span time.Duration, test func(evidence.Round) Verd
 	first := in.Now
 	for i := len(in.Rounds) - 1; i >= 0; i-- {
 		v := test(in.Rounds[i])
+		if in.Rounds[i].Started.IsZero() { // it would span any time
+			v = in.unreadable("when a round of evidence was begun is not known")
+		}
 		if i == len(in.Rounds)-1 {
 			newest = v
 		}
@@ -208,7 +211,10 @@ func (in Input) still(dead Verdict) Verdict {
 	if age := in.Now.Sub(d.At); age > guestSpan {
 		return in.unreadable("whether the guest still reads or writes its disks was last read " + ago(age).String() + " ago")
 	}
-	if since := in.Vitals.StillSince; since.IsZero() || d.At.Sub(since) < guestSpan {
+	switch since := in.Vitals.StillSince; {
+	case since.IsZero():
+		return hold("disk_io", in.soon(), "%s; since when its disks are the same is not known: it may be at work on them", dead.Detail)
+	case d.At.Sub(since) < guestSpan:
 		until := since.Add(guestSpan)
 		if !until.After(in.Now) {
 			until = in.soon()

@@ -11,6 +11,9 @@ import (
 func pause(in Input) Verdict {
 	for _, p := range in.Pauses {
 		if p.Matches(in) {
+			if p.Expires.IsZero() {
+				return hold("paused", in.soon(), "%s paused it, until when is not known: %s", p.Owner, p.Reason).unblocked("hypervigilctl resume %s", p.ID)
+			}
 			return hold("paused", p.Expires, "%s paused it until %s: %s", p.Owner, p.Expires.Format(time.RFC3339), p.Reason).
 				unblocked("hypervigilctl resume %s", p.ID)
 		}
@@ -45,9 +48,9 @@ func pause(in Input) Verdict {
 	return pass("nothing is paused, locked or drained")
 }
 
-// Matches reports whether the pause applies to the input's rung now.
+// Matches reports whether the pause applies to the input's rung now. One whose end is not known does.
 func (p Pause) Matches(in Input) bool {
-	return in.Now.Before(p.Expires) &&
+	return (p.Expires.IsZero() || in.Now.Before(p.Expires)) &&
 		(p.Cluster == "" || p.Cluster == in.Subject.Cluster) &&
 		(p.VM == "" || p.VM == in.Subject.VM.Name) &&
 		(p.Rung == "" || p.Rung == in.Rung)

@@ -19,13 +19,14 @@ func rate(in Input) Verdict {
 		if p.Ended.IsZero() {
 			return hold("in_flight", in.soon(), "%s on %s is in flight; one at a time per cluster", p.Rung, p.VM)
 		}
-		if in.Now.Sub(p.Started) < 10*time.Minute {
+		begun := in.begun(p)
+		if in.Now.Sub(begun) < 10*time.Minute {
 			in10m++
-			first10m = earlier(first10m, p.Started)
+			first10m = earlier(first10m, begun)
 		}
-		if in.Now.Sub(p.Started) < time.Hour {
+		if in.Now.Sub(begun) < time.Hour {
 			in1h++
-			first1h = earlier(first1h, p.Started)
+			first1h = earlier(first1h, begun)
 		}
 	}
 	if in1h >= startsPerHour {

@@ -24,6 +24,8 @@ func (in Input) terminable(round evidence.Round, cmd remedy.Command) Verdict {
 	switch p := round.Process; {
 	case !p.Known():
 		return hold("unreadable", in.soon(), "process %d could not be read again", cmd.PID)
+	case p.Value.ID == cmd.PID && p.Value.Created.IsZero():
+		return hold("unreadable", in.soon(), "since when process %d runs could not be read again (its CreationDate did not come): it may be another one", cmd.PID)
 	case p.Value.ID != cmd.PID || !p.Value.Created.Equal(cmd.Created):
 		return refuse("gone", "process %d of %s is not there any more", cmd.PID, cmd.Created.Format(time.RFC3339Nano))
 	}

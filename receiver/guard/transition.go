@@ -34,6 +34,8 @@ func transition(in Input) Verdict {
 	switch {
 	case !o.Known():
 		return propose("unknown", "whether the guest was about to shut down, restart or update was not read while it answered").unblocked(transitionHelp)
+	case in.StartsAt.IsZero():
+		return propose("unknown", "whether the guest was about to shut down, restart or update when the alert began is not known, for the alert carries no start time").unblocked(transitionHelp)
 	case in.StartsAt.Sub(o.At) > orderlyAge:
 		return propose("unknown", "whether the guest was about to shut down, restart or update was last read %s before the alert, over %s", ago(in.StartsAt.Sub(o.At)), orderlyAge).
 			unblocked(transitionHelp)

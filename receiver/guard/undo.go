@@ -22,6 +22,9 @@ func undo(in Input) Verdict {
 		if !w.Known() {
 			return propose("unknown", "what instance %s has open was not read while it answered", instance).unblocked(undoHelp)
 		}
+		if until.IsZero() {
+			return propose("unknown", "what instance %s had open when the alert began is not known, for the alert carries no start time", instance).unblocked(undoHelp)
+		}
 		unseen := max(0, until.Sub(w.At))
 		long := w.Value.Undo() + unseen
 		if long > limit {

@@ -37,6 +37,9 @@ func EffectOf(c Call, r evidence.Round) Effect {
 	if !ok {
 		return Effect{Unreadable: true, Detail: "method " + string(c.Method) + " is not known"}
 	}
+	if c.Issued.IsZero() { // any run would be younger than the command, and any wait over
+		return Effect{Unreadable: true, Detail: "when " + string(c.Method) + " was issued is not known"}
+	}
 	return s.effect(c, r)
 }
 

@@ -34,6 +34,8 @@ func terminated(c Call, r evidence.Round) Effect {
 	switch {
 	case !r.Process.Known() || !r.Service.Known():
 		return Effect{Unreadable: true, Detail: "the process or its service could not be read"}
+	case r.Process.Value.ID == c.PID && r.Process.Value.Created.IsZero():
+		return Effect{Unreadable: true, Detail: fmt.Sprintf("whether process %d is still the same could not be read (its CreationDate did not come)", c.PID)}
 	case r.Process.Value.ID == c.PID && r.Process.Value.Created.Equal(c.Created):
 		// Windows has said that it is terminated, and it stays as long as one of its threads waits in a driver
 		// (learn.microsoft.com, "TerminateProcess function": "The terminated process cannot exit until all pending I/O has been

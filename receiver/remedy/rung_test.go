@@ -55,7 +55,7 @@ func TestEveryMethodSaysWhatThereIsToKnow(t *testing.T) {
 			t.Errorf("%s: its effect is waited for %s, by %v; want both", m.Method, m.Within, m.After)
 		}
 		// Nothing was read: no method may take that for its effect, or for a failure of it.
-		if e := remedy.EffectOf(remedy.Call{Command: remedy.Command{Method: m.Method, Service: "MSSQLSERVER"}}, evidence.Round{}); e.Done || e.Failed || !e.Unreadable {
+		if e := remedy.EffectOf(remedy.Call{Command: remedy.Command{Method: m.Method, Service: "MSSQLSERVER"}, Issued: born}, evidence.Round{}); e.Done || e.Failed || !e.Unreadable {
 			t.Errorf("%s: effect of nothing read = %+v, want unreadable", m.Method, e)
 		}
 		if cause, why, ok := remedy.Judge(remedy.Command{Method: m.Method}, remedy.Result{Answered: true, Code: 0x7fff}); ok || cause == "" || why == "" {
