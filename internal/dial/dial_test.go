@@ -253,6 +253,43 @@ func TestWatchClosesWhenTheContextEnds(t *testing.T) {
 	}
 }
 
+// interrupted is a context that has woken those who wait for its end, and was interrupted before it called those who asked
+// to be called.
+type interrupted struct {
+	context.Context
+	done chan struct{}
+}
+
+func (i interrupted) Done() <-chan struct{}             { return i.done }
+func (interrupted) AfterFunc(func()) (stop func() bool) { return func() bool { return true } }
+
+func (i interrupted) Err() error {
+	select {
+	case <-i.done:
+		return context.DeadlineExceeded
+	default:
+		return nil
+	}
+}
+
+func TestWatchClosesWhatAnEndedContextHasNotComeTo(t *testing.T) {
+	t.Parallel()
+	tr := NewTracker()
+	_, server := pair(t, tr)
+	ctx := interrupted{t.Context(), make(chan struct{})}
+	stop := tr.Watch(ctx)
+	close(ctx.done)
+	if stop() {
+		t.Error("stop = true although the context has ended")
+	}
+	if err := server.SetReadDeadline(time.Now().Add(5 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := server.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("Read = %v: the connection is still open", err)
+	}
+}
+
 func TestAdoptAfterCloseAllClosesTheConnection(t *testing.T) {
 	t.Parallel()
 	first, second := NewTracker(), NewTracker()

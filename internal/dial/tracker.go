@@ -98,7 +98,19 @@ func NewTracker() *Tracker {
 //
 // Watch the caller's context, not the one that a driver hands to its dialer: drivers cancel theirs on success.
 func (t *Tracker) Watch(ctx context.Context) (stop func() bool) {
-	return context.AfterFunc(ctx, t.CloseAll)
+	forget := context.AfterFunc(ctx, t.CloseAll)
+	return func() bool {
+		if !forget() {
+			return false
+		}
+		if ctx.Err() == nil {
+			return true
+		}
+		// A context that ends wakes those who wait for it before it calls those who asked to be called. On a busy machine
+		// an attempt was given up and stopped watching in between, and its connection stayed open for good.
+		t.CloseAll()
+		return false
+	}
 }
 
 // CloseAll closes every connection of the attempt and lets no new one come to be. Where the operating system knows

@@ -430,3 +430,50 @@ func TestAbandoned(t *testing.T) {
 	}
 	eventually(t, s, "level 0, fresh true")
 }
+
+// interrupted is a context that has woken those who wait for its end, and was interrupted before it called those who asked
+// to be called, as happens to a process that the machine gives no time.
+type interrupted struct {
+	context.Context
+	done chan struct{}
+}
+
+func (i interrupted) Done() <-chan struct{}             { return i.done }
+func (interrupted) AfterFunc(func()) (stop func() bool) { return func() bool { return true } }
+
+func (i interrupted) Err() error {
+	select {
+	case <-i.done:
+		return context.DeadlineExceeded
+	default:
+		return nil
+	}
+}
+
+// TestNothingIsLeftWhereTheDeadlineIsInterrupted has the attempt be given up before anybody has closed its connection: two
+// goroutines and the connection stayed for as long as the server said nothing.
+func TestNothingIsLeftWhereTheDeadlineIsInterrupted(t *testing.T) {
+	t.Parallel()
+	asked, hungUp := make(chan struct{}), make(chan struct{})
+	f := start(t, server{handler: handler{query: func(ctx context.Context, _ *tdsserver.Session, _ tdsserver.Request) tdsserver.Response {
+		close(asked)
+		<-ctx.Done()
+		close(hungUp)
+		return tdsserver.Response{}
+	}}})
+	p := f.prober(t, config.Strict)
+	ctx := interrupted{t.Context(), make(chan struct{})}
+	go func() {
+		<-asked
+		close(ctx.done)
+	}()
+	if a := p.Availability(ctx); a.Up || a.Reason != dial.QueryTimeout {
+		t.Errorf("Availability = %+v, want a time-out of the query", a)
+	}
+	select {
+	case <-hungUp:
+	case <-time.After(10 * time.Second):
+		t.Error("the connection is still open")
+	}
+	wantNothingLeft(t, p)
+}
