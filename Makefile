@@ -65,9 +65,9 @@ bench: ## The design's numbers, measured in one run; ROW=probe for one of them. 
 	@internal/tools/progress 'building the bench' go build -trimpath -ldflags '$(LDFLAGS)' -o build/bench/ ./cmd/hypervigil-exporter ./internal/drill/bench
 	@build/bench/bench --dir=build/bench $(addprefix --row=,$(ROW))
 
-# N is the number of trials of each row, instead of the row's own; ROW=service-fast is one row.
+# N is the number of trials of each row, instead of the row's own; ROW=service-fast is one row, which takes 8 minutes, service-standard 12.
 .PHONY: latency
-latency: ## Fault to first command through the real programs, each row beside its goal; N=…, ROW=…. Takes hours. Exit 1 where a goal is missed.
+latency: ## Fault to first command through the real programs, each row beside its goal; N=…, ROW=…. Takes an hour, mostly waiting. Exit 1 where a goal is missed.
 	@internal/tools/progress 'building what is measured' go build -trimpath -ldflags '$(LDFLAGS)' -o build/latency/ ./cmd/hypervigil-exporter ./cmd/hypervigil-receiver ./cmd/hypervigilctl ./internal/drill/latency
 	@set -e; \
 	PROMETHEUS=$$(internal/tools/ensure prometheus); \

@@ -9,8 +9,12 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
+	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/hypervigil/hypervigil/internal/budget"
 	"github.com/hypervigil/hypervigil/internal/cluster"
@@ -18,12 +22,13 @@ import (
 	"github.com/hypervigil/hypervigil/internal/drill"
 	"github.com/hypervigil/hypervigil/internal/drill/stage"
 	"github.com/hypervigil/hypervigil/internal/lab/model"
+	"github.com/hypervigil/hypervigil/receiver/evidence"
 	"github.com/hypervigil/hypervigil/rules"
 )
 
 type options struct {
 	dir, prometheus, promtool, alertmanager string
-	n                                       int
+	n, chains                               int
 	seed                                    uint64
 }
 
@@ -35,25 +40,34 @@ const (
 	slack      = time.Minute     // beyond the worst that was reckoned, before a trial is given up
 )
 
-// measure runs the rows one after the other, and reports whether each reached its goal.
+// measure runs the rows one after the other, and reports whether each reached its goal. A row that breaks off is a miss with its
+// reason, and the next one is measured.
 func measure(ctx context.Context, o options, list []row, out io.Writer) (met bool, err error) {
 	if o.seed == 0 {
 		o.seed = rand.Uint64() //nolint:gosec // a moment, not a secret
 	}
-	random := rand.New(rand.NewPCG(o.seed, 1)) //nolint:gosec // the same
 	r := newReport(o.seed)
 	for _, x := range list {
-		res := &result{row: x}
-		r.Results = append(r.Results, res)
-		n := x.N
 		if o.n > 0 {
-			n = o.n
+			x.Chains = min(x.Chains, o.n)
 		}
-		fmt.Fprintf(out, "\n%s: %s, %d trials\n", x.Name, x.Fault, n)
-		runErr := runRow(ctx, o, res, n, random, out, func() error { return r.write(o.dir) })
-		res.judge()
-		if err := errors.Join(runErr, r.write(o.dir)); err != nil {
-			return false, fmt.Errorf("%s: %w", x.Name, err)
+		if o.chains > 0 {
+			x.Chains = o.chains
+		}
+		m := &measurement{result: &result{row: x}, options: o, left: x.N, out: out}
+		if o.n > 0 {
+			m.left = o.n
+		}
+		r.Results = append(r.Results, m.result)
+		m.save = func() error { return r.write(o.dir) }
+		fmt.Fprintf(out, "\n%s: %s, %d trials in %d chains\n", x.Name, x.Fault, m.left, x.Chains)
+		runErr := m.run(ctx)
+		if runErr != nil {
+			m.Broken = runErr.Error()
+		}
+		m.judge()
+		if err := m.save(); err != nil || ctx.Err() != nil {
+			return false, errors.Join(runErr, err)
 		}
 	}
 	met = r.print(out)
@@ -61,54 +75,133 @@ func measure(ctx context.Context, o options, list []row, out io.Writer) (met boo
 	return met, nil
 }
 
-// trials is one row under way.
-type trials struct {
+// measurement is one row under way: its chains are independent of each other, each with a lab, an exporter, a Prometheus, an
+// Alertmanager and a receiver of its own, and share nothing but the row's trials and the machine.
+type measurement struct {
 	*result
+	options options
+	save    func() error
+
+	mu   sync.Mutex // of everything below, of the result and of save
+	out  io.Writer
+	left int // trials that no chain has taken
+	took int
+}
+
+// run measures all the row's trials.
+func (m *measurement) run(ctx context.Context) error {
+	began, before := time.Now(), processorTime()
+	group, ctx := errgroup.WithContext(ctx)
+	for k := range m.Chains {
+		group.Go(func() error {
+			for {
+				ended, err := m.chain(ctx, k+1)
+				if err != nil {
+					return fmt.Errorf("chain %d: %w", k+1, err)
+				}
+				if ended {
+					return nil
+				}
+			}
+		})
+	}
+	err := group.Wait()
+	m.Seconds = time.Since(began).Seconds()
+	m.OwnCores = (processorTime() - before).Seconds() / m.Seconds
+	return err
+}
+
+// take is the number of a trial that nobody has taken yet, from 1; false where there is none.
+func (m *measurement) take() (int, bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.left == 0 {
+		return 0, false
+	}
+	m.left--
+	m.took++
+	return m.took, true
+}
+
+// done keeps a sample.
+func (m *measurement) done(x sample) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.Samples = append(m.Samples, x)
+	said := "no command: " + x.Why
+	if x.FirstCommand != nil {
+		said = fmt.Sprintf("%.2f s (%s)", *x.FirstCommand, x.Command)
+	}
+	fmt.Fprintf(m.out, "  %d of %d: chain %d, %s, %s\n", len(m.Samples), m.took+m.left, x.Chain, x.VM, said)
+	m.judge()
+	return m.save()
+}
+
+// alike keeps what all chains of a row have alike, and prints it for the first.
+func (m *measurement) alike(s *stage.Stage, dir string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.Overrides != nil {
+		return nil
+	}
+	var err error
+	if m.Overrides, err = s.Overrides(); err != nil {
+		return err
+	}
+	for _, x := range m.Overrides {
+		fmt.Fprintf(m.out, "  not the default: %s is %s, not %s\n", x.Name, x.Value, x.Default)
+	}
+	return m.reckon(dir, s)
+}
+
+// trials is one chain of a row.
+type trials struct {
+	*measurement
+	number int
 	stage  *stage.Stage
-	random *rand.Rand
-	out    io.Writer
 	kept   string // the ledger that each trial starts from
 }
 
-func runRow(ctx context.Context, o options, res *result, n int, random *rand.Rand, out io.Writer, save func() error) (err error) {
+// chain sets a chain up and takes trials until none is left. Where the receiver leaves a fault alone, or all is not well
+// again, ended is false and the next trial needs a chain set up anew.
+func (m *measurement) chain(ctx context.Context, number int) (ended bool, err error) {
+	o := m.options
 	programs := stage.Ours(o.dir)
 	programs.Prometheus, programs.Promtool, programs.Alertmanager = o.prometheus, o.promtool, o.alertmanager
-	dir := filepath.Join(o.dir, "files", res.Name)
+	dir := filepath.Join(o.dir, "files", m.Name, strconv.Itoa(number))
 	s, err := stage.Start(ctx, stage.Options{
-		Dir: dir, Programs: programs, Out: out, Profile: model.Quick(), Speed: res.Speed, Measured: true, Policy: res.policy,
+		Dir: dir, Programs: programs, Out: io.Discard, Profile: model.Quick(), Speed: m.Speed, Measured: true, Policy: m.policy,
 	})
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer func() { err = errors.Join(err, s.Stop()) }()
 	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
 	defer context.AfterFunc(s.Ended(), func() { cancel(context.Cause(s.Ended())) })()
-	if res.Overrides, err = s.Overrides(); err != nil {
-		return err
+	if err := m.alike(s, dir); err != nil {
+		return false, err
 	}
-	for _, x := range res.Overrides {
-		fmt.Fprintf(out, "  not the default: %s is %s, not %s\n", x.Name, x.Value, x.Default)
-	}
-	if err := res.reckon(dir, s); err != nil {
-		return err
-	}
-	t := &trials{result: res, stage: s, random: random, out: out, kept: filepath.Join(dir, "ledger.kept")}
+	t := &trials{measurement: m, number: number, stage: s, kept: filepath.Join(dir, "ledger.kept")}
 	if err := t.keepLedger(ctx); err != nil {
-		return err
+		return false, err
 	}
-	for k := range n {
-		x, err := t.trial(ctx, machines()[k%len(machines())])
+	for k := number - 1; ; k++ {
+		n, ok := m.take()
+		if !ok {
+			return true, nil
+		}
+		x, well, err := t.trial(ctx, n, machines()[k%len(machines())])
 		if err != nil {
-			return fmt.Errorf("trial %d: %w", k+1, err)
+			return false, fmt.Errorf("trial %d: %w", n, err)
 		}
-		res.Samples = append(res.Samples, x)
-		fmt.Fprintf(out, "  %d of %d: %s, %.2f s (%s)\n", k+1, n, x.VM, x.FirstCommand, x.Command)
-		res.judge()
-		if err := save(); err != nil {
-			return err
+		if err := m.done(x); err != nil {
+			return false, err
+		}
+		if !well {
+			return false, nil
 		}
 	}
-	return nil
 }
 
 // reckon is what hypervigilctl budget says of the files that run, with the lab's own heartbeat: a guest that dies there
@@ -140,6 +233,9 @@ func (r *result) reckon(dir string, s *stage.Stage) error {
 	n := slices.IndexFunc(classes, func(c budget.Class) bool { return c.Fault == r.Class })
 	if n < 0 {
 		return fmt.Errorf("no alert acts on the class %s", r.Class)
+	}
+	if len(classes[n].Notes) > 0 {
+		return fmt.Errorf("nothing to measure: %s", strings.Join(classes[n].Notes, "; "))
 	}
 	r.Reckoned, r.Alert = classes[n].Total, classes[n].Alert
 	return nil
@@ -188,52 +284,86 @@ func (t *trials) rehearsed(ctx context.Context) (bool, error) {
 	return true, nil
 }
 
-// trial is one fault, from the kept ledger to the moment at which all is well again.
-func (t *trials) trial(ctx context.Context, vm string) (sample, error) {
-	err := t.stage.RestartReceiver(ctx, func(ledger string) error { return replace(ledger, t.kept) })
+// trial is one fault, from the kept ledger to the moment at which all is well again; well is false where that does not come. A
+// command that does not come within the worst that was reckoned and a minute is a sample too: one without a command.
+func (t *trials) trial(ctx context.Context, number int, vm string) (x sample, well bool, err error) {
+	err = t.stage.RestartReceiver(ctx, func(ledger string) error { return replace(ledger, t.kept) })
 	if err != nil {
-		return sample{}, err
+		return sample{}, false, err
 	}
 	timing, err := t.Speed.Timing()
 	if err != nil {
-		return sample{}, err
+		return sample{}, false, err
 	}
 	scrape := timing.SQL
-	if t.Class != "service" && t.Class != "hang" {
+	if t.Class != evidence.Service && t.Class != evidence.Hang {
 		scrape = timing.Host // the slower of the two that have to see it
 	}
-	wait := time.Duration(t.random.Int64N(int64(scrape + timing.Evaluation)))
+	// Of the trial's own number, so that the seed repeats it whichever chain takes it.
+	random := rand.New(rand.NewPCG(t.options.seed, uint64(number))) //nolint:gosec // a moment, not a secret
+	wait := time.Duration(random.Int64N(int64(scrape + timing.Evaluation)))
 	select {
 	case <-ctx.Done():
-		return sample{}, context.Cause(ctx)
+		return sample{}, false, context.Cause(ctx)
 	case <-time.After(wait):
 	}
+	hit := t.hit(vm)
 	in, err := t.stage.Lab.Inject(model.Request{Fault: t.Fault, VM: vm})
 	if err != nil {
-		return sample{}, err
+		return sample{}, false, err
 	}
 	at := time.Time(in.At)
-	x := sample{VM: vm, At: at.UTC(), After: wait.Seconds()}
+	x = sample{Number: number, Chain: t.number, VM: vm, At: at.UTC(), After: wait.Seconds(), Load: drill.Load()}
 	err = t.wait(ctx, t.Reckoned.Worst+slack, "the first command for "+vm, func() (bool, error) {
 		counters, err := t.stage.Endpoints.Counters(ctx)
 		if err != nil {
 			return false, err
 		}
-		for _, c := range counters.VMs[vm].Commands {
-			if !c.At.Before(at.Truncate(time.Millisecond)) {
-				x.FirstCommand, x.Command = c.At.Sub(at).Seconds(), c.Method
-				return true, nil
+		for _, vm := range hit {
+			for _, c := range counters.VMs[vm].Commands {
+				d := c.At.Sub(at).Seconds()
+				if !c.At.Before(at.Truncate(time.Millisecond)) && (x.FirstCommand == nil || d < *x.FirstCommand) {
+					x.FirstCommand, x.Command = &d, c.Method
+				}
 			}
 		}
-		return false, nil
+		return x.FirstCommand != nil, nil
 	})
+	if ctx.Err() != nil {
+		return sample{}, false, context.Cause(ctx)
+	}
 	if err != nil {
-		return sample{}, errors.Join(err, t.why(ctx, vm))
+		x.Why = errors.Join(err, t.why(ctx, vm)).Error()
+		return x, false, nil
 	}
 	if x.Detection, err = t.detection(ctx, vm, at); err != nil {
-		return sample{}, err
+		return sample{}, false, err
 	}
-	return x, t.mend(ctx, in.ID)
+	err = t.mend(ctx, in.ID)
+	if ctx.Err() != nil {
+		return sample{}, false, context.Cause(ctx)
+	}
+	if err != nil {
+		x.Why = err.Error()
+	}
+	return x, err == nil, nil
+}
+
+// hit lists the machines of which a command follows from the row's fault: a host's board is that of all that it runs, and
+// which of them the receiver takes first is its own choice.
+func (t *trials) hit(vm string) []string {
+	if t.Fault != model.LANBoard {
+		return []string{vm}
+	}
+	var list []string
+	t.stage.Lab.With(func(m *model.Model) {
+		for _, v := range m.VMs {
+			if v.Owner == m.VM(vm).Owner {
+				list = append(list, v.Name)
+			}
+		}
+	})
+	return list
 }
 
 // detection is when the receiver opened the first incident of the machine.

@@ -36,9 +36,15 @@ type result struct {
 	// Reckoned is the interval that the budget gives for the files that ran, Alert the alert that it is of.
 	Reckoned budget.Span `json:"reckoned"`
 	Alert    string      `json:"alert"`
-	Samples  []sample    `json:"samples"`
+	Samples  []sample    `json:"samples"` // in the order in which they ended
+	// Broken is why not every trial was made.
+	Broken string `json:"broken,omitempty"`
+	// Seconds is how long the row took, OwnCores how many processors everything that it started kept busy, 0 where the system
+	// does not tell.
+	Seconds  float64 `json:"seconds"`
+	OwnCores float64 `json:"own_cores"`
 
-	MedianSeconds *float64 `json:"median_seconds"` // nearest rank; null without a sample
+	MedianSeconds *float64 `json:"median_seconds"` // nearest rank; null without a sample, or where it is one without a command
 	P95Seconds    *float64 `json:"p95_seconds"`
 	Met           bool     `json:"met"`
 	Misses        []string `json:"misses,omitempty"`
@@ -46,14 +52,20 @@ type result struct {
 
 // sample is one trial. Seconds count from the fault.
 type sample struct {
-	VM string    `json:"vm"`
-	At time.Time `json:"at"` // of the fault, by the lab's clock
+	Number int       `json:"number"`
+	Chain  int       `json:"chain"`
+	VM     string    `json:"vm"`
+	At     time.Time `json:"at"` // of the fault, by the lab's clock
 	// After is how long after the receiver was ready, drawn at random.
 	After float64 `json:"after_seconds"`
 	// Detection is to the first accepted notification, by the receiver's word; null where it was not told.
 	Detection    *float64 `json:"detection_seconds"`
-	FirstCommand float64  `json:"first_command_seconds"`
-	Command      string   `json:"command"`
+	FirstCommand *float64 `json:"first_command_seconds"` // null where none came
+	Command      string   `json:"command,omitempty"`
+	// Why is why none came, or why the chain could not be used again.
+	Why string `json:"why,omitempty"`
+	// Load is the machine's average over the minute before the fault; 0 where the system does not tell.
+	Load float64 `json:"load"`
 }
 
 func newReport(seed uint64) *report {
@@ -82,6 +94,27 @@ func nearestRank(list []float64, p float64) float64 {
 	return s[max(rank, 1)-1]
 }
 
+// finite is what JSON can say of a duration.
+func finite(d float64) *float64 {
+	if math.IsInf(d, 0) {
+		return nil
+	}
+	return &d
+}
+
+// durations are the samples'; one without a command took for ever.
+func (r *result) durations() []float64 {
+	list := make([]float64, 0, len(r.Samples))
+	for _, s := range r.Samples {
+		if s.FirstCommand == nil {
+			list = append(list, math.Inf(1))
+		} else {
+			list = append(list, *s.FirstCommand)
+		}
+	}
+	return list
+}
+
 // judge computes what the samples say and whether it is what was promised.
 func (r *result) judge() {
 	r.Met, r.Misses, r.MedianSeconds, r.P95Seconds = true, nil, nil, nil
@@ -89,25 +122,38 @@ func (r *result) judge() {
 		r.Met = false
 		r.Misses = append(r.Misses, fmt.Sprintf(format, args...))
 	}
+	if r.Broken != "" {
+		miss("broken off: %s", r.Broken)
+	}
 	if len(r.Samples) == 0 {
 		miss("no trial has ended")
 		return
 	}
-	list := make([]float64, 0, len(r.Samples))
 	for _, s := range r.Samples {
-		list = append(list, s.FirstCommand)
-		if d := s.FirstCommand; d < r.Reckoned.Best.Seconds() || d > r.Reckoned.Worst.Seconds() {
+		if s.FirstCommand == nil {
+			miss("%s at %s: no command: %s", s.VM, s.At.Format(time.TimeOnly), s.Why)
+		} else if d := *s.FirstCommand; d < r.Reckoned.Best.Seconds() || d > r.Reckoned.Worst.Seconds() {
 			miss("%s at %s: %.2f s are outside of the reckoned %.2f to %.2f s", s.VM, s.At.Format(time.TimeOnly), d, r.Reckoned.Best.Seconds(), r.Reckoned.Worst.Seconds())
 		}
 	}
+	list := r.durations()
 	median, p95 := nearestRank(list, 50), nearestRank(list, 95)
-	r.MedianSeconds, r.P95Seconds = &median, &p95
+	r.MedianSeconds, r.P95Seconds = finite(median), finite(p95)
 	if g := r.Median; g > 0 && median > g.Seconds() {
 		miss("the median, %.2f s, is above %s", median, g)
 	}
 	if g := r.P95; g > 0 && p95 > g.Seconds() {
 		miss("the 95th percentile, %.2f s, is above %s", p95, g)
 	}
+}
+
+// loads are the machine's at each sample.
+func (r *result) loads() []float64 {
+	list := make([]float64, 0, len(r.Samples))
+	for _, s := range r.Samples {
+		list = append(list, s.Load)
+	}
+	return list
 }
 
 // print writes the table, and what was missed.
@@ -125,19 +171,21 @@ func (r *report) print(w io.Writer) (met bool) {
 			fmt.Fprintf(tw, "  %s\t0\t\t\t\t\t\t\t%s\n", x.Name, word)
 			continue
 		}
-		list := make([]float64, 0, len(x.Samples))
-		for _, s := range x.Samples {
-			list = append(list, s.FirstCommand)
-		}
+		list := x.durations()
 		goal := "the interval"
 		if x.Median > 0 {
 			goal = fmt.Sprintf("%s / %s", x.Median, x.P95)
 		}
-		fmt.Fprintf(tw, "  %s\t%d\t%.2f\t%.2f\t%.2f\t%.2f\t%s\t%.2f, %.2f, %.2f\t%s\n", x.Name, len(list), slices.Min(list), *x.MedianSeconds, *x.P95Seconds, slices.Max(list),
+		fmt.Fprintf(tw, "  %s\t%d\t%.2f\t%.2f\t%.2f\t%.2f\t%s\t%.2f, %.2f, %.2f\t%s\n", x.Name, len(list), slices.Min(list), nearestRank(list, 50), nearestRank(list, 95), slices.Max(list),
 			goal, x.Reckoned.Best.Seconds(), x.Reckoned.Typical.Seconds(), x.Reckoned.Worst.Seconds(), word)
 	}
 	tw.Flush()
 	for _, x := range r.Results {
+		if len(x.Samples) > 0 {
+			loads := x.loads()
+			fmt.Fprintf(w, "%s: %.0f s with %d chains, which used %.2f cores; the machine's load was %.1f to %.1f, median %.1f\n", x.Name, x.Seconds, x.Chains, x.OwnCores,
+				slices.Min(loads), slices.Max(loads), nearestRank(loads, 50))
+		}
 		if len(x.Samples) < x.N {
 			fmt.Fprintf(w, "%s: %d trials of the %d that make the row's own number\n", x.Name, len(x.Samples), x.N)
 		}

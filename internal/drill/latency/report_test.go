@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"strings"
 	"testing"
 	"time"
@@ -36,27 +37,36 @@ func TestARowIsMissedByAnyOfItsPromises(t *testing.T) {
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	samples := func(list ...float64) (all []sample) {
 		for _, d := range list {
-			all = append(all, sample{VM: "SQL01", At: at, FirstCommand: d})
+			all = append(all, sample{VM: "SQL01", At: at, FirstCommand: &d})
 		}
 		return all
 	}
+	never := sample{VM: "SQL01", At: at, Why: "waited 1m6s for the first command for SQL01"}
 	for _, tt := range []struct {
 		name    string
 		samples []sample
+		broken  string
 		misses  []string
 	}{
-		{"all is as promised", samples(2, 3, 4), nil},
-		{"no sample", nil, []string{"no trial has ended"}},
-		{"a slow median", samples(2, 4, 4), []string{"the median, 4.00 s, is above 3.5s"}},
-		{"a slow tail", samples(2, 3, 5.5), []string{"the 95th percentile, 5.50 s, is above 5s"}},
-		{"sooner than can be", samples(0.5, 3, 3), []string{"SQL01 at 03:04:05: 0.50 s are outside of the reckoned 1.00 to 6.00 s"}},
-		{"later than can be", samples(3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 7), []string{"SQL01 at 03:04:05: 7.00 s are outside of the reckoned 1.00 to 6.00 s"}},
+		{"all is as promised", samples(2, 3, 4), "", nil},
+		{"no sample", nil, "", []string{"no trial has ended"}},
+		{"broken off", samples(2, 3, 4), "chain 2: the disk is full", []string{"broken off: chain 2: the disk is full"}},
+		{"a slow median", samples(2, 4, 4), "", []string{"the median, 4.00 s, is above 3.5s"}},
+		{"a slow tail", samples(2, 3, 5.5), "", []string{"the 95th percentile, 5.50 s, is above 5s"}},
+		{"a command that never came", append(samples(2, 3), never), "", []string{
+			"SQL01 at 03:04:05: no command: waited 1m6s for the first command for SQL01", "the 95th percentile, +Inf s, is above 5s",
+		}},
+		{"sooner than can be", samples(0.5, 3, 3), "", []string{"SQL01 at 03:04:05: 0.50 s are outside of the reckoned 1.00 to 6.00 s"}},
+		{"later than can be", samples(3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 7), "", []string{"SQL01 at 03:04:05: 7.00 s are outside of the reckoned 1.00 to 6.00 s"}},
 	} {
 		r := &result{
 			row:      row{Name: "service-fast", N: 3, Median: 3500 * time.Millisecond, P95: 5 * time.Second},
-			Reckoned: budget.Span{Best: time.Second, Typical: 3 * time.Second, Worst: 6 * time.Second}, Samples: tt.samples,
+			Reckoned: budget.Span{Best: time.Second, Typical: 3 * time.Second, Worst: 6 * time.Second}, Samples: tt.samples, Broken: tt.broken,
 		}
 		r.judge()
+		if _, err := json.Marshal(r); err != nil {
+			t.Errorf("%s: the report cannot be written: %v", tt.name, err)
+		}
 		if diff := cmp.Diff(tt.misses, r.Misses); diff != "" {
 			t.Errorf("%s: misses (-want +got):\n%s", tt.name, diff)
 		}
