@@ -26,8 +26,9 @@ const (
 	Accept
 	// TLS falls silent in the middle of the handshake.
 	TLS
-	// Login reads who wants in, and says nothing. For SQL Server that is LOGIN7; for WS-Management the header with the
-	// credential, whose body is never read.
+	// Login reads who wants in, and says nothing. For SQL Server that is LOGIN7, a ticket of Kerberos in it where that is the
+	// scheme; for WS-Management the header with Basic's credential, whose body is never read, or with the ticket, or NTLM's
+	// first message or its last, on one connection this and on the next that.
 	Login
 	// Query lets in and leaves the question unanswered: a statement, or the Pull of an enumeration that has begun.
 	Query
@@ -60,20 +61,29 @@ func (w Way) String() string {
 // kind is what a peer is, and by that what it speaks.
 type kind string
 
-// The kinds. The two of SQL Server differ in where TLS comes: around everything, or inside TDS. Host and guest speak
-// WS-Management, with the scheme basic.
+// The kinds. The first two of SQL Server differ in where TLS comes: around everything, or inside TDS. Hosts and guests
+// speak WS-Management. The scheme is basic, or the one that the kind's name says.
 const (
-	tds8  kind = "TDS8"  // encrypt: strict
-	tds74 kind = "TDS74" // encrypt: mandatory
-	host  kind = "HOST"
-	guest kind = "GUEST"
+	tds8        kind = "TDS8"  // encrypt: strict
+	tds74       kind = "TDS74" // encrypt: mandatory
+	host        kind = "HOST"
+	guest       kind = "GUEST"
+	ntlm        kind = "NTLM"        // a host
+	kerberos    kind = "KERBEROS"    // a host
+	tdsKerberos kind = "TDSKERBEROS" // encrypt: strict
 )
 
-// kinds lists all of them.
-func kinds() []kind { return []kind{tds8, tds74, host, guest} }
+// kinds lists all of them; those that take tickets are there where there is a realm.
+func kinds(realm bool) []kind {
+	all := []kind{tds8, tds74, host, guest, ntlm}
+	if realm {
+		all = append(all, kerberos, tdsKerberos)
+	}
+	return all
+}
 
 // sql reports whether the peer is a SQL Server.
-func (k kind) sql() bool { return k == tds8 || k == tds74 }
+func (k kind) sql() bool { return k == tds8 || k == tds74 || k == tdsKerberos }
 
 // reason is what the exporter has to say of a peer that hangs in this way.
 func (w Way) reason(k kind) dial.Reason {
@@ -88,7 +98,7 @@ func (w Way) reason(k kind) dial.Reason {
 	case TLS:
 		return dial.TLSTimeout
 	case Login:
-		if !k.sql() { // Basic's credential travels with the question
+		if k == host || k == guest { // Basic's credential travels with the question
 			return dial.QueryTimeout
 		}
 		return dial.LoginTimeout
@@ -96,11 +106,11 @@ func (w Way) reason(k kind) dial.Reason {
 		return dial.QueryTimeout
 	case Trickle: // of everything for SQL Server, of the answer for WS-Management
 		switch k {
-		case tds8:
+		case tds8, tdsKerberos:
 			return dial.TLSTimeout
 		case tds74:
 			return dial.LoginTimeout
-		case host, guest:
+		case host, guest, ntlm, kerberos:
 			return dial.QueryTimeout
 		}
 	}

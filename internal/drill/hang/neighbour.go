@@ -192,7 +192,7 @@ func (n *neighbourhood) open(dir string) error {
 	if err != nil {
 		return err
 	}
-	p, err := openPeers(ca)
+	p, err := openPeers(ca, nil)
 	if err != nil {
 		return err
 	}

@@ -4,11 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
 
 	"github.com/hypervigil/hypervigil/internal/lab"
+	"github.com/hypervigil/hypervigil/internal/lab/sspi"
 	"github.com/hypervigil/hypervigil/internal/lab/wire"
 )
 
@@ -27,18 +29,29 @@ type peer struct {
 	closed bool
 }
 
-// newPeer opens a peer; its certificate is of the authority.
-func newPeer(k kind, w Way, ca *lab.Authority) (*peer, error) {
+// newPeer opens a peer; its certificate is of the authority, and an acceptor, where there is one, judges who wants in.
+func newPeer(k kind, w Way, ca *lab.Authority, a *sspi.Acceptor) (*peer, error) {
 	secure, err := ca.Issue(k.machine(w))
 	if err != nil {
 		return nil, err
 	}
-	var serve func(*line)
+	// Only SQL Server's trickle is one from the first byte on: see Way.reason.
 	if k.sql() {
-		serve = sqlServer{w, secure}.serve
-	} else {
-		serve = winRM{w, secure}.serve
+		slow := time.Duration(0)
+		if w == Trickle {
+			slow = pace
+		}
+		return listen(k, w, sqlServer{w, secure, a}.serve, slow)
 	}
+	s, err := newWinRM(w, secure, a)
+	if err != nil {
+		return nil, err
+	}
+	return listen(k, w, s.serve, 0)
+}
+
+// listen opens a peer that serves its connections so. slow is the pace of all that it says.
+func listen(k kind, w Way, serve func(*line), slow time.Duration) (*peer, error) {
 	port, err := wire.Listen("127.0.0.1:0")
 	if err != nil {
 		return nil, err
@@ -49,11 +62,6 @@ func newPeer(k kind, w Way, ca *lab.Authority) (*peer, error) {
 		}
 	}
 	peer := &peer{kind: k, way: w, port: port, lines: map[*line]struct{}{}}
-	// Only SQL Server's trickle is one from the first byte on: see Way.reason.
-	slow := time.Duration(0)
-	if w == Trickle && k.sql() {
-		slow = pace
-	}
 	peer.work.Go(func() { peer.accept(serve, slow) })
 	return peer, nil
 }
@@ -117,12 +125,16 @@ func (p *peer) close() {
 // peers are one of each kind.
 type peers []*peer
 
-// openPeers opens all of them: six ways of each kind.
-func openPeers(ca *lab.Authority) (peers, error) {
+// openPeers opens all of them: six ways of each kind. Those that take tickets are of the realm, which may be nil.
+func openPeers(ca *lab.Authority, realm *Realm) (peers, error) {
+	judges, err := acceptors(realm)
+	if err != nil {
+		return nil, err
+	}
 	var all peers
 	for _, w := range Ways() {
-		for _, k := range kinds() {
-			one, err := newPeer(k, w, ca)
+		for _, k := range kinds(realm != nil) {
+			one, err := newPeer(k, w, ca, judges[k])
 			if err != nil {
 				all.close()
 				return nil, fmt.Errorf("open the peer %s: %w", k.machine(w), err)
@@ -133,10 +145,25 @@ func openPeers(ca *lab.Authority) (peers, error) {
 	return all, nil
 }
 
+// acceptors are who judges a handshake, for the kinds that have one.
+func acceptors(realm *Realm) (map[kind]*sspi.Acceptor, error) {
+	passwords, err := sspi.New(sspi.Options{Password: func(string) (string, bool) { return password, true }, Domain: "CORP", Computer: "HANG"})
+	if err != nil || realm == nil {
+		return map[kind]*sspi.Acceptor{ntlm: passwords}, err
+	}
+	tickets, err := sspi.New(sspi.Options{Keytab: realm.Services, Realm: realm.Name})
+	return map[kind]*sspi.Acceptor{ntlm: passwords, kerberos: tickets, tdsKerberos: tickets}, err
+}
+
 func (p peers) close() {
 	for _, one := range p {
 		one.close()
 	}
+}
+
+// all are those of a kind.
+func (p peers) all(k kind) peers {
+	return slices.DeleteFunc(slices.Clone(p), func(one *peer) bool { return one.kind != k })
 }
 
 // of returns the peer of that kind.

@@ -25,6 +25,8 @@ type Options struct {
 	For, Every time.Duration
 	// Timeout is the modules'; 900 ms, mssql_availability's own, where zero.
 	Timeout time.Duration
+	// Realm adds hosts and SQL Servers that take tickets, and KDCs that hang; without one there are none.
+	Realm *Realm
 	// AnyTime takes an answer at any time for one in time: the race detector makes TLS take ten times as long, on both
 	// sides, and what this process had no time for says nothing. Everything else is judged.
 	AnyTime bool
@@ -49,7 +51,9 @@ const (
 	tries     = 3
 	lateShare = 20
 	mostHeap  = 4 << 20
-	idleAfter = 3 * time.Minute // five missed scrapes close the stream of the diagnostics
+	// patientTries is the same where any time is in time, and only the stage counts.
+	patientTries = 8
+	idleAfter    = 3 * time.Minute // five missed scrapes close the stream of the diagnostics
 )
 
 // Run has every peer scraped at once, over and over, and judges. The error says that the experiment could not be made.
@@ -61,12 +65,19 @@ func Run(ctx context.Context, o Options) (result Result, err error) {
 	if err != nil {
 		return Result{}, err
 	}
-	p, err := openPeers(ca)
+	p, err := openPeers(ca, o.Realm)
 	if err != nil {
 		return Result{}, err
 	}
 	defer p.close()
-	path, err := writeConfig(o.Dir, p, ca.File(), o.Timeout)
+	var centers []center
+	if o.Realm != nil {
+		if centers, err = openCenters(ca, o.Realm); err != nil {
+			return Result{}, err
+		}
+		defer peersOf(centers).close()
+	}
+	path, err := writeConfig(o.Dir, p, centers, o.Realm, ca.File(), o.Timeout)
 	if err != nil {
 		return Result{}, err
 	}
@@ -74,36 +85,50 @@ func Run(ctx context.Context, o Options) (result Result, err error) {
 	if err != nil {
 		return Result{}, err
 	}
-	defer func() {
+	closing := sync.OnceValue(func() error {
 		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 		defer cancel()
-		err = errors.Join(err, e.Close(end))
-	}()
-	r := &running{handler: e.Handler(), timeout: o.Timeout, anyTime: o.AnyTime, reasons: map[target]map[string]int{}}
+		return e.Close(end)
+	})
+	defer func() { err = errors.Join(err, closing()) }()
+	r := &running{handler: e.Handler(), targets: targets(o.Realm != nil), timeout: o.Timeout, anyTime: o.AnyTime, reasons: map[target]map[string]int{}}
+	for _, c := range centers {
+		p = append(p, c.host, c.instance)
+	}
+	if err := r.run(ctx, o, p); err != nil {
+		return Result{}, err
+	}
+	err = r.judgeTickets(p, centers, closing)
+	return r.result, err
+}
+
+// run scrapes and judges.
+func (r *running) run(ctx context.Context, o Options, p peers) error {
 	// Once before it counts: caches fill at the first time and never again.
 	// Not the streams: one that was asked once waits for minutes for the next time.
-	r.round(ctx, slices.DeleteFunc(targets(), func(t target) bool { return t.module == "mssql_diagnostics" }), 0, o.Every)
+	r.round(ctx, slices.DeleteFunc(slices.Clone(r.targets), func(t target) bool { return t.module == "mssql_diagnostics" }), 0, o.Every)
 	before, err := r.settle(ctx, p)
 	if err != nil {
-		return Result{}, err
+		return err
 	}
-	r.result = Result{Targets: len(targets())}
+	r.result = Result{Targets: len(r.targets)}
 	clear(r.reasons)
-	r.round(ctx, targets(), o.For, o.Every)
+	r.round(ctx, r.targets, o.For, o.Every)
 	after, err := r.settle(ctx, p)
 	if err != nil {
-		return Result{}, err
+		return err
 	}
 	if err := ctx.Err(); err != nil {
-		return Result{}, err
+		return err
 	}
 	r.judge(before, after)
-	return r.result, nil
+	return nil
 }
 
 // running is a Run under way.
 type running struct {
 	handler http.Handler
+	targets []target
 	timeout time.Duration
 	anyTime bool
 
@@ -171,7 +196,7 @@ func (r *running) note(t target, a answer, err error, try int) bool {
 	r.result.Lates = append(r.result.Lates, a.late)
 	r.result.Wall = append(r.result.Wall, max(0, a.took-r.timeout))
 	if r.anyTime { // and so few answers that a target is asked again until it has told its stage
-		return t.reason == "" || r.reasons[t][string(t.reason)] > 0 || try == tries
+		return t.reason == "" || r.reasons[t][string(t.reason)] > 0 || try == patientTries
 	}
 	if a.late <= Lateness {
 		return true
@@ -199,7 +224,7 @@ func (r *running) settle(ctx context.Context, p peers) (left, error) {
 		if err != nil || ctx.Err() != nil {
 			return l, errors.Join(err, ctx.Err())
 		}
-		if l.goroutines == 0 && l.sockets == 0 || time.Now().After(end) {
+		if l.none() || time.Now().After(end) {
 			return l, nil
 		}
 		select {
@@ -216,7 +241,7 @@ func (r *running) judge(before, after left) {
 	if r.result.Late*lateShare > r.result.Scrapes {
 		r.trouble("%d of %d answers came more than %v after their deadline, at most one in %d may", r.result.Late, r.result.Scrapes, Lateness, lateShare)
 	}
-	for _, t := range targets() {
+	for _, t := range r.targets {
 		if t.reason == "" {
 			continue
 		}
@@ -225,10 +250,39 @@ func (r *running) judge(before, after left) {
 			r.trouble("%s of %s: reasons %v, and never %s", t.module, t.name, seen, t.reason)
 		}
 	}
-	if after.goroutines != 0 || after.sockets != 0 {
+	if !after.none() {
 		r.trouble("left afterwards: %v", after)
 	}
 	if after.heap > before.heap+mostHeap {
 		r.trouble("the heap grew from %d to %d bytes, at most %d are allowed", before.heap, after.heap, mostHeap)
 	}
+}
+
+// judgeTickets looks at what waits for KDCs that hang, which goes on for whoever needs a ticket next: it is bounded by the
+// accounts and not by the scrapes, and ends with the exporter.
+func (r *running) judgeTickets(p peers, centers []center, closing func() error) error {
+	var kdcs peers
+	for _, c := range centers {
+		kdcs = append(kdcs, c.kdc)
+	}
+	waits, err := kdcs.count()
+	if err != nil {
+		return err
+	}
+	for name, n := range waits.sockets {
+		if n > kdcConnections {
+			r.trouble("%d connections to %s, want %d for its account at most", n, name, kdcConnections)
+		}
+	}
+	if most := kdcGoroutines * len(kdcs); waits.tickets > most {
+		r.trouble("%d goroutines fetch tickets, want %d at most", waits.tickets, most)
+	}
+	if err := closing(); err != nil {
+		return err
+	}
+	end, err := slices.Concat(p, kdcs).count()
+	if err == nil && (!end.none() || end.tickets > 0) {
+		r.trouble("left after the exporter was closed: %v", end)
+	}
+	return err
 }

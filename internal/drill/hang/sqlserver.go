@@ -8,6 +8,7 @@ import (
 
 	"github.com/go-kit/log"
 
+	"github.com/hypervigil/hypervigil/internal/lab/sspi"
 	"github.com/hypervigil/hypervigil/internal/lab/tdsserver"
 )
 
@@ -16,8 +17,9 @@ var serverHello = []byte{22, 3, 3, 0, 100, 2, 0} //nolint:gochecknoglobals // ne
 
 // sqlServer is a SQL Server that hangs. With a trickle it would answer everything, were its line not slow.
 type sqlServer struct {
-	way Way
-	tls *tls.Config
+	way    Way
+	tls    *tls.Config
+	accept *sspi.Acceptor // of Windows accounts; nil where it takes logins of its own
 }
 
 // serve hangs on one connection until the client is gone.
@@ -27,7 +29,7 @@ func (s sqlServer) serve(l *line) {
 		return
 	}
 	server, err := tdsserver.New(tdsserver.Options{
-		Handler: silent{l}, Logger: log.NewNopLogger(), Version: "16.0.4135.4", ServerName: "HANG", Encryption: tdsserver.Offered, TLS: s.tls,
+		Handler: silent{l}, Logger: log.NewNopLogger(), Version: "16.0.4135.4", ServerName: "HANG", Encryption: tdsserver.Offered, TLS: s.tls, Integrated: s.accept,
 		Stage: func(_ context.Context, stage tdsserver.Stage) error {
 			switch {
 			case s.way == TLS && stage == tdsserver.TLSExpected, s.way == Login && stage == tdsserver.LoginRead:
