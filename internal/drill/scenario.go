@@ -82,7 +82,11 @@ const (
 	HealCleanStopPolicy = "heal-clean-stop" // heals what somebody stopped on purpose
 	WhitePaperPolicy    = "white-paper"     // the white paper's own remedy: quick migration and restart
 	MovesPolicy         = "moves"           // names the moves that are only proposed otherwise
+	InternalPolicy      = "internal"        // acts on what SQL Server calls an error of its own, as FailureConditionLevel 3 does
 )
+
+// InternalLevel is that of InternalPolicy: the component system.
+const InternalLevel = 3
 
 // Policies lists the policies that a scenario may name, each as the fields of a policy in hypervigil.yml.
 func Policies() map[string]string {
@@ -91,6 +95,7 @@ func Policies() map[string]string {
 		HealCleanStopPolicy: "mode: act, clean_stop: {heal_after: 5s}",
 		WhitePaperPolicy:    "mode: act, rungs: {white_paper: act}, ladders: {service: [white_paper]}",
 		MovesPolicy:         "mode: act, rungs: {live_migrate: act}",
+		InternalPolicy:      fmt.Sprintf("mode: act, internal_level: %d", InternalLevel),
 	}
 }
 

@@ -460,7 +460,7 @@ func (s *sqlInstance) Snapshot() sqlengine.Snapshot {
 		case !server.Up:
 			phase = sqlengine.ShuttingDown
 		}
-		up, list := m.Now().Sub(server.Started), databases(server.Recovering)
+		up, list := m.Now().Sub(server.Started), databases(server)
 		out = sqlengine.Snapshot{
 			Phase: phase, Run: server.Service().PID, ServerName: serverName(machine, s.instance), MachineName: machine, ClusterNodes: nodes, Frozen: server.Frozen, InstanceName: s.instance, Version: sqlVersion,
 			Edition: "Enterprise Edition (64-bit)", StartTime: server.Started, Now: m.Now(), Databases: list,
@@ -497,9 +497,9 @@ func serverName(vm, instance string) string {
 	return vm + `\` + instance
 }
 
-// databases are the same on every instance: the system's, one in use, which SQL Server may be recovering, and one that
+// databases are the same on every instance: the system's, one in use, which may be damaged or SQL Server be recovering, and one that
 // somebody took offline long ago.
-func databases(recovering bool) []sqlengine.Database {
+func databases(of *model.Server) []sqlengine.Database {
 	made := time.Date(2026, 1, 5, 9, 0, 0, 0, time.UTC)
 	var list []sqlengine.Database
 	for n, name := range []string{"master", "tempdb", "model", "msdb", "sales", "archive"} {
@@ -507,7 +507,9 @@ func databases(recovering bool) []sqlengine.Database {
 		switch {
 		case name == "archive":
 			d.State = sqlengine.Offline
-		case name == "sales" && recovering:
+		case name == "sales" && of.Suspect:
+			d.State = sqlengine.Suspect
+		case name == "sales" && of.Recovering:
 			d.State = sqlengine.Recovering
 		}
 		list = append(list, d)

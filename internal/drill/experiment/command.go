@@ -336,7 +336,7 @@ func (o *Options) rows(s drill.Scenario, table []drill.Expected) []setting {
 func represents(c setting) bool {
 	ofClass := map[string]string{
 		"service": serviceCrash, "hang": "sql-hang", "guest": "guest-crash", "network": "lan-board", "host": powerOff,
-		"storage": "volume-lost", "resource": "guest-starved", "": "monitor-password",
+		"storage": "volume-lost", "resource": "guest-starved", "internal": "sql-internal", "database": "database-suspect", "": "monitor-password",
 	}
 	return c.Era == drill.EraToday && ofClass[c.Scenario.Class] == c.Scenario.Name
 }

@@ -58,7 +58,7 @@ func TestAllIsEveryRowAndOneOfEachClassReally(t *testing.T) {
 	if virtually != 2*len(table) {
 		t.Errorf("%d trials in virtual time, want two of each of %d rows", virtually, len(table))
 	}
-	for _, class := range []string{"service", "hang", "guest", "network", "host", "storage", "resource"} {
+	for _, class := range []string{"service", "hang", "guest", "network", "host", "storage", "resource", "internal", "database"} {
 		for _, c := range drill.Configurations() {
 			if n := really[class+" in "+c]; n != 2 {
 				t.Errorf("class %s in %s is played really %d times, want 2", class, c, n)

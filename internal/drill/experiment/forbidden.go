@@ -13,7 +13,7 @@ import (
 
 // all is what an observer keeps of every virtual machine, and not of the victim alone.
 type all struct {
-	failovers map[string]int // of each virtual machine since the trial began: the cluster's own, and commanded ones
+	failovers map[string]int // of each virtual machine and cluster of guests since the trial began: the clusters' own, and commanded ones
 	incidents []incident.Incident
 }
 
@@ -22,14 +22,25 @@ func (a *all) see(m *model.Model, began time.Time, incidents []incident.Incident
 	a.failovers = map[string]int{}
 	for _, v := range m.VMs {
 		for _, c := range slices.Concat(v.Counts.FailoversByCluster, v.Counts.MovesCommanded) {
-			if !c.At.Before(began) {
-				a.failovers[v.Name]++
+			if c.At.Before(began) {
+				continue
 			}
+			a.failovers[whose(m, v, c)]++
 		}
 	}
 	if incidents != nil {
 		a.incidents = slices.Clone(incidents)
 	}
+}
+
+// whose failover is counted: a virtual machine's, or that of a cluster of guests, which is counted with it.
+func whose(m *model.Model, v *model.VM, c model.Count) string {
+	for _, g := range m.GuestClusters {
+		if g.Counted(c) {
+			return g.Name
+		}
+	}
+	return v.Name
 }
 
 // hanging are the incidents that have come to no end, and are not explained by one that has.

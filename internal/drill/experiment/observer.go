@@ -39,7 +39,9 @@ func (o *observer) begin(at time.Time) {
 // see takes one look at the model, and at what the chain says at the same moment.
 func (o *observer) see(m *model.Model, chain drill.Observation) {
 	v := m.VM(o.Scenario.Victim.VM)
-	counts := countsOf(v.Counts)
+	own := v.Counts
+	own.FailoversByCluster = o.failovers(v)
+	counts := countsOf(own)
 	chain.State, chain.Counts = o.state(m), &counts
 	if chain.Failed.Before(o.began) {
 		chain.Failed = time.Time{}
@@ -55,7 +57,7 @@ func (o *observer) see(m *model.Model, chain drill.Observation) {
 		}
 	}
 	each := func(model.Count) bool { return true }
-	first(&o.cluster, v.Counts.FailoversByCluster, each)
+	first(&o.cluster, own.FailoversByCluster, each)
 	first(&o.cluster, v.Counts.RestartsByCluster, each)
 	first(&o.cluster, v.Counts.Moved, func(c model.Count) bool { return c.Detail == "cluster service stopped" || c.Detail == "quarantine" })
 	first(&o.person, v.Counts.ServiceStarts, func(c model.Count) bool { return c.Detail == "person" })
@@ -67,6 +69,21 @@ func (o *observer) see(m *model.Model, chain drill.Observation) {
 		o.ran = chain.At
 	}
 	o.events = slices.Clone(v.Events)
+}
+
+// failovers are the victim's by its cluster: where its instance is the resource of a cluster of guests, those of that one.
+func (o *observer) failovers(v *model.VM) []model.Count {
+	s := v.Server(o.Scenario.Victim.Instance)
+	if s == nil || s.Clustered() == nil {
+		return v.Counts.FailoversByCluster
+	}
+	var list []model.Count
+	for _, c := range v.Counts.FailoversByCluster {
+		if s.Clustered().Counted(c) {
+			list = append(list, c)
+		}
+	}
+	return list
 }
 
 // state is the victim as its clients see it: an instance that serves behind a dead network is down.

@@ -92,8 +92,11 @@ func (r *real) monitored(ctx context.Context, c setting, spec model.Spec, dir st
 	}
 	defer file.Close()
 	o := stage.Options{Dir: dir, Programs: r.programs, Out: file, Profile: c.Profile, Spec: spec, HealCleanStop: c.Scenario.Policy == drill.HealCleanStopPolicy}
-	if c.Scenario.Policy == drill.MovesPolicy {
+	switch c.Scenario.Policy {
+	case drill.MovesPolicy:
 		o.Rungs = map[string]string{config.RungLiveMigrate: string(config.Act)}
+	case drill.InternalPolicy:
+		o.InternalLevel = drill.InternalLevel
 	}
 	s, err := stage.Start(ctx, o)
 	if err != nil {

@@ -364,9 +364,25 @@ func (w *world) login(vm, instance string, databases bool, at time.Time) evidenc
 	l := evidence.Login{Up: true, ServerName: serverName(v.Name, instance), MachineName: v.Name, StartTime: v.Server(instance).Started}
 	l.Clustered, l.Hadr = w.variant.controlled[v.Name].Clustered, w.variant.controlled[v.Name].Hadr
 	if databases {
-		l.Databases = w.databases
+		l.Databases = w.databasesOf(v.Server(instance))
 	}
 	return evidence.Reading[evidence.Login]{At: at, Value: l}
+}
+
+// databasesOf are the states of an instance's databases.
+func (w *world) databasesOf(s *model.Server) map[string]string {
+	state := ""
+	switch {
+	case s.Suspect:
+		state = "SUSPECT"
+	case s.Recovering:
+		state = "RECOVERING"
+	default:
+		return w.databases
+	}
+	list := databaseStates()
+	list["sales"] = state
+	return list
 }
 
 // databaseStates are the same on every instance, as in internal/lab.

@@ -58,6 +58,9 @@ func (o Options) policy() string {
 	for _, rung := range slices.Sorted(maps.Keys(o.Rungs)) {
 		fmt.Fprintf(&b, "        %s: %s\n", rung, o.Rungs[rung])
 	}
+	if o.InternalLevel > 0 {
+		fmt.Fprintf(&b, "      internal_level: %d\n", o.InternalLevel)
+	}
 	if o.HealCleanStop {
 		fmt.Fprintf(&b, "      clean_stop: {heal_after: %s}\n", healCleanStopAfter)
 	}

@@ -195,6 +195,14 @@ func TestEveryOverriddenDefaultIsTold(t *testing.T) {
 			{policy + "limits.hold", "2m0s", "3s"},
 			act,
 		}},
+		{"a drill of the class internal", load(lab.ConfigOptions{HoldOff: holdOff, Policy: Options{InternalLevel: 3}.policy()}), []Override{
+			fast, strict,
+			{"receiver.hold_off", "1m0s", "5s"},
+			{policy + "health_check_timeout", "30s", "15s"},
+			{policy + "internal_level", "0", "3"},
+			{policy + "limits.hold", "2m0s", "3s"},
+			act,
+		}},
 		{"any limit", load(lab.ConfigOptions{Policy: "      limits: {cool_down: 1m, actions_per_24h: 9}\n      ladders: {guest: []}\n"}), []Override{
 			fast, strict, {policy + "ladders.guest", "[reset_vm]", "[]"}, {policy + "limits.actions_per_24h", "3", "9"}, {policy + "limits.cool_down", "30m0s", "1m0s"}, act,
 		}},

@@ -50,6 +50,8 @@ type Options struct {
 	Rungs map[string]string
 	// HealCleanStop heals even what somebody stopped on purpose.
 	HealCleanStop bool
+	// InternalLevel is the policy's; 0: what SQL Server calls an error of its own is only told.
+	InternalLevel int
 	// Speed is how often Prometheus looks; rules.Fast where empty.
 	Speed rules.Speed
 	// Measured leaves every limit and wait of the policy at its default, so that what is measured is what production decides:

@@ -23,6 +23,7 @@ const (
 	SQLBackup           = "sql-backup"
 	LongRecovery        = "long-recovery"
 	BackupFreeze        = "backup-freeze"
+	DatabaseSuspect     = "database-suspect"
 	ProcessStays        = "process-stays"
 )
 
@@ -52,6 +53,10 @@ func sqlFaults() []Fault {
 		{
 			Name: BackupFreeze, Of: OfInstance, Condition: true, inject: freeze,
 			About: "a backup of the volume freezes SQL Server's writes for twelve seconds: events 3197 and 3198",
+		},
+		{
+			Name: DatabaseSuspect, Of: OfInstance, Condition: true, inject: damage,
+			About: "a database in use is marked suspect: SQL Server lets everybody in, and nobody into it, however often it is started",
 		},
 		{
 			Name: ProcessStays, Of: OfInstance, Condition: true, inject: flag(func(_ *Model, t *target) *bool { return &t.server.service.Stays }),
@@ -102,21 +107,15 @@ func hangServer(m *Model, t *target) (func(), error) {
 }
 
 func failLogon(m *Model, t *target) (func(), error) {
-	services := []*Service{t.server.service}
-	if g := t.server.cluster; g != nil { // it is the account of all guests
-		services = nil
-		for _, n := range g.members {
-			services = append(services, n.server.service)
-		}
-	}
-	for _, s := range services {
-		s.NoLogon = true
+	servers := t.server.installed() // it is the account of all guests
+	for _, s := range servers {
+		s.service.NoLogon = true
 	}
 	m.kill(t.vm, t.server.service)
 	start := m.byHand(t)
 	return func() {
-		for _, s := range services {
-			s.NoLogon = false
+		for _, s := range servers {
+			s.service.NoLogon = false
 		}
 		start()
 		if g := t.server.cluster; g != nil && g.State == cluster.GroupFailed { // a person brings the group online
@@ -130,7 +129,7 @@ func failLogon(m *Model, t *target) (func(), error) {
 // meant where a request names none.
 func Components() []string { return []string{"system", "resource", "query_processing"} }
 
-func failComponent(_ *Model, t *target) (func(), error) {
+func failComponent(m *Model, t *target) (func(), error) {
 	if t.Component == "" {
 		t.Component = Components()[0]
 	}
@@ -138,6 +137,7 @@ func failComponent(_ *Model, t *target) (func(), error) {
 		return nil, fmt.Errorf("component %q cannot fail; use %s", t.Component, strings.Join(Components(), ", "))
 	}
 	t.server.Failing = t.Component
+	m.sickens(t.server)
 	return func() { t.server.Failing = "" }, nil
 }
 
@@ -172,10 +172,26 @@ func slowRecovery(m *Model, t *target) (func(), error) {
 	s := t.server
 	s.Slow = m.Spec.Profile.short(longRecovery)
 	return func() {
-		if !s.Recovering { // which nobody can shorten
-			s.Slow = 0
+		for _, s := range s.installed() {
+			if !s.Recovering { // which nobody can shorten
+				s.Slow = 0
+			}
 		}
 	}, nil
+}
+
+func damage(_ *Model, t *target) (func(), error) {
+	if t.server.Suspect {
+		return nil, fmt.Errorf("a database of instance %s of %s is suspect already", t.server.Instance, t.vm.Name)
+	}
+	servers := t.server.installed()
+	set := func(suspect bool) {
+		for _, s := range servers {
+			s.Suspect = suspect
+		}
+	}
+	set(true)
+	return func() { set(false) }, nil
 }
 
 // freezeTime is longer than a snapshot should take, and shorter than the 60 s after which a writer gives the freeze up

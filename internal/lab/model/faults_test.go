@@ -159,6 +159,7 @@ func TestCoursesInTheirEra(t *testing.T) {
 		}},
 		{fault: model.Checkpoint, era: model.EraToday, profile: quick, want: []moment{{time.Hour, wellOnHV1}}},
 		{fault: model.LongRecovery, era: model.EraToday, profile: quick, want: []moment{{time.Hour, wellOnHV1}}},
+		{fault: model.DatabaseSuspect, era: model.EraToday, profile: quick, want: []moment{{time.Hour, wellOnHV1}}},
 		{fault: model.BackupFreeze, era: model.EraToday, profile: quick, want: []moment{{time.Second, wellOnHV1}, {time.Hour, wellOnHV1}}},
 		{fault: model.MonitorPassword, era: model.EraToday, profile: quick, want: []moment{{time.Hour, wellOnHV1}}},
 		{fault: model.CertificateExpired, era: model.EraToday, profile: quick, want: []moment{{time.Hour, wellOnHV1}}},

@@ -114,6 +114,25 @@ func (v *VM) agent(s *Server) *Service { return v.Dependents(s.service.Name)[0] 
 // Clustered is the cluster of guests that an instance is a resource of; nil where it is none's.
 func (s *Server) Clustered() *GuestCluster { return s.cluster }
 
+// installed are the instance wherever it is installed: in one guest, or in each of the cluster that it is a resource of.
+func (s *Server) installed() []*Server {
+	if s.cluster == nil {
+		return []*Server{s}
+	}
+	var list []*Server
+	for _, n := range s.cluster.members {
+		list = append(list, n.server)
+	}
+	return list
+}
+
+// guestClusters is how the failover of a cluster of guests is told from those of its virtual machine, where both are counted.
+const guestClusters = "guest cluster "
+
+// Counted reports whether a count among FailoversByCluster is one of this cluster of guests. A virtual machine with two
+// instances stands for two of them.
+func (g *GuestCluster) Counted(c Count) bool { return c.Detail == guestClusters+g.Name }
+
 // Instance finds an instance by the virtual machine that it is known by: as it is installed there, or, where it is the
 // resource of a cluster of guests, in the guest that owns it now. Both are nil where there is no such instance.
 func (m *Model) Instance(vm, instance string) (*VM, *Server) {
@@ -166,6 +185,15 @@ func (m *Model) downs(s *Server) {
 	m.watch(g, wait, func() bool { return !s.Up })
 }
 
+// sickens is called when a component of sp_server_diagnostics has gone into error: today's cluster gets a set of it in a third
+// of its time-out, and acts on the component system (learn.microsoft.com, "Failover policy for failover cluster instances",
+// condition level 3, the default; resource is 4 and query_processing 5). That of 2008 R2 asked for nothing of the kind.
+func (m *Model) sickens(s *Server) {
+	if g := s.cluster; g != nil && s.Failing == Components()[0] && m.Spec.Era.Name != Era2008R2 {
+		m.watch(g, m.Spec.Profile.short(healthCheckTimeout/3), func() bool { return s.Failing != "" })
+	}
+}
+
 // unanswered is how long the cluster waits for an answer of SQL Server.
 func (m *Model) unanswered() time.Duration {
 	if m.Spec.Era.Name == Era2008R2 {
@@ -214,12 +242,20 @@ func (m *Model) fails(g *GuestCluster) {
 		return
 	}
 	g.failovers, g.restarts = append(g.failovers, m.now), nil
-	counts := &g.members[0].vm.Counts
-	counts.FailoversByCluster = append(counts.FailoversByCluster, Count{m.now, g.Owner + " to " + g.members[to].vm.Name, "guest cluster"})
 	g.State = cluster.GroupPending
 	m.release(owner)
-	g.Owner = g.members[to].vm.Name
+	m.takes(g, g.members[to])
 	m.bring(g, m.Spec.Profile.GuestFailover)
+}
+
+// takes makes a guest the owner. What the next start of SQL Server has to recover comes with the disk.
+func (m *Model) takes(g *GuestCluster, to member) {
+	counts := &g.members[0].vm.Counts
+	counts.FailoversByCluster = append(counts.FailoversByCluster, Count{m.now, g.Owner + " to " + to.vm.Name, guestClusters + g.Name})
+	from := g.member(g.Owner).server
+	to.server.Undo, from.Undo = to.server.Undo+from.Undo, 0
+	to.server.Slow, from.Slow = to.server.Slow+from.Slow, 0
+	g.Owner = to.vm.Name
 }
 
 // release takes the resource offline where it was: SQL Server ends there, and the disk is let go.
@@ -293,9 +329,7 @@ func (m *Model) returned(v *VM) {
 		case g.State == cluster.GroupFailed, owner.vm == v && !owner.server.Up:
 			g.life++
 			if g.Owner != v.Name {
-				counts := &g.members[0].vm.Counts
-				counts.FailoversByCluster = append(counts.FailoversByCluster, Count{m.now, g.Owner + " to " + v.Name, "guest cluster"})
-				g.Owner = v.Name
+				m.takes(g, g.member(v.Name))
 			}
 			m.bring(g, joinTime)
 		}

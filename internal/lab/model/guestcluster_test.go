@@ -73,6 +73,9 @@ func TestAGuestClusterAsTheWhitePaperMeasuredIt(t *testing.T) {
 		{model.HostPowerOff, model.Era2008R2, []moment{{60 * time.Second, moved(0, "up")}}},
 		{model.HostMemory, model.EraToday, []moment{{65 * time.Second, moved(0, "up")}}},
 		{model.HypervisorCrash, model.EraToday, []moment{{65 * time.Second, moved(0, "up")}, {time.Hour, moved(0, "up")}}},
+		{model.SQLInternal, model.Era2008R2, []moment{{time.Hour, well}}},
+		{model.SQLInternal, model.EraToday, []moment{{9 * time.Second, well}, {11 * time.Second, moved(4, "down")}, {2 * time.Minute, moved(0, "up")}, {time.Hour, moved(0, "up")}}},
+		{model.DatabaseSuspect, model.EraToday, []moment{{time.Hour, well}}},
 		{model.LANBoard, model.Era2008R2, []moment{{time.Hour, well}}}, // the guests hear each other elsewhere
 		{model.MonitorPassword, model.EraToday, []moment{{time.Hour, well}}},
 	}
@@ -104,6 +107,69 @@ func TestAGuestClusterRestartsFirstWhereItMay(t *testing.T) {
 	inject(t, m, model.Request{Fault: model.ServiceCrash, VM: "SQL01"})
 	if got, want := resource(m, 3*time.Minute), "SQL01-CL1 on SQL01B group 0 up, failovers 1, machine's HV1"; got != want {
 		t.Errorf("the second time: %s, want %s", got, want)
+	}
+}
+
+// TestAGuestClusterLeavesWhatIsNotCritical: condition level 3 is about the component system alone.
+func TestAGuestClusterLeavesWhatIsNotCritical(t *testing.T) {
+	t.Parallel()
+	for _, component := range model.Components()[1:] {
+		m := guestClustered(t, model.EraToday, nil)
+		inject(t, m, model.Request{Fault: model.SQLInternal, VM: "SQL01", Component: component})
+		if got, want := resource(m, time.Hour), "SQL01-CL1 on SQL01 group 0 up, failovers 0, machine's HV1"; got != want {
+			t.Errorf("%s: %s, want %s", component, got, want)
+		}
+	}
+}
+
+// TestTheDatabaseComesWithItsDisk: what has to be recovered, and what is damaged, is so in the guest that takes SQL Server over.
+func TestTheDatabaseComesWithItsDisk(t *testing.T) {
+	t.Parallel()
+	m := guestClustered(t, model.EraToday, nil)
+	damaged := inject(t, m, model.Request{Fault: model.DatabaseSuspect, VM: "SQL01"})
+	if _, err := m.Inject(model.Request{Fault: model.DatabaseSuspect, VM: "SQL01"}); err == nil {
+		t.Error("it was damaged twice")
+	}
+	inject(t, m, model.Request{Fault: model.LongRecovery, VM: "SQL01"})
+	inject(t, m, model.Request{Fault: model.ServiceCrash, VM: "SQL01"})
+	see := func(d time.Duration) string {
+		m.Advance(start.Add(d))
+		v, s := m.Instance("SQL01", "")
+		return fmt.Sprintf("on %s, up %t, recovering %t, suspect %t", v.Name, s.Up, s.Recovering, s.Suspect)
+	}
+	for _, w := range []struct {
+		at   time.Duration
+		want string
+	}{{2 * time.Minute, "on SQL01B, up true, recovering true, suspect true"}, {42 * time.Minute, "on SQL01B, up true, recovering false, suspect true"}} {
+		if got := see(w.at); got != w.want {
+			t.Errorf("after %s: %s, want %s", w.at, got, w.want)
+		}
+	}
+	if m.Heal(damaged); see(42*time.Minute) != "on SQL01B, up true, recovering false, suspect false" {
+		t.Errorf("mended: %s", see(42*time.Minute))
+	}
+	if s := m.VM("SQL01").Server(""); s.Slow != 0 || s.Undo != 0 || s.Suspect {
+		t.Errorf("%+v is left behind", s)
+	}
+}
+
+// TestTwoInstancesOfAGuestAreTwoResources: each fails over by itself, and is counted so.
+func TestTwoInstancesOfAGuestAreTwoResources(t *testing.T) {
+	t.Parallel()
+	m := guestClustered(t, model.EraToday, nil)
+	inject(t, m, model.Request{Fault: model.GuestCrash, VM: "SQL03"})
+	m.Advance(start.Add(2 * time.Minute))
+	for _, instance := range []string{"MSSQLSERVER", "REPORTING"} {
+		owner, s := m.Instance("SQL03", instance)
+		n := 0
+		for _, c := range m.VM("SQL03").Counts.FailoversByCluster {
+			if s.Clustered().Counted(c) {
+				n++
+			}
+		}
+		if owner.Name != "SQL03B" || !s.Up || n != 1 {
+			t.Errorf("%s is on %s, up %t, after %d failovers, want SQL03B, up, and one", instance, owner.Name, s.Up, n)
+		}
 	}
 }
 

@@ -141,6 +141,7 @@ type Server struct {
 	// Slow is how much longer the next start's recovery takes than that; Frozen that writes wait for a backup's snapshot.
 	Slow    time.Duration
 	Frozen  bool
+	Suspect bool // the database in use is damaged: no start of SQL Server opens it
 	service *Service
 	cluster *GuestCluster // of the guests that it is a resource of
 }
