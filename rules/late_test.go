@@ -1,7 +1,6 @@
 package rules
 
 import (
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -26,11 +25,7 @@ func TestAHangFiresWhateverThePhaseOfScrapesAndEvaluations(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		rules, err := filepath.Abs(filepath.Join(speed.String(), File))
-		if err != nil {
-			t.Fatal(err)
-		}
-		tests := unitTests{RuleFiles: []string{rules}, EvaluationInterval: Duration(timing.Evaluation)}
+		tests := unitTests{RuleFiles: []string{only(t, speed, []string{"SQLServerHung"})}, EvaluationInterval: Duration(timing.Evaluation)}
 		for n := range 2 * int(timing.SQL/step) {
 			phase, lost := time.Duration(n/2)*step, n%2 == 1
 			values := slices.Repeat([]string{"_"}, int(end/step)+1)

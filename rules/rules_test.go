@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -26,6 +27,28 @@ func promtool(t *testing.T) string {
 		return p
 	}
 	return peers.Need(t, "promtool")
+}
+
+// release is one of Prometheus that the rules are tested with.
+type release struct {
+	name     string
+	promtool func(*testing.T) string
+	// closed says that a range includes the sample at its very beginning: so it was before Prometheus 3.0.
+	closed bool
+}
+
+// releases are today's and the oldest that the rules are for: Debian 12's package.
+func releases() []release {
+	return []release{
+		{"today", promtool, false},
+		{"2.42", func(t *testing.T) string {
+			t.Helper()
+			if p := os.Getenv("PROMTOOL242"); p != "" {
+				return p
+			}
+			return peers.Need(t, "promtool242")
+		}, true},
+	}
 }
 
 func TestTheSetsInTheTreeAreThoseOfTheTemplate(t *testing.T) {
@@ -51,14 +74,68 @@ func TestTheSetsInTheTreeAreThoseOfTheTemplate(t *testing.T) {
 	}
 }
 
+// TestTheSpeedsDifferInIntervalsAndWindowsAlone: word for word the sets are one, but for durations, and each of these is the
+// one that its timing makes.
+func TestTheSpeedsDifferInIntervalsAndWindowsAlone(t *testing.T) {
+	t.Parallel()
+	text := map[Speed]string{}
+	timings := map[Speed]Timing{}
+	for _, s := range Speeds() {
+		b, err := Generate(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, text[s], _ = strings.Cut(string(b), "groups:\n") // the heading names the speed
+		if timings[s], err = s.Timing(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	duration := regexp.MustCompile(`\b(\d+(ms|[smhd]))+\b`)
+	words := func(s Speed) string { return duration.ReplaceAllString(text[s], "…") }
+	if diff := cmp.Diff(words(Standard), words(Fast)); diff != "" {
+		t.Fatalf("the sets without their durations (-standard +fast):\n%s", diff)
+	}
+	made := map[[2]string]bool{}
+	for _, of := range []func(Timing) time.Duration{
+		func(t Timing) time.Duration { return t.Evaluation },
+		func(t Timing) time.Duration { return t.TellEvaluation },
+		func(t Timing) time.Duration { return SilentWindow(t.SQL) },
+		func(t Timing) time.Duration { return Window(t.Host) },
+		func(t Timing) time.Duration { return Keep(t.SQL) },
+		func(t Timing) time.Duration { return Keep(t.Host) },
+	} {
+		made[[2]string{Duration(of(timings[Standard])), Duration(of(timings[Fast]))}] = true
+	}
+	standard, fast := duration.FindAllString(text[Standard], -1), duration.FindAllString(text[Fast], -1)
+	seen := map[[2]string]bool{}
+	for n := range standard {
+		pair := [2]string{standard[n], fast[n]}
+		if pair[0] == pair[1] {
+			continue
+		}
+		if !made[pair] {
+			t.Errorf("the standard set says %s where the fast one says %s: no interval and no window of theirs", pair[0], pair[1])
+		}
+		seen[pair] = true
+	}
+	if diff := cmp.Diff(made, seen); diff != "" {
+		t.Errorf("the pairs that the timings make and those in the sets (-want +got):\n%s", diff)
+	}
+}
+
 func TestPromtoolAcceptsEverySet(t *testing.T) {
 	t.Parallel()
-	tool := promtool(t)
-	for _, s := range Speeds() {
-		out, err := exec.CommandContext(t.Context(), tool, "check", "rules", "--lint=all", "--lint-fatal", filepath.Join(s.String(), File)).CombinedOutput()
-		if err != nil {
-			t.Errorf("promtool check rules %s: %v\n%s", s, err, out)
-		}
+	for _, r := range releases() {
+		t.Run(r.name, func(t *testing.T) {
+			t.Parallel()
+			tool := r.promtool(t)
+			for _, s := range Speeds() {
+				out, err := exec.CommandContext(t.Context(), tool, "check", "rules", "--lint=all", "--lint-fatal", filepath.Join(s.String(), File)).CombinedOutput()
+				if err != nil {
+					t.Errorf("promtool check rules %s: %v\n%s", s, err, out)
+				}
+			}
+		})
 	}
 }
 

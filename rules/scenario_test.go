@@ -21,6 +21,8 @@ type alert struct {
 	name                string
 	labels, annotations map[string]string
 	from, until         time.Duration // until is the first evaluation that no longer has it; 0 is never
+	// ranged says that it ends when the last sample leaves a range.
+	ranged bool
 }
 
 // scenario is one story and every alert that fires in it. At each evaluation each of the watched names is checked, so
@@ -519,16 +521,27 @@ func scenarios(timing Timing) []scenario {
 
 func TestEveryStoryFiresItsAlertsAndNoOthers(t *testing.T) {
 	t.Parallel()
-	tool := promtool(t)
-	for _, speed := range Speeds() {
-		timing, err := speed.Timing()
-		if err != nil {
-			t.Fatal(err)
+	tellAll(t, acting, func(timing Timing) (time.Duration, []scenario) { return timing.Evaluation, scenarios(timing) })
+}
+
+// tellAll has each release judge the stories at each speed, by the alerts that are named and all recordings of theirs,
+// evaluated as often as stories says.
+func tellAll(t *testing.T, alerts []string, stories func(Timing) (every time.Duration, all []scenario)) {
+	t.Helper()
+	for _, r := range releases() {
+		for _, speed := range Speeds() {
+			timing, err := speed.Timing()
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Run(r.name+"/"+speed.String(), func(t *testing.T) {
+				t.Parallel()
+				file := only(t, speed, alerts)
+				every, all := stories(timing)
+				timing.Evaluation = every
+				play(t, r, file, timing, all)
+			})
 		}
-		t.Run(speed.String(), func(t *testing.T) {
-			t.Parallel()
-			tell(t, tool, speed, timing, scenarios(timing))
-		})
 	}
 }
 
@@ -560,28 +573,25 @@ type (
 	}
 )
 
-// tell writes the stories as unit tests of promtool and runs them.
-func tell(t *testing.T, tool string, speed Speed, timing Timing, stories []scenario) {
+// play writes the stories as unit tests of promtool, which judges the rules of a file by them.
+func play(t *testing.T, r release, rules string, timing Timing, stories []scenario) {
 	t.Helper()
-	rules, err := filepath.Abs(filepath.Join(speed.String(), File))
-	if err != nil {
-		t.Fatal(err)
-	}
-	play(t, tool, rules, timing, stories)
-}
-
-// play has the rules of a file judged by the stories.
-func play(t *testing.T, tool, rules string, timing Timing, stories []scenario) {
-	t.Helper()
+	tool := r.promtool(t)
 	tests := unitTests{RuleFiles: []string{rules}, EvaluationInterval: Duration(timing.Evaluation)}
 	for _, s := range stories {
-		tests.Tests = append(tests.Tests, s.unitTest(timing))
+		tests.Tests = append(tests.Tests, s.unitTest(timing, r.closed))
 	}
 	tests.run(t, tool, fmt.Sprintf("the faults begin at %v", faultAt(timing)))
 }
 
 // run lets promtool judge the tests; context is what a reader of a failure wants to know.
 func (tests unitTests) run(t *testing.T, tool, context string) {
+	t.Helper()
+	judge(t, tool, tests, context)
+}
+
+// judge writes a file of unit tests and lets promtool judge it.
+func judge(t *testing.T, tool string, tests any, context string) {
 	t.Helper()
 	out, err := yaml.Marshal(tests)
 	if err != nil {
@@ -597,7 +607,7 @@ func (tests unitTests) run(t *testing.T, tool, context string) {
 	}
 }
 
-func (s scenario) unitTest(timing Timing) unitTest {
+func (s scenario) unitTest(timing Timing, closed bool) unitTest {
 	u := unitTest{Name: s.name, Interval: Duration(timing.SQL)}
 	sampled := s.world.series(timing, timing.SQL, s.end)
 	for _, name := range slices.Sorted(maps.Keys(sampled)) {
@@ -611,7 +621,11 @@ func (s scenario) unitTest(timing Timing) unitTest {
 		for _, name := range watch {
 			c := check{EvalTime: Duration(at), Name: name}
 			for _, a := range s.fires {
-				if a.name == name && at >= a.from && (a.until == 0 || at < a.until) {
+				until := a.until
+				if closed && a.ranged {
+					until += every // the sample at the very beginning of the range is still in it
+				}
+				if a.name == name && at >= a.from && (until == 0 || at < until) {
 					labels := maps.Clone(a.labels)
 					delete(labels, "alertname") // promtool adds it itself
 					c.Alerts = append(c.Alerts, expected{labels, a.annotations})
