@@ -67,7 +67,8 @@ var constants = map[string]map[string]string{
 		"networkSpan": "G8", "unreadableBound": "G8", "minHang": "G8", "startsPer10Minutes": "G16", "startsPerHour": "G16", "MaxReadAge": "G9",
 		"stormVMs": "G17", "stormPercent": "G17", "stormClean": "G17", "stormControls": "G17", "MaxSilence": "G29",
 		"firstOperation": "G35", "lastOperation": "G35", "healthOK": "G35", "dumpCap": "G35", "workAge": "G35",
-		"errorSets": "G8", "guestTransition": "G32", "orderlyAge": "G32",
+		"resourceSpan": "G8", "busyPercent": "G8", "pressurePercent": "G8", "slowLogin": "G8", "roomPercent": "G20",
+		"balancesAlways": "G11", "balancerTime": "G11", "balancerMargin": "G11", "errorSets": "G8", "guestTransition": "G32", "orderlyAge": "G32",
 		"ApprovalFor": "G23",
 	},
 	"incident": {

@@ -390,7 +390,7 @@ func (h *Host) virtualMachines(ctx context.Context, systems, settings string) ([
 			continue
 		}
 		vm.Heartbeat, vm.ApplicationHealth, vm.ProcessorLoad, vm.MemoryUsage = s.Heartbeat, s.ApplicationHealth, s.ProcessorLoad, s.MemoryUsage
-		vm.MemoryAvailable, vm.SmartPaging = s.MemoryAvailable, s.SmartPaging
+		vm.MemoryAvailable, vm.SmartPaging, vm.Processors = s.MemoryAvailable, s.SmartPaging, s.Processors
 		if s.Uptime > 0 {
 			vm.Uptime = s.Uptime
 		}
@@ -422,10 +422,10 @@ func (h *Host) computerSystems(ctx context.Context, where string) ([]VirtualMach
 // documented way is GetSummaryInformation (Icinga's checks have long done so).
 func (h *Host) summaries(ctx context.Context, where string) (map[string]VirtualMachine, error) {
 	rows, err := all(ctx, &h.machine, nsHyperV, "SELECT Name, Heartbeat, ApplicationHealth, ProcessorLoad, MemoryUsage, MemoryAvailable, "+
-		"SwapFilesInUse, UpTime FROM Msvm_SummaryInformation"+where, func(f *fields) VirtualMachine {
+		"SwapFilesInUse, UpTime, NumberOfProcessors FROM Msvm_SummaryInformation"+where, func(f *fields) VirtualMachine {
 		return VirtualMachine{
 			ID: guid(f.mustText("Name")), Heartbeat: Heartbeat(f.uint16("Heartbeat")), ApplicationHealth: f.uint16("ApplicationHealth"),
-			ProcessorLoad: f.uint16("ProcessorLoad"), MemoryUsage: f.uint64("MemoryUsage") * megabyte,
+			ProcessorLoad: f.uint16("ProcessorLoad"), Processors: f.uint16("NumberOfProcessors"), MemoryUsage: f.uint64("MemoryUsage") * megabyte,
 			MemoryAvailable: optional(f.object.Int32, "MemoryAvailable"), SmartPaging: f.bool("SwapFilesInUse"), Uptime: f.count("UpTime", time.Millisecond),
 		}
 	})

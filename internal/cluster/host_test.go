@@ -208,7 +208,7 @@ func hyperVPeer(t *testing.T) *peer {
 			available = int32(-5)
 		}
 		return row("Msvm_SummaryInformation", "Name", "Name", name, "ElementName", element, "Heartbeat", heartbeat, "ApplicationHealth", uint16(2),
-			"ProcessorLoad", load, "MemoryUsage", memory, "MemoryAvailable", available, "SwapFilesInUse", up > 0, "UpTime", up, "ThumbnailImage", []uint8{1, 2, 3})
+			"ProcessorLoad", load, "MemoryUsage", memory, "MemoryAvailable", available, "SwapFilesInUse", up > 0, "UpTime", up, "NumberOfProcessors", uint16(up/15000), "ThumbnailImage", []uint8{1, 2, 3})
 	}
 	p.set(nsHyperV, "Msvm_SummaryInformation",
 		summary(strings.ToLower(vmID1), "SQL01", uint16(2), uint16(7), 60000, 4096),
@@ -235,7 +235,7 @@ func TestVirtualMachines(t *testing.T) {
 	want := []VirtualMachine{
 		{
 			ID: vmID1, Name: "SQL01", Host: "HV1", State: VMRunning, HealthState: 5, OperationalStatus: []uint16{2, 32774}, Heartbeat: HeartbeatOK,
-			ApplicationHealth: 2, ProcessorLoad: 7, MemoryUsage: 4 << 30, MemoryAvailable: is[int32](-5), SmartPaging: true, Uptime: time.Minute,
+			ApplicationHealth: 2, ProcessorLoad: 7, Processors: 4, MemoryUsage: 4 << 30, MemoryAvailable: is[int32](-5), SmartPaging: true, Uptime: time.Minute,
 			LastStateChange: time.Date(2026, 7, 29, 14, 11, 0, 19976000, time.UTC), BIOSGUID: "FF19966F-868B-11D0-B42D-00C04FC964FF",
 		},
 		{

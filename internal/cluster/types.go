@@ -246,7 +246,8 @@ type VirtualMachine struct {
 	OperationalStatus []uint16  `json:"operational_status"`
 	Heartbeat         Heartbeat `json:"heartbeat"`
 	ApplicationHealth uint16    `json:"application_health"`
-	ProcessorLoad     uint16    `json:"processor_load"` // percent
+	ProcessorLoad     uint16    `json:"processor_load"` // percent, of its virtual processors
+	Processors        uint16    `json:"processors"`     // virtual ones; 0 where Hyper-V does not say
 	MemoryUsage       uint64    `json:"memory_usage"`   // bytes
 	// MemoryAvailable is the share of its memory, in percent, that the guest has left over; less than 0 where it wants more
 	// than it has. nil where Hyper-V does not say, as it does not without dynamic memory.

@@ -96,6 +96,8 @@ func DefaultPolicy() *Policy {
 			"guest":   {RungResetVM},
 			"network": {RungLiveMigrate},
 			"host":    {RungStartGroup},
+			// Proposed until Rungs names it.
+			"resource": {RungLiveMigrate},
 			// Once InternalLevel opts in.
 			"internal": {RungRestartService},
 		},

@@ -50,6 +50,8 @@ func (r Rung) unfit(fault string) string {
 	switch {
 	case r.Kind == OnNode && fault == "host":
 		return "the cluster itself takes the virtual machine away from a node that is gone"
+	case fault == "resource":
+		return "a starved SQL Server serves, and only a live migration takes it to another node without ending that"
 	case r.Kind == OnNode && r.Name == RungLiveMigrate:
 		return "a live migration takes a sick guest along as it is"
 	case r.Kind == OnNode && r.Also == "":
@@ -60,7 +62,7 @@ func (r Rung) unfit(fault string) string {
 		return "the group is online, and there is nothing to start"
 	case fault == "host":
 		return "a virtual machine cannot be restarted on a node that is gone"
-	case fault == "network", fault == "resource":
+	case fault == "network":
 		return "the guest is well, and its restart mends nothing outside it"
 	case fault == "guest":
 		return "a guest that does not answer cannot shut itself down"
@@ -77,8 +79,8 @@ var knownRungs = []Rung{
 	{Name: RungNMIRestart, Kind: OnVM, Faults: []string{"hang", "guest"}},
 	{Name: RungResetVM, Kind: OnVM, Faults: []string{"service", "hang", "guest"}},
 	{Name: RungLiveMigrate, Kind: OnNode, Faults: []string{"resource", "network"}, Named: true},
-	{Name: RungMoveSave, Kind: OnNode, Faults: []string{"resource", "network"}, Named: true},
-	{Name: RungMoveShutdown, Kind: OnNode, Faults: []string{"resource", "network", "guest", "hang", "service"}, Named: true, After: []string{"guest", "hang", "service"}},
+	{Name: RungMoveSave, Kind: OnNode, Faults: []string{"network"}, Named: true},
+	{Name: RungMoveShutdown, Kind: OnNode, Faults: []string{"network", "guest", "hang", "service"}, Named: true, After: []string{"guest", "hang", "service"}},
 	{Name: RungMoveTurnOff, Kind: OnNode, Faults: []string{"network", "guest", "hang", "service"}, Named: true, After: []string{"guest", "hang", "service"}},
 	{Name: RungWhitePaper, Kind: OnNode, Also: OnVM, Faults: []string{"service", "hang", "guest"}, Named: true},
 	{Name: RungStartGroup, Kind: OnVM, Faults: []string{"host"}},

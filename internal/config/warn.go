@@ -31,9 +31,6 @@ func (c *Config) Warnings() []string {
 		}
 	}
 	for name, p := range byName(c.Receiver.Policies) {
-		if len(p.Ladder("resource")) > 0 {
-			list = append(list, fmt.Sprintf("receiver.policies.%s.ladders.resource: this release only tells of a starved machine; no rung of the ladder is done", name))
-		}
 		if p.InternalLevel > 0 && len(p.Ladder("internal")) == 0 {
 			list = append(list, fmt.Sprintf("receiver.policies.%s.internal_level: the ladder of the class internal is empty, so that it only tells", name))
 		}

@@ -32,6 +32,8 @@ const (
 	PartStartErrors Part = "start_errors"
 	// PartDiagnostics is what the instance's stream of sp_server_diagnostics brought last.
 	PartDiagnostics Part = "diagnostics"
+	// PartLoads is how busy hosts are: performance counters, which may take seconds.
+	PartLoads Part = "loads"
 )
 
 // Ask says what to read about one virtual machine, all of it in parallel and within Timeout.
@@ -53,6 +55,11 @@ type Ask struct {
 	// Nodes limits PartViews to these nodes; empty asks every configured node. A node that is known to be dead would
 	// hold a read up until its time-out, and a re-validation must be young.
 	Nodes []string `json:"nodes,omitempty"`
+	// Loads limits PartLoads to these nodes; empty asks every configured node.
+	Loads []string `json:"loads,omitempty"`
+	// MaxAge lets what a node said of itself to another question count here too, for so long: its memory, volumes, uplinks and
+	// load. Zero: it is asked now. A rehearsal of a thousand virtual machines is no reason to ask a node a thousand times.
+	MaxAge time.Duration `json:"max_age_ns,omitempty"`
 	// AsOperator marks the read right before a command: the guest (with Via, that node) is asked as the account and on the connection that
 	// the command will use, so that the connection is warm and a password that no longer works shows before.
 	AsOperator bool `json:"as_operator,omitempty"`

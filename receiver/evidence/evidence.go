@@ -78,12 +78,14 @@ func (r Reading[T]) Known() bool { return r.Failure == dial.Answered && !r.At.Is
 // Login is the receiver's own attempt to use SQL Server. Its Reading is known whenever the attempt says something
 // about SQL Server, an unsuccessful one included; it is unknown when the trouble is ours (a password, a name).
 type Login struct {
-	Up          bool        `json:"up"`
-	Reason      dial.Reason `json:"reason,omitempty"` // why not up
-	ErrorNumber int32       `json:"error_number,omitempty"`
-	ServerName  string      `json:"server_name,omitempty"`
-	MachineName string      `json:"machine_name,omitempty"`
-	StartTime   time.Time   `json:"start_time,omitzero"`
+	Up     bool        `json:"up"`
+	Reason dial.Reason `json:"reason,omitempty"` // why not up
+	// Took is how long it took, from the name to the answer, where Up.
+	Took        time.Duration `json:"took_ns,omitempty"`
+	ErrorNumber int32         `json:"error_number,omitempty"`
+	ServerName  string        `json:"server_name,omitempty"`
+	MachineName string        `json:"machine_name,omitempty"`
+	StartTime   time.Time     `json:"start_time,omitzero"`
 	// Clustered and Hadr are SERVERPROPERTY('IsClustered') and ('IsHadrEnabled'); they count only where Up.
 	Clustered bool `json:"clustered,omitempty"`
 	Hadr      bool `json:"hadr,omitempty"`
@@ -156,6 +158,8 @@ type Round struct {
 	StartErrors Reading[[]cluster.Event] `json:"start_errors,omitzero"`
 	// Diagnostics is what SQL Server last said of its own components on a connection that stands.
 	Diagnostics Reading[Diagnostics] `json:"diagnostics,omitzero"`
+	// Loads is how busy hosts are, by node.
+	Loads map[string]Reading[Load] `json:"loads,omitempty"`
 }
 
 // KnownViews lists the views that were answered, in the order of their nodes' names: map order must decide nothing.

@@ -14,6 +14,9 @@ const ApprovalFor = 10 * time.Minute
 // ReasonObserved is G23's where the mode lets nothing be sent: an approval would be of no use.
 const ReasonObserved = "mode_observe"
 
+// ReasonNoPlan is G23's where there is nothing that a person could approve.
+const ReasonNoPlan = "no_plan"
+
 // Approval is a person's word that one plan may be carried out, once. The zero Approval is none.
 type Approval struct {
 	By      string    `json:"by"`
@@ -45,8 +48,10 @@ func approval(in Input) Verdict {
 	case in.Mode() == config.Observe:
 		return propose(ReasonObserved, "%s: the mode is observe, in which nothing is sent, whoever approves it", wanted).
 			unblocked("run the proposed command by hand")
+	case slices.ContainsFunc(in.Proposed, Verdict.beyond):
+		return propose(ReasonNoPlan, "%s: there is no plan that could be approved, for nothing that this sends would help", wanted)
 	case plan == "":
-		return propose("no_plan", "%s: there is no plan that could be approved, for this release does not send it or the evidence does not name every command", wanted).
+		return propose(ReasonNoPlan, "%s: there is no plan that could be approved, for this release does not send it or the evidence does not name every command", wanted).
 			unblocked("run the proposed command by hand")
 	case a.At.IsZero():
 		return propose("approval_needed", "%s: a person has to approve plan %s", wanted, plan).

@@ -12,11 +12,14 @@ import (
 const protectedNetwork = 180 * time.Second
 
 // moveController is G11 for rungs that take the virtual machine to another node: no instance in it belongs to a cluster of
-// the guests or an availability group, and where the cluster watches the machine's network (ClusterMonitored), its own
-// time has run out first.
+// the guests or an availability group, and where the cluster watches the machine's network (ClusterMonitored) or balances its
+// load (AutoBalancerMode), its own time has run out first.
 func (in Input) moveController() Verdict {
 	if v := in.wholeController(); v.Outcome != Pass {
 		return v
+	}
+	if in.Subject.Fault == evidence.Resource {
+		return in.balancer()
 	}
 	if in.Subject.Fault != evidence.Network {
 		return pass("no instance in it is clustered or enabled for availability groups")

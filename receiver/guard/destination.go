@@ -41,7 +41,7 @@ const (
 )
 
 // destination is G20: a move has a node to go to that may own the group, is well, is not kept apart from it, sees its
-// storage and has the memory. What is not known of a node counts against it. The cluster itself would place the group by
+// storage, has the memory and, for a starved machine, the processor time. What is not known of a node counts against it. The cluster itself would place the group by
 // rules of its own, and only after it has let go of it.
 func destination(in Input) Verdict {
 	if !in.moves() {
@@ -82,8 +82,8 @@ func (in Input) placementFailure() string {
 }
 
 // Destination chooses the node that a move goes to, and says of every node of the cluster why it was or was not taken:
-// preferred owners first, in their order, then the node with most free memory, then by name. node is empty where none
-// will do; ok is false where there is nothing to choose by.
+// preferred owners first, in their order, then, for a starved machine, the one that would be least busy, then the node with
+// most free memory, then by name. node is empty where none will do; ok is false where there is nothing to choose by.
 func Destination(in Input) (node string, list []Candidate, ok bool) {
 	round, read := in.last()
 	owner := in.owner()
@@ -99,11 +99,15 @@ func Destination(in Input) (node string, list []Candidate, ok bool) {
 		return math.MaxInt
 	}
 	slices.SortFunc(nodes, func(a, b cluster.PlacementNode) int {
-		return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(p.Hosts[b.Name].Value.MemoryFree, p.Hosts[a.Name].Value.MemoryFree), cmp.Compare(a.Name, b.Name))
+		load := 0
+		if in.Subject.Fault == evidence.Resource {
+			load = in.busier(a.Name, b.Name, round)
+		}
+		return cmp.Or(cmp.Compare(rank(a), rank(b)), load, cmp.Compare(p.Hosts[b.Name].Value.MemoryFree, p.Hosts[a.Name].Value.MemoryFree), cmp.Compare(a.Name, b.Name))
 	})
 	for _, n := range nodes {
 		c := Candidate{Node: n.Name}
-		c.Reason, c.Detail = in.unfit(n, owner, p)
+		c.Reason, c.Detail = in.unfit(n, owner, round)
 		switch {
 		case c.Reason != "":
 		case node != "":
@@ -111,6 +115,10 @@ func Destination(in Input) (node string, list []Candidate, ok bool) {
 		default:
 			node = n.Name
 			c.Taken, c.Reason, c.Detail = true, reasonTaken, "up, may own it, sees its storage and has the memory"
+			if in.Subject.Fault == evidence.Resource {
+				busy, _, _ := in.expected(n.Name, round)
+				c.Detail += fmt.Sprintf("; %s, and would be at %d %% with it", inWords(round.Loads[n.Name].Value), percent(busy))
+			}
 			if i := slices.Index(p.PreferredOwners, n.Name); i >= 0 {
 				c.Detail += fmt.Sprintf("; preferred owner %d", i+1)
 			}
@@ -121,7 +129,8 @@ func Destination(in Input) (node string, list []Candidate, ok bool) {
 }
 
 // unfit says why a node is no destination; the reason is empty for one that is. The cheapest and surest come first.
-func (in Input) unfit(n cluster.PlacementNode, owner string, p evidence.Placement) (reason, detail string) {
+func (in Input) unfit(n cluster.PlacementNode, owner string, round evidence.Round) (reason, detail string) {
+	p := round.Placement.Value
 	at, ownerKnown := p.Node(owner)
 	host := p.Hosts[n.Name]
 	apart := slices.IndexFunc(p.Apart, func(g cluster.PlacedGroup) bool { return g.Owner == n.Name })
@@ -160,6 +169,11 @@ func (in Input) unfit(n cluster.PlacementNode, owner string, p evidence.Placemen
 			return reasonUnread, "does not tell whether the uplink of its virtual switches is connected"
 		case !up:
 			return "uplink", "has no uplink that is connected either"
+		}
+	}
+	if in.Subject.Fault == evidence.Resource {
+		if reason, detail := in.loaded(n.Name, round); reason != "" {
+			return reason, detail
 		}
 	}
 	if !p.Memory.Known() || p.Memory.Value == 0 {

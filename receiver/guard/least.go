@@ -30,7 +30,12 @@ func Least(fault evidence.Fault, p *config.Policy, info cluster.Info) (least tim
 			return proofOfLifeSpan, "G8: two rounds a second apart, once three sets came to the receiver too", true
 		}
 		return 0, "internal_level of the policy is 0: the class only tells", false
-	case evidence.Storage, evidence.Resource, evidence.Database:
+	case evidence.Resource:
+		if info.AutoBalancerMode >= balancesAlways {
+			return balancerTime + balancerMargin, "G11: the cluster balances its load itself", true
+		}
+		return resourceSpan, "G8: three samples over the class's time", true
+	case evidence.Storage, evidence.Database:
 	}
 	return 0, "fault class " + string(fault) + " only tells", false
 }

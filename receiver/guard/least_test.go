@@ -49,6 +49,11 @@ func TestLeastFollowsThePolicy(t *testing.T) {
 	if least, _, ok := Least(evidence.Internal, p, cluster.Info{}); !ok || least != proofOfLifeSpan {
 		t.Errorf("an internal error with a level: %s, %v; want %s", least, ok, proofOfLifeSpan)
 	}
+	for mode, want := range map[uint32]time.Duration{0: resourceSpan, 1: resourceSpan, 2: balancerTime + balancerMargin} {
+		if least, _, ok := Least(evidence.Resource, p, cluster.Info{AutoBalancerMode: mode}); !ok || least != want {
+			t.Errorf("a starved machine, AutoBalancerMode %d: %s, %v; want %s", mode, least, ok, want)
+		}
+	}
 	if _, why, ok := Least(evidence.Database, p, cluster.Info{}); ok || why == "" {
 		t.Errorf("a class that only tells is given a time (%q)", why)
 	}

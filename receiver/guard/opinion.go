@@ -34,7 +34,7 @@ func opinion(in Input) Verdict {
 	if !ok {
 		return hold("no_evidence", in.soon(), "no evidence has been read yet")
 	}
-	if l := round.Login; l.Known() && l.Value.Up && in.Subject.Fault != evidence.Host && in.Subject.Fault != evidence.Internal {
+	if l := round.Login; l.Known() && l.Value.Up && in.loginVetoes() {
 		return hold("login", in.soon(), "vetoed: the receiver itself logs in to SQL Server")
 	}
 	switch in.Subject.Fault {
@@ -57,10 +57,23 @@ func opinion(in Input) Verdict {
 			return refuse(ReasonTellsOnly, "the policy acts on no level of an internal error").unblocked("set internal_level in the policy")
 		}
 		return in.agreed(proofOfLifeRounds, proofOfLifeSpan, in.internalError)
-	case evidence.Storage, evidence.Resource, evidence.Database:
+	case evidence.Resource:
+		return in.starved()
+	case evidence.Storage, evidence.Database:
 		return refuse(ReasonTellsOnly, "fault class %s only tells in this release", in.Subject.Fault)
 	}
 	return refuse("unknown_class", "fault class %q is not known", in.Subject.Fault)
+}
+
+// loginVetoes reports whether a login shows that the fault is not there. A lost host may have left its SQL Server elsewhere;
+// one that is sick or starved takes logins.
+func (in Input) loginVetoes() bool {
+	switch in.Subject.Fault {
+	case evidence.Host, evidence.Internal, evidence.Resource:
+		return false
+	case evidence.Service, evidence.Hang, evidence.Guest, evidence.Network, evidence.Storage, evidence.Database:
+	}
+	return true
 }
 
 // minHang is the least time without a login that counts as a hang, whatever the policy says (the class's floor).

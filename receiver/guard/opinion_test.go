@@ -64,7 +64,12 @@ func evident(fault evidence.Fault) guard.Input {
 			diagnosed(1, 3, 1)(&r)
 			return r
 		}
-	case evidence.Storage, evidence.Resource, evidence.Database:
+	case evidence.Resource:
+		in.Rung, in.Info.AutoBalancerLevel = remedy.LiveMigrate, 1
+		in.Opened, in.StartsAt = now.Add(-80*time.Second), now.Add(-85*time.Second)
+		span, n = 60*time.Second, 4
+		round = starvedHost
+	case evidence.Storage, evidence.Database:
 	}
 	if round == nil {
 		return in
@@ -187,7 +192,6 @@ func TestSecondOpinion(t *testing.T) {
 		}), guard.Pass, "", "HV1"},
 
 		{"storage only tells", evidence.Storage, nil, guard.Refuse, "tells_only", ""},
-		{"resource only tells", evidence.Resource, nil, guard.Refuse, "tells_only", ""},
 
 		{"an internal error", evidence.Internal, nil, guard.Pass, "", "component resource (level 4) an error in 3 sets"},
 		{"a login is no veto, a clean set is", evidence.Internal, diagnosed(1, 1, 1), guard.Hold, "clean", ""},

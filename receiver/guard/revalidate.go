@@ -46,6 +46,9 @@ func (in Input) revalidate(cmd remedy.Command, owner string) Verdict {
 	if in.weakened() {
 		return refuse("weaker_limits", "%s now", in.weakenedWords())
 	}
+	if v, no := in.spared(cmd); no {
+		return v
+	}
 	check, ok := rechecks()[cmd.Method]
 	if !ok {
 		return refuse("unknown_method", "method %q is not known", cmd.Method)

@@ -14,6 +14,13 @@ const ReasonDone = "done"
 // movable: the destination is still a node that is up and normal, by every view, nobody logs in to what is about to be
 // moved away from its clients, and a guest that was called dead shows no life. The source is the place (standing): the cluster knows none.
 func (in Input) movable(round evidence.Round, cmd remedy.Command) Verdict {
+	if in.Subject.Fault == evidence.Resource {
+		// It serves, and the live migration lets it.
+		if v, over := in.relieved(round); over {
+			return v
+		}
+		return in.movableTo(round, cmd)
+	}
 	switch l := round.Login; {
 	case l.Known() && l.Value.Up:
 		return refuse("login", "vetoed: SQL Server logs in again")
@@ -22,6 +29,11 @@ func (in Input) movable(round evidence.Round, cmd remedy.Command) Verdict {
 	case in.Subject.Fault == evidence.Guest && round.Host.Value.Heartbeat == cluster.HeartbeatOK:
 		return refuse("heartbeat", "vetoed: the guest's heartbeat is OK again")
 	}
+	return in.movableTo(round, cmd)
+}
+
+// movableTo: the destination is still up and normal, and the node that the command goes to answers.
+func (in Input) movableTo(round evidence.Round, cmd remedy.Command) Verdict {
 	for _, view := range round.KnownViews() {
 		n, ok := view.Value.Node(cmd.To)
 		if !ok || n.State != cluster.NodeUp || n.Status != 0 {

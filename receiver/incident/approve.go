@@ -84,7 +84,7 @@ func (st *stepper) hashNow(i *Incident, in guard.Input, round evidence.Round) fu
 // offer writes down what a person may approve, where there is a plan to be carried out.
 func (st *stepper) offer(i *Incident, in guard.Input, round evidence.Round) {
 	v, ok := verdictOf(i.Verdicts, "G23")
-	if !ok || v.Reason == guard.ReasonObserved {
+	if !ok || v.Reason == guard.ReasonObserved || v.Reason == guard.ReasonNoPlan {
 		return
 	}
 	commands, err := remedy.Plan(in.Rung, st.caseOf(i, in, round))
@@ -188,7 +188,7 @@ func (st *stepper) endApproval(i *Incident) {
 		return
 	}
 	switch v.Reason {
-	case "plan_changed", "approval_expired", "not_an_approver", "no_plan", guard.ReasonObserved:
+	case "plan_changed", "approval_expired", "not_an_approver", guard.ReasonNoPlan, guard.ReasonObserved:
 		a.Void, a.Why = v.Reason, v.Detail
 		i.Offers++
 		st.tell(i, "approval void", "by "+a.By+": "+v.Detail)

@@ -21,6 +21,7 @@ const (
 	guestClass    = 60 * time.Second
 	networkClass  = 30 * time.Second
 	silentRounds  = 3
+	resourceEvery = 20 * time.Second // three samples over the class's 40 s; counters are not asked for more often
 	defaultHangAt = 15 * time.Second
 )
 
@@ -89,6 +90,9 @@ func (st *stepper) confirm(i *Incident, round evidence.Round) {
 		st.refused(i, in, decisive, why, round)
 	case guard.Propose:
 		i.Plan = st.proposal(i, in, round)
+		if decisive.Reason == guard.ReasonGuestStarved {
+			i.Plan = nil // no rung gives it what it lacks
+		}
 		i.Next = st.now.Add(watchEvery)
 		st.endApproval(i)
 		st.enter(i, Proposed, "Left to a person. "+why)
@@ -189,7 +193,9 @@ func (st *stepper) nextRound(i *Incident, v guard.Verdict) time.Time {
 		every = guestClass / silentRounds
 	case evidence.Network:
 		every = networkClass / silentRounds
-	case evidence.Host, evidence.Storage, evidence.Resource, evidence.Internal, evidence.Service, evidence.Database:
+	case evidence.Resource:
+		every = resourceEvery
+	case evidence.Host, evidence.Storage, evidence.Internal, evidence.Service, evidence.Database:
 		every = holdEvery
 	}
 	earliest, latest := st.now.Add(every), st.now.Add(every)

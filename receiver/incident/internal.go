@@ -8,15 +8,22 @@ import (
 )
 
 // A SQL Server with an internal error takes logins: whether it is well is what it says of itself. All of this is about that
-// class alone; of any other the login tells.
+// class, and of the class resource, alone; of any other the login tells.
 
 // cleanly reports whether a login can be believed to end the incident.
 func (i *Incident) cleanly(r evidence.Round) bool {
+	if i.Fault == evidence.Resource {
+		_, ok := i.relieved(r)
+		return ok
+	}
 	return i.Fault != evidence.Internal || r.Diagnostics.Known() && r.Diagnostics.Value.Clean()
 }
 
 // saysWell reports whether a round shows a SQL Server that calls itself well, and if not, why.
 func (i *Incident) saysWell(r evidence.Round) (string, bool) {
+	if i.Fault == evidence.Resource {
+		return i.relieved(r)
+	}
 	switch d := r.Diagnostics; {
 	case i.cleanly(r):
 		return "", true

@@ -21,6 +21,9 @@ const (
 	explainTimeout    = 5 * time.Second // of an event log
 )
 
+// loadAge lets the incidents of one starved host share what it says of its load: it has no time for each of them.
+const loadAge = 5 * time.Second
+
 // purpose says what the next read of an incident is for; its phase and actions tell.
 func (st *stepper) purpose(i *Incident) Purpose {
 	if a := i.observed(); a != nil && a.Failing != nil {
@@ -85,8 +88,11 @@ func (st *stepper) look(i *Incident, p Purpose) {
 		if i.Fault == evidence.Network {
 			ask.Parts = append(ask.Parts, evidence.PartUplinks)
 		}
-		if i.Fault == evidence.Internal {
+		if i.Fault == evidence.Internal || i.Fault == evidence.Resource {
 			ask.Parts = append(ask.Parts, evidence.PartDiagnostics)
+		}
+		if i.Fault == evidence.Resource {
+			ask.Parts = append(ask.Parts, evidence.PartLoads)
 		}
 		if rung, ok := i.rung(); ok && rung.Kind() == config.OnNode {
 			ask.Parts = append(ask.Parts, evidence.PartPlacement)
@@ -97,6 +103,8 @@ func (st *stepper) look(i *Incident, p Purpose) {
 		switch {
 		case i.Fault == evidence.Hang:
 			ask.Timeout = hangTimeout
+		case i.Fault == evidence.Resource:
+			ask.Timeout, ask.MaxAge = senseTimeout, loadAge
 		case i.Fault.Silent(), i.Fault == evidence.Internal:
 			ask.Timeout = silentTimeout
 		default:
@@ -113,7 +121,7 @@ func (st *stepper) look(i *Incident, p Purpose) {
 			ask.Owner, ask.PID, ask.Via = a.Owner, a.Command.PID, a.Command.Node
 			if s, ok := a.Command.Method.Spec(); ok {
 				ask.Parts = append(ask.Parts, s.Before...)
-				if s.Ends && i.Fault == evidence.Internal { // no login tells that it is over
+				if s.Ends && (i.Fault == evidence.Internal || i.Fault == evidence.Resource) { // no login tells that it is over
 					ask.Parts = append(ask.Parts, evidence.PartDiagnostics)
 				}
 			}
@@ -142,8 +150,13 @@ func (st *stepper) look(i *Incident, p Purpose) {
 		}
 	case Verify:
 		ask.Parts = []evidence.Part{evidence.PartAlert, evidence.PartLogin, evidence.PartDatabases, evidence.PartService, evidence.PartViews, evidence.PartHost}
-		if i.Fault == evidence.Internal {
+		switch i.Fault {
+		case evidence.Internal:
 			ask.Parts = append(ask.Parts, evidence.PartDiagnostics)
+		case evidence.Resource:
+			ask.Parts = append(ask.Parts, evidence.PartDiagnostics, evidence.PartLoads)
+			ask.Timeout, ask.Loads, ask.MaxAge = senseTimeout, []string{ask.Owner}, loadAge
+		case evidence.Host, evidence.Storage, evidence.Network, evidence.Guest, evidence.Hang, evidence.Service, evidence.Database:
 		}
 	}
 	st.emit(Look{Incident: i.ID, AskID: i.AskID, Purpose: p, Ask: ask, Identify: identify})

@@ -94,16 +94,36 @@ func (st *stepper) rehearse() {
 			i.Alert = Alert{StartsAt: st.now, Labels: map[string]string{"alertname": "HypervigilRehearsal", "cluster": id.Cluster, "vm": id.Name}}
 			ask := st.ask(i)
 			ask.Parts = append(confirmParts(), evidence.PartDumps, evidence.PartSiblings, evidence.PartActivity, evidence.PartMonitoring)
-			if len(st.s.policy(vm).Ladder(string(evidence.Internal))) > 0 {
+			ask.Timeout, ask.AsOperator = rehearseTimeout, true
+			policy := st.s.policy(vm)
+			starved := len(policy.Ladder(string(evidence.Resource))) > 0
+			if starved || len(policy.Ladder(string(evidence.Internal))) > 0 {
 				ask.Parts = append(ask.Parts, evidence.PartDiagnostics)
 			}
-			ask.Timeout, ask.AsOperator = rehearseTimeout, true
+			if len(e.Asks) == 0 && moves(policy) { // the machine's rungs are rehearsed once
+				ask.Parts, ask.MaxAge = append(ask.Parts, evidence.PartPlacement), rehearseEvery
+				if starved {
+					ask.Parts, ask.Timeout = append(ask.Parts, evidence.PartLoads), senseTimeout
+				}
+			}
 			e.Asks = append(e.Asks, ask)
 		}
 		known.Rescue.asked, known.Rescue.rehearsed = st.now, false
 		st.setVM(id, known, false)
 		st.emit(e)
 	}
+}
+
+// moves reports whether a ladder of a policy takes virtual machines to other nodes.
+func moves(p *config.Policy) bool {
+	for fault := range p.Ladders {
+		for _, name := range p.Ladder(fault) {
+			if remedy.Rung(name).Kind() == config.OnNode {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // rehearsed judges each rung of the policy's ladders by what was read.

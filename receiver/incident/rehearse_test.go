@@ -143,3 +143,31 @@ func TestARehearsalWhoseAnswerIsLostIsAskedAgain(t *testing.T) {
 		t.Errorf("it was asked %d times in five minutes, want every two", asked)
 	}
 }
+
+// TestMovesAreRehearsed: where the machine could go, and how busy every node is, is read on a quiet day, too; what another
+// controller is given first is no obstacle.
+func TestMovesAreRehearsed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, actPolicy)
+	w.balancer, w.monitored, w.counted = 2, true, true
+	w.warm()
+	w.advance(2 * time.Minute)
+	for fault, rung := range map[evidence.Fault]remedy.Rung{evidence.Network: remedy.LiveMigrate, evidence.Resource: remedy.LiveMigrate, evidence.Guest: remedy.ResetVM} {
+		if r := w.rescuer("SQL01", fault, rung); !r.Ready || r.Mode == "" {
+			t.Errorf("%s for %s: %+v", rung, fault, r.Decisive)
+		}
+	}
+	w.loads["HV2"], w.loads["HV3"] = 0.95, 0.95
+	w.advance(2 * time.Minute)
+	if r := w.rescuer("SQL01", evidence.Resource, remedy.LiveMigrate); r.Ready || r.Decisive.Guard != "G20" {
+		t.Errorf("no node has any processor time left: %+v", r.Decisive)
+	}
+	if r := w.rescuer("SQL01", evidence.Network, remedy.LiveMigrate); !r.Ready {
+		t.Errorf("which is nothing to a lost network: %+v", r.Decisive)
+	}
+	w.loads["HV1"] = -1 // does not tell
+	w.advance(2 * time.Minute)
+	if r := w.rescuer("SQL01", evidence.Resource, remedy.LiveMigrate); r.Ready || r.Decisive.Guard != "readings" {
+		t.Errorf("its host does not tell how busy it is: %+v", r.Decisive)
+	}
+}

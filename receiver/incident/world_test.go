@@ -49,11 +49,14 @@ type world struct {
 	keeps       time.Duration                   // how long it takes to read what a rung would destroy; 0: 25 ms
 	loseKeep    bool                            // its answer never comes
 	notes       []string
-	unrehearsed bool // what a command would meet is never answered
-	counted     bool // the disks' counters can be read
-	monitored   bool // the cluster watches the guests' heartbeats
-	identified  int  // how often the nodes were asked who they are, right before a command
-	pure        bool // every step is looked at: the state that it was given and the orders in the new one
+	unrehearsed bool               // what a command would meet is never answered
+	counted     bool               // the disks' counters can be read
+	monitored   bool               // the cluster watches the guests' heartbeats
+	balancer    uint32             // AutoBalancerMode
+	loads       map[string]float64 // how busy each node is, where it is not 0.2; less than 0: it does not tell
+	scarce      map[string]bool    // virtual machines whose SQL Server calls its resources a warning while its host is used up
+	identified  int                // how often the nodes were asked who they are, right before a command
+	pure        bool               // every step is looked at: the state that it was given and the orders in the new one
 
 	disk  func([]ledger.Op) // writes the records of a step, besides the world's own memory of them; nil: nobody does
 	spent time.Duration     // of real time, in Step and by disk
@@ -101,6 +104,7 @@ type machine struct {
 	failing     string           // the component that SQL Server calls an error
 	since       time.Time        // it does
 	mum         bool             // sp_server_diagnostics says nothing
+	load        uint16           // how busy its processors are, in percent
 }
 
 // uuid is the product UUID that the guest shows; it must be one, for G33 compares machines and not texts.
@@ -128,7 +132,7 @@ clusters:
 `, clusterName)
 	w := &world{
 		t: t, now: time.Date(2026, 11, 23, 8, 0, 0, 0, time.UTC), records: map[string][]byte{}, vms: map[string]*machine{},
-		nodes: []string{"HV1", "HV2", "HV3"}, down: map[string]bool{}, blind: map[string]bool{}, lab: true, controls: true, begun: map[string]int{},
+		nodes: []string{"HV1", "HV2", "HV3"}, down: map[string]bool{}, blind: map[string]bool{}, lab: true, controls: true, begun: map[string]int{}, loads: map[string]float64{}, scarce: map[string]bool{},
 	}
 	for i, name := range []string{"SQL01", "SQL02", "SQL03", "SQL04"} {
 		fmt.Fprintf(&b, "      - name: %s\n        group: %s\n        guest: {address: 127.0.1.%d}\n        policy: standard\n", name, group(name), i+1)
@@ -590,6 +594,7 @@ func (w *world) views() map[string]evidence.Reading[cluster.View] {
 		}
 		v := cluster.View{By: by, Info: cluster.Info{
 			SameSubnetDelay: time.Second, SameSubnetThreshold: 10, ResiliencyDefaultPeriod: 240 * time.Second, WitnessDynamicWeight: 0,
+			AutoBalancerMode: w.balancer, AutoBalancerLevel: 1,
 		}}
 		for _, n := range w.nodes {
 			state := cluster.NodeUp
@@ -642,6 +647,7 @@ func (w *world) round(a evidence.Ask) evidence.Round {
 		case evidence.PartHost:
 			r.Host = reading(w, cluster.VirtualMachine{
 				ID: "id-" + m.name, Host: m.owner, State: cluster.VMRunning, HealthState: 5, Heartbeat: m.heartbeat, Uptime: w.now.Sub(m.started),
+				Processors: 4, ProcessorLoad: m.load,
 			}, w.down[m.owner] || a.Owner != "" && a.Owner != m.owner)
 		case evidence.PartMonitoring:
 			r.Monitoring = evidence.Reading[cluster.HeartbeatMonitoring]{At: w.now, Value: cluster.HeartbeatMonitoring{On: w.monitored, Within: 6 * time.Minute}}
@@ -655,6 +661,17 @@ func (w *world) round(a evidence.Ask) evidence.Round {
 			r.Views = w.views()
 		case evidence.PartActivity:
 			r.Activity = reading(w, cluster.Activity{}, w.down[m.owner])
+		case evidence.PartLoads:
+			r.Loads = map[string]evidence.Reading[evidence.Load]{}
+			for _, n := range w.nodes {
+				busy, ok := w.loads[n]
+				if !ok {
+					busy = 0.2
+				}
+				if len(a.Loads) == 0 || slices.Contains(a.Loads, n) {
+					r.Loads[n] = reading(w, evidence.Load{Busy: busy, Over: 20 * time.Second, Processors: 16, Pressure: 0.6}, w.down[n] || busy < 0)
+				}
+			}
 		case evidence.PartPlacement:
 			r.Placement = reading(w, w.placement(m), false)
 		case evidence.PartDumps:
@@ -684,6 +701,9 @@ func (w *world) diagnostics(m *machine) evidence.Diagnostics {
 		if name == m.failing && m.since.After(m.created) && d.Received.After(m.since) {
 			c.State, c.ErrorSets = 3, int(d.Received.Sub(m.since)/setEvery)+1
 		}
+		if name == "resource" && c.State == 1 && w.scarce[m.name] && (w.loads[m.owner] >= 0.9 || m.load >= 90) {
+			c.State = 2
+		}
 		d.Components = append(d.Components, c)
 	}
 	return d
@@ -691,12 +711,13 @@ func (w *world) diagnostics(m *machine) evidence.Diagnostics {
 
 // placement: every other node could take the machine.
 func (w *world) placement(m *machine) evidence.Placement {
+	bound := true
 	p := evidence.Placement{Hosts: map[string]evidence.Reading[evidence.Capacity]{}}
 	p.Group, p.PossibleOwners = group(m.name), w.nodes
 	p.Memory, p.Monitored = reading(w, uint64(8<<30), false), reading(w, false, false)
 	for _, n := range w.nodes {
 		p.Nodes = append(p.Nodes, cluster.PlacementNode{Name: n})
-		p.Hosts[n] = reading(w, evidence.Capacity{MemoryFree: 64 << 30, Volumes: []cluster.SharedVolume{{Name: "Volume1"}}}, false)
+		p.Hosts[n] = reading(w, evidence.Capacity{MemoryFree: 64 << 30, Volumes: []cluster.SharedVolume{{Name: "Volume1"}}, Uplinks: []cluster.Uplink{{Name: "NIC1", Media: cluster.MediaConnected, Bound: &bound}}}, false)
 	}
 	return p
 }

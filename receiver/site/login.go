@@ -20,6 +20,9 @@ func login(ctx context.Context, p *sqlhealth.Prober, databases bool) evidence.Re
 		Up: true, ServerName: a.Info.ServerName, MachineName: a.Info.MachineName, StartTime: a.StartTime,
 		Clustered: a.Info.IsClustered, Hadr: a.Info.IsHadrEnabled,
 	}
+	for _, d := range a.Durations {
+		r.Value.Took += d
+	}
 	if !databases {
 		return r
 	}

@@ -31,7 +31,9 @@ func (q *question) placement(ctx context.Context) evidence.Reading[evidence.Plac
 	}
 	for n, name := range nodes {
 		work.Go(func() {
-			hosts[n] = reading(ctx, func(ctx context.Context) (evidence.Capacity, error) { return capacity(ctx, q.place.hosts[name]) })
+			hosts[n] = q.place.capacities.within(q.ask.MaxAge, name, func() evidence.Reading[evidence.Capacity] {
+				return reading(ctx, func(ctx context.Context) (evidence.Capacity, error) { return capacity(ctx, q.place.hosts[name]) })
+			})
 		})
 	}
 	work.Go(func() { memory = q.memory(ctx) })

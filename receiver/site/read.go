@@ -70,6 +70,9 @@ func (q *question) all(ctx context.Context) {
 	if q.wants(evidence.PartPlacement) {
 		q.work.Go(func() { r.Placement = q.placement(ctx) })
 	}
+	if q.wants(evidence.PartLoads) {
+		q.work.Go(func() { r.Loads = q.loads(ctx) })
+	}
 	if q.wants(evidence.PartActivity) {
 		q.work.Go(func() { r.Activity = q.activity(ctx) })
 	}

@@ -53,6 +53,10 @@ type place struct {
 	// operators are the same nodes as the account of the commands.
 	operators map[string]*cluster.Host
 	vms       map[string]*machine
+	gauges    map[string]*gauge // by node
+	// What each node said of itself last, for questions that an older answer is good enough for.
+	capacities answers[evidence.Capacity]
+	loads      answers[evidence.Load]
 
 	mu     sync.Mutex
 	good   string            // the node that answered last
@@ -116,7 +120,7 @@ func (s *Site) openCluster(cl *config.Cluster) (*place, error) {
 	}
 	p := &place{
 		name: cl.Name, hosts: map[string]*cluster.Host{}, operators: map[string]*cluster.Host{}, vms: map[string]*machine{},
-		owners: map[string]string{}, lab: map[string]bool{},
+		owners: map[string]string{}, lab: map[string]bool{}, gauges: map[string]*gauge{},
 	}
 	for _, n := range cl.Nodes {
 		if p.hosts[n.Name], err = s.openHost(reader, n); err != nil {
@@ -126,6 +130,7 @@ func (s *Site) openCluster(cl *config.Cluster) (*place, error) {
 			return nil, err
 		}
 		p.nodes = append(p.nodes, n.Name)
+		p.gauges[n.Name] = &gauge{}
 	}
 	for _, vm := range cl.VirtualMachines {
 		m := &machine{config: vm, servers: map[string]*sqlhealth.Prober{}, streams: map[string]*sqlhealth.Stream{}}
