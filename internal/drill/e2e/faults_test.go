@@ -132,7 +132,8 @@ func TestCleanStopIsHealedWhereThePolicySaysSo(t *testing.T) {
 // TestADeadBoardIsLeftByALiveMigration: the white paper's LAN board, under a policy that names the move. The guest goes
 // where the network is, by one command and without a restart; the exporter, the rules and Alertmanager have told of it, and
 // the receiver has read the board's state itself. (start_group has no such test: G12 leaves a lost host to the cluster for
-// 300 s at least, which no limit weakens; the simulation plays it in virtual time.)
+// 300 s at least, and G10 what it gave to another owner for 300 s more, which no limit weakens; the scenario given-up plays it in
+// virtual time.)
 func TestADeadBoardIsLeftByALiveMigration(t *testing.T) {
 	t.Parallel()
 	s := start(t, stage.Options{Rungs: map[string]string{"live_migrate": "act"}})
