@@ -126,7 +126,7 @@ func (r *Receiver) open(cfg *config.Config) error {
 		Name: "hypervigil_receiver_stale_names",
 		Help: "Names that the name server does not resolve now, and which are reached by the addresses that it gave last.",
 	}, r.world.staleNames))
-	if r.store, err = ledger.OpenBolt(cfg.Receiver.Ledger.Path, ledger.Options{}); err != nil {
+	if err = r.openLedger(cfg); err != nil {
 		return err
 	}
 	r.committer = ledger.NewCommitter(r.store, epoch)

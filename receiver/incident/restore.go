@@ -75,6 +75,9 @@ func (s *State) restore(r Record, actions map[string]Action) error {
 		if err := a.sound(); err != nil {
 			return err
 		}
+		if id, err := names(r.Key, 3); err != nil || id[1] != string(a.Rung) || id[2] != fmt.Sprintf("%03d", a.Number) {
+			return fmt.Errorf("it is of action %d of rung %q", a.Number, a.Rung)
+		}
 		actions[r.Key] = a
 	case "vm":
 		var vm VM
@@ -85,7 +88,13 @@ func (s *State) restore(r Record, actions map[string]Action) error {
 		if err != nil {
 			return err
 		}
-		s.VMs = s.VMs.With(evidence.VM{Cluster: id[0], Name: id[1]}, vm)
+		of := evidence.VM{Cluster: id[0], Name: id[1]}
+		for _, p := range vm.Past {
+			if p.VM != of || p.Started.IsZero() {
+				return fmt.Errorf("what was begun there is of %s and began at %s", p.VM, p.Started.Format(time.RFC3339))
+			}
+		}
+		s.VMs = s.VMs.With(of, vm)
 	case "cluster":
 		var c Cluster
 		if err := json.Unmarshal(r.Value, &c); err != nil {

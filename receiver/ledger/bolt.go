@@ -1,7 +1,6 @@
 package ledger
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -27,10 +26,14 @@ const mapSize = 64 << 20
 // bucketName holds every key, under its full name.
 var bucketName = []byte("hypervigil")
 
-// Options are the choices of OpenBolt. The zero value is what a receiver uses.
+// Options are the choices of OpenBolt. The zero value opens ledgers of the present schema.
 type Options struct {
 	// LockTimeout bounds the wait for the file's lock. 0 means DefaultLockTimeout.
 	LockTimeout time.Duration
+	// Carry judges the records of a ledger of schema 1, whose records have no seal, as it is carried over to the present
+	// schema: once as they are, and once more as they would be, before anything of that is kept. An error leaves the file
+	// as it was, which is refused then. Where Carry is nil, so is every ledger of another schema.
+	Carry func(Records) error
 }
 
 // Bolt is a Store in one bbolt file. Every commit is synced before Commit returns. A commit that has begun is not
@@ -61,7 +64,7 @@ func OpenBolt(path string, o Options) (*Bolt, error) {
 		return nil, fmt.Errorf("open ledger %s: %w", path, err)
 	}
 	b := &Bolt{path: path, commit: (*bolt.Tx).Commit}
-	if err := checkLength(path); err != nil {
+	if err := checkMeta(path); err != nil {
 		return nil, fmt.Errorf("open ledger %s: %w", path, err)
 	}
 	// bbolt answers a damaged page with a panic. The process that could not open its ledger ends, so that the
@@ -115,19 +118,22 @@ func (b *Bolt) open(o Options) error {
 	case err != nil:
 		return err
 	}
-	if err := b.prepare(); err != nil {
+	if err := b.prepare(o.Carry); err != nil {
 		return errors.Join(err, b.db.Close())
 	}
 	return nil
 }
 
-// prepare writes the schema into a new file, and checks the schema and the consistency of an old one.
-func (b *Bolt) prepare() error {
-	made := false
+// prepare writes the schema into a new file; it checks the schema and the consistency of an old one, and carries one of
+// schema 1 over.
+func (b *Bolt) prepare(accept func(Records) error) error {
+	made, schema := false, Schema
 	err := b.db.Update(func(tx *bolt.Tx) error {
 		bucket := tx.Bucket(bucketName)
 		if bucket != nil {
-			return checkSchema(bucket.Get([]byte(schemaKey)))
+			var err error
+			schema, err = readSchema(bucket.Get([]byte(schemaKey)), accept != nil)
+			return err
 		}
 		if name, _ := tx.Cursor().First(); name != nil {
 			return fmt.Errorf("the file belongs to another program (it has a bucket %q): choose another path", name)
@@ -149,31 +155,32 @@ func (b *Bolt) prepare() error {
 		}
 		return nil
 	}
-	return b.db.View(func(tx *bolt.Tx) error {
-		if err := walk(tx); err != nil {
+	if schema == unsealedSchema {
+		if err := b.db.View(func(tx *bolt.Tx) error { return consistent(tx, bare) }); err != nil {
 			return err
 		}
-		var first error
-		for err := range tx.Check() { // read to its end: the checker would wait for ever
-			if first == nil {
-				first = fmt.Errorf("the file is damaged (%w): restore a copy, or move it away and start with a new one", err)
-			}
+		if err := b.carry(accept); err != nil {
+			return err
 		}
-		return first
-	})
+	}
+	return b.db.View(func(tx *bolt.Tx) error { return consistent(tx, unsealed) })
 }
 
-func checkSchema(value []byte) error {
+// readSchema says which schema a file has that may be opened: the present one, or, where it can be carried over, the one
+// before the seals.
+func readSchema(value []byte, carries bool) (int, error) {
 	schema, err := strconv.Atoi(string(value))
 	switch {
 	case err != nil:
-		return fmt.Errorf("the file is damaged (record %q is %q, which is no number): %s", schemaKey, value, wayOut)
+		return 0, fmt.Errorf("the file is damaged (record %q is %q, which is no number): %s", schemaKey, value, wayOut)
 	case schema > Schema:
-		return fmt.Errorf("it was written by a newer receiver (schema %d, this one knows %d): run that version, or move the file away and start with a new one", schema, Schema)
-	case schema < Schema:
-		return fmt.Errorf("it was written by an older receiver (schema %d, this one knows %d): run that version until its incidents are closed, then move the file away and start with a new one", schema, Schema)
+		return 0, fmt.Errorf("it was written by a newer receiver (schema %d, this one knows %d): run that version, or move the file away and start with a new one", schema, Schema)
+	case schema == Schema, schema == unsealedSchema && carries:
+		return schema, nil
+	case schema == unsealedSchema:
+		return 0, fmt.Errorf("it was written by an older receiver (schema %d, this one knows %d): start hypervigil-receiver with it, which carries it over", schema, Schema)
 	}
-	return nil
+	return 0, fmt.Errorf("the file is damaged (record %q is %d, which no receiver has written): %s", schemaKey, schema, wayOut)
 }
 
 // Commit implements Store.
@@ -311,29 +318,7 @@ func (b *Bolt) List(ctx context.Context, prefix string, fn func(key string, valu
 		return err
 	}
 	defer func() { _ = tx.Rollback() }()
-	// Only bbolt's own steps are guarded: what fn does is its own.
-	var key, value []byte
-	cursor := tx.Bucket(bucketName).Cursor()
-	step := func() error { key, value = cursor.Seek([]byte(prefix)); return nil }
-	for {
-		if err := guarded(step); err != nil {
-			return fmt.Errorf("list ledger %s: %w", b.path, err)
-		}
-		if key == nil || !bytes.HasPrefix(key, []byte(prefix)) {
-			return nil
-		}
-		if err := ctx.Err(); err != nil {
-			return fmt.Errorf("list ledger %s: %w", b.path, err)
-		}
-		plain, err := unsealed(key, value)
-		if err != nil {
-			return fmt.Errorf("list ledger %s: %w", b.path, err)
-		}
-		if err := fn(string(key), plain); err != nil {
-			return err
-		}
-		step = func() error { key, value = cursor.Next(); return nil }
-	}
+	return Records{b.path, tx.Bucket(bucketName), unsealed}.List(ctx, prefix, fn)
 }
 
 // Close implements Store. It releases the file's lock.

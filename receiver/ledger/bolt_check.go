@@ -27,9 +27,12 @@ const (
 
 const wayOut = "restore a copy, or move it away for examination and start with a new one"
 
-// checkLength refuses a file that ends before its pages do. bbolt maps the file, and would be ended by a signal where it
-// reads what is not there. A file whose meta pages say nothing is left to bbolt, which refuses it.
-func checkLength(path string) error {
+// checkMeta refuses a file that ends before its pages do, and one of whose meta pages is damaged. bbolt maps the file, and
+// would be ended by a signal where it reads what is not there. Of two meta pages it takes the newest that is whole: where
+// that is not the newest one, the commit that this stands for is gone without a word, and a command that it says was issued
+// would be sent again. A commit that a crash cut short has not begun to write its meta page, or has written it: what counts of
+// it lies in one sector. A file of which neither meta page says anything is left to bbolt, which refuses it.
+func checkMeta(path string) error {
 	f, err := os.Open(path)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
@@ -43,23 +46,35 @@ func checkLength(path string) error {
 		return err
 	}
 	for size := int64(leastPage); size <= mostPage; size *= 2 {
+		whole := 0
 		for _, at := range []int64{0, size} {
-			meta := make([]byte, metaSize)
-			if _, err := io.ReadFull(io.NewSectionReader(f, at+pageHeader, metaSize), meta); err != nil {
-				continue // shorter than this; the other meta page tells, or bbolt does
-			}
-			sum := fnv.New64a()
-			sum.Write(meta[:metaSum])
-			if binary.NativeEndian.Uint32(meta) != metaMagic || int64(binary.NativeEndian.Uint32(meta[8:])) != size || binary.NativeEndian.Uint64(meta[metaSum:]) != sum.Sum64() {
+			pages, ok := readMeta(f, at, size)
+			if !ok {
 				continue
 			}
-			pages := binary.NativeEndian.Uint64(meta[40:])
+			whole++
 			if pages > uint64(info.Size()/size) { //nolint:gosec // a size is not negative
 				return fmt.Errorf("the file is damaged (%d bytes are left of %d pages of %d bytes): %s", info.Size(), pages, size, wayOut)
 			}
 		}
+		if whole == 1 {
+			return fmt.Errorf("the file is damaged (one of its two meta pages is not whole: the newest commit may be missing): %s", wayOut)
+		}
 	}
 	return nil
+}
+
+// readMeta reads the number of pages in use from the meta page of a file with that size of pages; ok is false where it is
+// none, or not whole.
+func readMeta(f io.ReaderAt, at, size int64) (pages uint64, ok bool) {
+	meta := make([]byte, metaSize)
+	if _, err := io.ReadFull(io.NewSectionReader(f, at+pageHeader, metaSize), meta); err != nil {
+		return 0, false
+	}
+	sum := fnv.New64a()
+	sum.Write(meta[:metaSum])
+	ok = binary.NativeEndian.Uint32(meta) == metaMagic && int64(binary.NativeEndian.Uint32(meta[8:])) == size && binary.NativeEndian.Uint64(meta[metaSum:]) == sum.Sum64()
+	return binary.NativeEndian.Uint64(meta[40:]), ok
 }
 
 // guarded calls fn where a damaged page makes bbolt panic, or read outside its memory, and returns that as an error.
@@ -73,15 +88,29 @@ func guarded(fn func() error) (err error) {
 	return fn()
 }
 
-// walk reads every key and value once and checks each by its seal. A page which leads nowhere is met here, too, where it
-// does no harm, and not in bbolt's own check, which runs in a goroutine of its own.
-func walk(tx *bolt.Tx) error {
+// consistent checks a file's pages and reads each of its records.
+func consistent(tx *bolt.Tx, open opener) error {
+	if err := walk(tx, open); err != nil {
+		return err
+	}
+	var first error
+	for err := range tx.Check() { // read to its end: the checker would wait for ever
+		if first == nil {
+			first = fmt.Errorf("the file is damaged (%w): restore a copy, or move it away and start with a new one", err)
+		}
+	}
+	return first
+}
+
+// walk reads every key and value once and opens each. A page which leads nowhere is met here, too, where it does no harm,
+// and not in bbolt's own check, which runs in a goroutine of its own.
+func walk(tx *bolt.Tx, open opener) error {
 	return tx.ForEach(func(name []byte, b *bolt.Bucket) error {
 		if b == nil {
 			return fmt.Errorf("the file is damaged (%q is no bucket): %s", name, wayOut)
 		}
 		return b.ForEach(func(key, value []byte) error {
-			_, err := unsealed(key, value)
+			_, err := open(key, value)
 			return err
 		})
 	})

@@ -93,3 +93,41 @@ func TestBoltStopsAfterACommitOfUnknownOutcome(t *testing.T) {
 		t.Errorf("keys = %s, want nothing written after the failure", got)
 	}
 }
+
+// TestCarryingOverKeepsTheOldLedgerWhereTheDiskFails: the disk fails before, or at, the moment at which it counts.
+func TestCarryingOverKeepsTheOldLedgerWhereTheDiskFails(t *testing.T) {
+	t.Parallel()
+	for name, commit := range map[string]func(*bolt.Tx) error{
+		"before":  func(tx *bolt.Tx) error { return errors.Join(errDisk, tx.Rollback()) },
+		"perhaps": func(tx *bolt.Tx) error { return errors.Join(tx.Commit(), errDisk) },
+	} {
+		path := filepath.Join(t.TempDir(), "ledger.db")
+		db, err := bolt.Open(path, 0o600, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = db.Update(func(tx *bolt.Tx) error {
+			b, err := tx.CreateBucket(bucketName)
+			return errors.Join(err, b.Put([]byte(schemaKey), []byte("1")), b.Put([]byte("vm/c/SQL01"), []byte("{}")))
+		})
+		if err := errors.Join(err, db.Close()); err != nil {
+			t.Fatal(err)
+		}
+		accept := func(Records) error { return nil }
+		b := &Bolt{path: path, commit: commit}
+		if err := b.open(Options{LockTimeout: DefaultLockTimeout, Carry: accept}); !errors.Is(err, errDisk) || !strings.Contains(err.Error(), "next start") {
+			t.Errorf("%s: open() = %v, want %v and what comes of it", name, err, errDisk)
+		}
+		again, err := OpenBolt(path, Options{Carry: accept})
+		if err != nil {
+			t.Fatalf("%s: the next start: %v", name, err)
+		}
+		value := ""
+		if err := again.List(t.Context(), "vm/", func(_ string, v []byte) error { value = string(v); return nil }); err != nil || value != "{}" {
+			t.Errorf("%s: after the next start the record is %q, %v", name, value, err)
+		}
+		if err := again.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package ledger_test
 
 import (
+	"bytes"
 	"errors"
 	"os"
 	"path/filepath"
@@ -129,7 +130,8 @@ func TestBoltRefusesFilesThatAreNoLedger(t *testing.T) {
 		{"zeros", write(strings.Repeat("\x00", 1<<16)), []string{"no ledger or is damaged"}},
 		{"another program's", func(t *testing.T, path string) { edit(t, path, "theirs", "k", "v") }, []string{"another program", "theirs"}},
 		{"newer schema", schema("3"), []string{"newer receiver (schema 3, this one knows 2)", "run that version"}},
-		{"older schema", schema("1"), []string{"older receiver (schema 1, this one knows 2)", "run that version"}},
+		{"older schema", schema("1"), []string{"older receiver (schema 1, this one knows 2)", "start hypervigil-receiver with it"}},
+		{"schema of nobody", schema("0"), []string{`is damaged (record "meta/schema" is 0`}},
 		{"no schema", schema(""), []string{`is damaged (record "meta/schema" is "", which is no number)`}},
 		{"nonsense as schema", schema("one"), []string{`is "one", which is no number`}},
 	} {
@@ -184,6 +186,28 @@ func TestBoltRefusesADamagedFile(t *testing.T) {
 	}
 	_, err = ledger.OpenBolt(path, ledger.Options{})
 	wantError(t, err, path, "damaged", "move it away")
+}
+
+// bbolt goes back to the commit before where the newest one's meta page is damaged: a command would be sent twice.
+func TestBoltRefusesAFileWithADamagedMetaPage(t *testing.T) {
+	t.Parallel()
+	content, _ := wholeLedger(t)
+	page := os.Getpagesize()
+	for name, at := range map[string]int{"the first": 0, "the second": page} {
+		for offset := 16; offset < 80; offset += 21 { // behind the page's header
+			damaged := bytes.Clone(content)
+			damaged[at+offset] ^= 0x10
+			path := filepath.Join(t.TempDir(), "ledger.db")
+			if err := os.WriteFile(path, damaged, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			_, err := ledger.OpenBolt(path, ledger.Options{})
+			if err == nil {
+				t.Fatalf("%s, byte %d: it was opened", name, offset)
+			}
+			wantError(t, err, path, "damaged", "move it away")
+		}
+	}
 }
 
 func TestBoltSurvivesACreationCutShort(t *testing.T) {

@@ -22,6 +22,7 @@
 //	cluster/<cluster>                            owner history and samples
 //	audit/<sequence>                             one line of the record of decisions, chained by hashes
 //	pause/<id>                                   a pause with owner, reason and expiry
+//	bundle/<incident id>/<n>                     the evidence kept before a destructive rung
 package ledger
 
 import (
@@ -32,8 +33,12 @@ import (
 	"strings"
 )
 
-// Schema is the version of the layout above. A store with another one is refused, never converted silently.
-const Schema = 2
+// Schema is the version of the layout above and of how a file keeps it. Schema 1 had the same records without seals; a
+// file of it is carried over where Options.Carry accepts it. A store with any other one is refused.
+const (
+	Schema         = 2
+	unsealedSchema = 1
+)
 
 // The bounds of a key and of a value, in bytes, the same for every store.
 const (

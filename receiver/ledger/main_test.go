@@ -11,5 +11,8 @@ func TestMain(m *testing.M) {
 	if path := os.Getenv(childLedger); path != "" {
 		os.Exit(commitUntilKilled(path))
 	}
+	if path := os.Getenv(childCarry); path != "" {
+		os.Exit(carryUntilKilled(path))
+	}
 	goleak.VerifyTestMain(m)
 }

@@ -13,6 +13,9 @@ const sealSize = 4
 // errBroken says that a record is not what was written.
 var errBroken = errors.New("its checksum does not fit")
 
+// opener is how a value stands in the file: what of it was put in.
+type opener func(key, value []byte) ([]byte, error)
+
 // sum is CRC-32C over a key, a zero byte, which no key has, and a value.
 func sum(key, value []byte) uint32 {
 	table := crc32.MakeTable(crc32.Castagnoli) // made once, by the package
