@@ -110,6 +110,7 @@ func Start(o Options) (*Lab, error) {
 	if err != nil {
 		return nil, fmt.Errorf("lab: %w", err)
 	}
+	m.CountLoads()
 	ca, err := NewAuthority(o.Dir)
 	if err != nil {
 		return nil, fmt.Errorf("lab: certificates: %w", err)

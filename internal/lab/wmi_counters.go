@@ -10,7 +10,7 @@ import (
 	"github.com/hypervigil/hypervigil/internal/lab/wsmanserver"
 )
 
-// The lab has no load: its counters say what an idle machine's would, and grow with its time.
+// The lab's machines do nothing but what the model says that they use: its counters grow with their time.
 
 // hundredNanoseconds is the unit of Windows' 100 ns timers.
 func hundredNanoseconds(d time.Duration) uint64 { return uint64(max(0, d)) / 100 }
@@ -18,7 +18,7 @@ func hundredNanoseconds(d time.Duration) uint64 { return uint64(max(0, d)) / 100
 // memoryBalancer is the host's: half of its memory is nobody's, or nothing of it where it is starved.
 func memoryBalancer(n *model.Node) []wsmanserver.Instance {
 	free, pressure := uint32(65536), uint32(60)
-	if n.Starved.On {
+	if n.Starved.On { // what takes its processors has its memory, too
 		free, pressure = 200, 130
 	}
 	return []wsmanserver.Instance{instance("Win32_PerfRawData_BalancerStats_HyperVDynamicMemoryBalancer", byName,
@@ -33,19 +33,20 @@ func freeMemory(m *model.Model, node string) uint64 {
 	return m.Free(node)
 }
 
-// processorTime is a host whose guests use a tenth of it since its start, and all of it while it is starved.
+// processorTime is what a host's processors have run since its start: guests and its own work, and a tenth of that again
+// the hypervisor.
 func processorTime(m *model.Model, n *model.Node) wsmanserver.Instance {
 	up := hundredNanoseconds(m.Now().Sub(n.Booted))
-	busy := min(up, hundredNanoseconds(n.Starved.Lasted(m.Now())))
-	calm := up - busy
+	ran := min(up, hundredNanoseconds(m.Ran(n.Name)))
+	hypervisor := ran / 11
 	return instance("Win32_PerfRawData_HvStats_HyperVHypervisorLogicalProcessor", byName, "Name", "_Total",
-		"PercentGuestRunTime", calm/10+busy, "PercentGuestRunTime_Base", up, "PercentHypervisorRunTime", calm/100, "PercentHypervisorRunTime_Base", up,
-		"PercentIdleTime", calm-calm/10-calm/100, "PercentIdleTime_Base", up, "PercentTotalRunTime", calm/10+calm/100+busy, "PercentTotalRunTime_Base", up)
+		"PercentGuestRunTime", ran-hypervisor, "PercentGuestRunTime_Base", up, "PercentHypervisorRunTime", hypervisor, "PercentHypervisorRunTime_Base", up,
+		"PercentIdleTime", up-ran, "PercentIdleTime_Base", up, "PercentTotalRunTime", ran, "PercentTotalRunTime_Base", up)
 }
 
 // hypervisor is a host's.
 func hypervisor(*model.Model) []wsmanserver.Instance {
-	return []wsmanserver.Instance{instance("Win32_PerfRawData_HvStats_HyperVHypervisor", byName, "Name", "", "LogicalProcessors", uint64(16))}
+	return []wsmanserver.Instance{instance("Win32_PerfRawData_HvStats_HyperVHypervisor", byName, "Name", "", "LogicalProcessors", uint64(model.HostProcessors))}
 }
 
 // running makes an instance for each running virtual machine of a node.
@@ -113,7 +114,7 @@ func reconnections(m *model.Model, node string) []wsmanserver.Instance {
 
 // guestProcessors are four of an idle guest, and their sum; none idles while the guest is starved.
 func guestProcessors(m *model.Model, v *model.VM) []wsmanserver.Instance {
-	const processors = 4
+	const processors = model.VMProcessors
 	idle := hundredNanoseconds(m.Now().Sub(v.Booted) - v.Starved.Lasted(m.Now()))
 	var list []wsmanserver.Instance
 	for n := range processors {

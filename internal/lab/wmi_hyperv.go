@@ -97,16 +97,13 @@ func summary(m *model.Model, v *model.VM) wsmanserver.Instance {
 	if v.State == cluster.VMRunning {
 		memory, up, heartbeat = v.Memory>>20, milliseconds(m.Now().Sub(v.Started)), uint16(v.Heartbeat)
 		if v.Guest == model.GuestRunning || v.Guest == model.GuestBooting {
-			load = 7
-			if v.Starved.On {
-				load = 99
-			}
+			load = uint16(100 * v.Uses())
 		}
 	}
 	return instance("Msvm_SummaryInformation", []string{"InstanceID"}, "InstanceID", "Microsoft:"+v.ID, "Name", v.ID, "ElementName", v.Name, "EnabledState", uint16(v.State),
 		"HealthState", v.HealthState(), "OperationalStatus", v.OperationalStatus(), "Heartbeat", heartbeat, "ApplicationHealth", uint16(2), "IntegrationServicesVersionState", uint16(0),
 		"MemoryUsage", memory, "MemoryAvailable", spare, "AvailableMemoryBuffer", int32(100), "ProcessorLoad", load, "UpTime", up, "SwapFilesInUse", false,
-		"GuestOperatingSystem", "Windows Server 2022 Datacenter", "HostComputerSystemName", v.Owner, "NumberOfProcessors", uint16(4), "ReplicationState", uint16(0),
+		"GuestOperatingSystem", "Windows Server 2022 Datacenter", "HostComputerSystemName", v.Owner, "NumberOfProcessors", uint16(model.VMProcessors), "ReplicationState", uint16(0),
 		"ReplicationHealth", uint16(0), "ReplicationMode", uint16(0), "Version", "10.0", "Notes", "", "CreationTime", v.Changed)
 }
 

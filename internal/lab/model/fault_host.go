@@ -104,7 +104,7 @@ func loseDisk(m *Model, t *target) (func(), error) {
 }
 
 // starveHost uses a host up. A cluster that balances its load moves a virtual machine away when it next looks, as long as
-// the host is loaded by more than 80 % (learn.microsoft.com, Clusters, AutoBalancerLevel 1).
+// the host is loaded by more than 80 % and the other one is not (learn.microsoft.com, Clusters, AutoBalancerLevel 1).
 func starveHost(m *Model, t *target) (func(), error) {
 	n := t.node
 	if !n.Powered || n.Starved.On {
@@ -118,7 +118,11 @@ func starveHost(m *Model, t *target) (func(), error) {
 			return
 		}
 		for _, v := range m.VMs {
-			if to := m.target(v); v.Owner == n.Name && v.GroupState == cluster.GroupOnline && v.State == cluster.VMRunning && v.moving == nil && to != nil {
+			to := m.target(v)
+			if to != nil && m.Used(to.Name)+v.Uses()*VMProcessors/HostProcessors > loaded {
+				continue
+			}
+			if v.Owner == n.Name && v.GroupState == cluster.GroupOnline && v.State == cluster.VMRunning && v.moving == nil && to != nil {
 				m.transfer(v, to.Name, cluster.VMLiveMigration, balancing)
 				break
 			}

@@ -17,7 +17,7 @@ const joinTime = 3 * time.Second
 // nodes go on calling it Up.
 func (m *Model) powerOff(n *Node, why *stopError) {
 	n.Powered, n.Clustering, n.Deaf, n.Hung = false, false, false, false
-	n.Starved = Pressure{}
+	n.Starved, n.ran = Pressure{}, 0
 	n.stopped = why
 	m.haltAll(n)
 	m.lost(n)

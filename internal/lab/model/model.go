@@ -152,6 +152,7 @@ type Model struct {
 	records       uint32 // numbers of events given out
 	Jobs          []*Job // of Hyper-V, oldest first; those that ended are kept for a while
 	njob          int
+	counting      bool // what the nodes' processors run
 }
 
 // Node is a Hyper-V host.
@@ -169,7 +170,8 @@ type Node struct {
 	Clustering, Cut, Alone bool
 	// Deaf: its WMI never answers. Hung: nothing that needs its own disk does; only its network accepts.
 	Deaf, Hung bool
-	Starved    Pressure
+	Starved    Pressure            // something on it takes all that it has
+	ran        time.Duration       // of its processors' time, since its start
 	Expired    bool                // the certificate of its WinRM
 	Spare      uint64              // memory that is not the host's own, in bytes: what its virtual machines use is of it
 	Version    uint32              // the cluster functional level that its Windows is capable of
@@ -268,14 +270,10 @@ func (m *Model) Next() (at time.Time, ok bool) {
 func (m *Model) Advance(to time.Time) {
 	for len(m.queue) > 0 && !m.queue[0].at.After(to) {
 		e := heap.Pop(&m.queue).(event)
-		if e.at.After(m.now) {
-			m.now = e.at
-		}
+		m.pass(e.at)
 		e.do()
 	}
-	if to.After(m.now) {
-		m.now = to
-	}
+	m.pass(to)
 }
 
 // pid is a new process id; Windows' are multiples of four.
