@@ -71,6 +71,9 @@ func (s Speed) Timing() (Timing, error) {
 // mssql_availability (900 ms and the exporter's offset; internal/generate rounds it to this).
 const silence = time.Second
 
+// counters is how often a host's counters are asked for, at every speed (hyperv_performance; internal/generate).
+const counters = time.Minute
+
 // SilentWindow is Window for the probes of SQL Server by themselves. Prometheus gives a sample the time at which its
 // scrape began, and a silent probe comes to it only when it has timed out: the newest of the window is still missing at
 // most evaluations. Without this second a probe each second would leave one in the window for nearly half of all
@@ -109,6 +112,7 @@ func Generate(s Speed) ([]byte, error) {
 		"Keep":           Duration(Keep(t.SQL)),
 		"HostKeep":       Duration(Keep(t.Host)),
 		"HostWindow":     Duration(Window(t.Host)),
+		"LoadWindow":     Duration(Window(counters)),
 		"Runbooks":       Runbooks,
 
 		"DatabaseEvaluation": Duration(t.DatabaseEvaluation),

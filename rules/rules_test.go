@@ -265,7 +265,7 @@ func TestActingAlertsCarryNothingThatChangesWithAFailover(t *testing.T) {
 		}
 	}
 	want := map[string]string{
-		"service": "SQLServerDown", "hang": "SQLServerHung", "internal": "SQLServerInternalError", "guest": "SQLServerGuestDown", "network": "SQLServerCutOff", "host": "SQLServerHostDown",
+		"service": "SQLServerDown", "hang": "SQLServerHung", "internal": "SQLServerInternalError", "resource": "SQLServerStarved", "guest": "SQLServerGuestDown", "network": "SQLServerCutOff", "host": "SQLServerHostDown",
 	}
 	if diff := cmp.Diff(want, faults); diff != "" {
 		t.Errorf("alerts by fault class (-want +got):\n%s", diff)

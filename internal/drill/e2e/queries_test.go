@@ -38,6 +38,9 @@ var expected = map[string]struct{ when, why string }{
 	"rules/SQLServerHostDown":                         {model.HostPowerOff, ""},
 	"rules/vm:wsfc_lost:owner":                        {model.HostPowerOff, ""},
 	"rules/SQLServerInternalError":                    {model.SQLInternal, ""},
+	"rules/SQLServerStarved":                          {never, "a host's counters are asked for once a minute, and a trial is over before two of its readings"},
+	"rules/vm:hyperv_host_pressed:owner":              {never, "the same"},
+	"rules/vm:hyperv_pressed:owner":                   {never, "the same"},
 	"rules/SQLServerGuestDown":                        {model.GuestCrash, ""},
 	"rules/SQLServerCutOff":                           {model.LANBoard, ""},
 	"rules/SQLServerUnreachable":                      {model.GuestCrash, ""}, // until the guest's own alert fires
