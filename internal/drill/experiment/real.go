@@ -29,6 +29,7 @@ import (
 const (
 	lookEvery   = 200 * time.Millisecond
 	loadStarts  = 20 * time.Second
+	loadRuns    = 10              // commits before the first fault: where that ends the load at once, there is something to be lost
 	afterwards  = 3 * time.Second // after the end, whether something follows
 	unexpectedT = 3 * time.Minute // a trial of which nothing is expected
 	patience    = time.Minute     // beyond the bound, for a slow machine: then it is told what was missing
@@ -170,10 +171,10 @@ func (c *course) play(ctx context.Context) (drill.Trial, error) {
 	var work sync.WaitGroup
 	var loadErr error
 	work.Go(func() { loadErr = client.Run(loading) })
-	if err := until(ctx, loadStarts, func() bool { return client.Tally().Acknowledged > 0 }); err != nil {
+	if err := until(ctx, loadStarts, func() bool { return client.Tally().Acknowledged >= loadRuns }); err != nil {
 		stopLoad()
 		work.Wait()
-		return drill.Trial{}, fmt.Errorf("the load's first commit: %w", err)
+		return drill.Trial{}, fmt.Errorf("the load's first commits: %w", err)
 	}
 	c.observer = newObserver(c.setting)
 	err = c.follow(ctx)
