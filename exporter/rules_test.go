@@ -35,7 +35,8 @@ func TestRulesReadWhatIsExported(t *testing.T) {
 	spec.AvailabilityGroups = []model.AvailabilityGroup{{Name: "AG1", Replicas: []string{"SQL01/MSSQLSERVER", "SQL02/MSSQLSERVER"}}}
 	s := serveSpec(t, spec, lab.ConfigOptions{})
 	exported := series(t, s.get(http.MethodGet, "/metrics", nil).Body.Bytes())
-	for _, q := range []question{sqlWell, {module: "mssql_diagnostics", target: sqlWell.target}, {module: "mssql_databases", target: sqlWell.target}, {module: "hyperv_events", target: hostWell.target}, guestWell, hostWell, allUp} {
+	performance := question{module: "hyperv_performance", target: hostWell.target} // twice: a ratio is of two readings
+	for _, q := range []question{sqlWell, {module: "mssql_diagnostics", target: sqlWell.target}, {module: "mssql_databases", target: sqlWell.target}, {module: "hyperv_events", target: hostWell.target}, performance, performance, guestWell, hostWell, allUp} {
 		all, _ := s.scrape(t, q.module, q.target, 30)
 		for name, lines := range all {
 			exported[name] = append(exported[name], lines...)
