@@ -23,6 +23,7 @@ import (
 	prom "github.com/prometheus/common/model"
 
 	"github.com/hypervigil/hypervigil/exporter"
+	"github.com/hypervigil/hypervigil/internal/cluster"
 	"github.com/hypervigil/hypervigil/internal/config"
 	"github.com/hypervigil/hypervigil/internal/lab"
 	"github.com/hypervigil/hypervigil/internal/lab/model"
@@ -392,8 +393,8 @@ func TestFaults(t *testing.T) {
 		name, fault string
 		profile     model.Profile
 		config      lab.ConfigOptions
-		until       func(lab.State) bool // what to wait for before the probes; nothing where nil
-		cold        bool                 // without connections from before
+		until       func(*model.Model) bool // what to wait for before the probes; nothing where nil
+		cold        bool                    // without connections from before
 		want        []question
 	}{
 		{
@@ -440,13 +441,13 @@ func TestFaults(t *testing.T) {
 		},
 		{
 			name: "host-power-off, noticed", fault: model.HostPowerOff, profile: still(func(p *model.Profile) { p.HeartbeatDelay = 0 }),
-			until: func(s lab.State) bool { return s.Nodes[0].State == "isolated" },
+			until: func(m *model.Model) bool { return m.Nodes[0].Status&cluster.NodeIsolated != 0 },
 			want:  []question{sqlSick("tcp_timeout", ""), guestSick("tcp_timeout", ""), hostSilent, clusterSays("HV1", "down", "isolated", false)},
 		},
 		{
 			name: "host-power-off, failed over", fault: model.HostPowerOff,
 			profile: model.Profile{Name: "instant", HeartbeatThreshold: 1, NodeBoot: time.Hour},
-			until:   func(s lab.State) bool { return s.Instances[0].Up },
+			until:   func(m *model.Model) bool { return m.VMs[0].Servers[0].Up },
 			want:    []question{sqlWell, guestWell, hostSilent, clusterSays("HV2", "down", "", false)},
 		},
 	} {
@@ -463,8 +464,11 @@ func TestFaults(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			// The lab has no event to wait for; asking it for its state also lets its time pass.
-			for s.lab.State(); tt.until != nil && !tt.until(s.lab.State()); time.Sleep(time.Millisecond) {
+			s.lab.State() // lets its time pass
+			if tt.until != nil {
+				if err := s.lab.Await(t.Context(), tt.until); err != nil {
+					t.Fatal(err)
+				}
 			}
 			var wg sync.WaitGroup
 			for _, q := range tt.want {

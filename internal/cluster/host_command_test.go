@@ -1,7 +1,9 @@
 package cluster_test
 
 import (
+	"context"
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -21,18 +23,16 @@ func vmOf(t *testing.T, h *cluster.Host, group string) string {
 }
 
 // job waits for the end of a job.
-func job(t *testing.T, h *cluster.Host, id string) cluster.Job {
+func (s *site) job(t *testing.T, h *cluster.Host, id string) cluster.Job {
 	t.Helper()
-	for {
-		j, err := h.Job(t.Context(), id)
-		if err != nil {
-			t.Fatalf("Job(%q): %v", id, err)
-		}
-		if j.State >= cluster.JobCompleted {
-			return j
-		}
-		pause(t, "job %+v did not come to its end", j)
+	s.await(t, func(m *model.Model) bool {
+		return slices.ContainsFunc(m.Jobs, func(j *model.Job) bool { return j.ID == id && !j.Ended.IsZero() })
+	})
+	j, err := h.Job(t.Context(), id)
+	if err != nil || j.State < cluster.JobCompleted {
+		t.Fatalf("Job(%q) = %+v, %v, want it at its end", id, j, err)
 	}
+	return j
 }
 
 // run is when the present run of a virtual machine began.
@@ -45,13 +45,14 @@ func run(t *testing.T, h *cluster.Host, id string) time.Time {
 	return time.Now().Add(-vm.Uptime)
 }
 
-// pause lets the lab's time pass, but not for ever.
-func pause(t *testing.T, format string, args ...any) {
+// await waits for something in the lab.
+func (s *site) await(t *testing.T, ok func(*model.Model) bool) {
 	t.Helper()
-	if end, ok := t.Deadline(); ok && time.Until(end) < 5*time.Second {
-		t.Fatalf(format, args...)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if err := s.lab.Await(ctx, ok); err != nil {
+		t.Fatal(err)
 	}
-	time.Sleep(50 * time.Millisecond)
 }
 
 func TestLabRestartsOfAVirtualMachine(t *testing.T) {
@@ -70,6 +71,8 @@ func TestLabRestartsOfAVirtualMachine(t *testing.T) {
 	}
 	for _, tt := range tests {
 		began := run(t, h, id)
+		var before time.Time
+		s.lab.With(func(m *model.Model) { before = m.VM("SQL01").Started })
 		if tt.fault != "" {
 			if _, err := s.lab.Inject(model.Request{Fault: tt.fault, VM: "SQL01"}); err != nil {
 				t.Fatal(err)
@@ -80,19 +83,16 @@ func TestLabRestartsOfAVirtualMachine(t *testing.T) {
 			t.Fatalf("%s: %+v, %v; want return value %d, with a job where it is 4096", tt.name, o, err, tt.code)
 		}
 		if o.Job != "" {
-			if j := job(t, h, o.Job); j.State != cluster.JobCompleted || j.ErrorCode != 0 {
+			if j := s.job(t, h, o.Job); j.State != cluster.JobCompleted || j.ErrorCode != 0 {
 				t.Errorf("%s: job %+v, want it completed", tt.name, j)
 			}
 		}
-		for {
-			vm, err := h.VirtualMachine(t.Context(), id)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if vm.Heartbeat == cluster.HeartbeatOK && run(t, h, id).After(began.Add(time.Second)) {
-				break
-			}
-			pause(t, "%s: no new run: %+v", tt.name, vm)
+		s.await(t, func(m *model.Model) bool {
+			v := m.VM("SQL01")
+			return v.Heartbeat == cluster.HeartbeatOK && v.Started.After(before)
+		})
+		if vm, err := h.VirtualMachine(t.Context(), id); err != nil || vm.Heartbeat != cluster.HeartbeatOK || !run(t, h, id).After(began.Add(time.Second)) {
+			t.Errorf("%s: %+v, %v; want a new run with a heartbeat", tt.name, vm, err)
 		}
 		v, err := h.GroupView(t.Context(), "SQL01")
 		if err != nil {
@@ -116,7 +116,7 @@ func TestLabJobsThatFail(t *testing.T) {
 	if err != nil || o.Code != cluster.JobStarted {
 		t.Fatalf("ResetVM = %+v, %v", o, err)
 	}
-	if j := job(t, h, o.Job); j.State != cluster.JobException || j.ErrorCode != 32768 || j.Description == "" {
+	if j := s.job(t, h, o.Job); j.State != cluster.JobException || j.ErrorCode != 32768 || j.Description == "" {
 		t.Errorf("job %+v, want an exception with its error", j)
 	}
 	if _, err := h.Job(t.Context(), "00000000-0000-4000-A000-000000000000"); !errors.Is(err, cluster.ErrNotFound) {

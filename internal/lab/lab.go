@@ -63,9 +63,10 @@ type Lab struct {
 	ca       *Authority
 	accounts accounts
 
-	mu    sync.Mutex // of the model
-	model *model.Model
-	wake  chan struct{}
+	mu      sync.Mutex // of the model
+	model   *model.Model
+	changed chan struct{} // closed by the next change; nil where nobody awaits one
+	wake    chan struct{}
 
 	endpoints []*endpoint
 	controls  []net.Listener
@@ -332,6 +333,7 @@ func (l *Lab) with(do func(*model.Model)) {
 	l.model.Advance(time.Now())
 	do(l.model)
 	l.behave()
+	l.tell()
 	select {
 	case l.wake <- struct{}{}:
 	default:
