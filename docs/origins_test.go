@@ -37,6 +37,7 @@ var origins = map[string][]origin{
 		{"groups.go", "`availability_groups`", "sys.availability_groups and their replicas, listeners; sys.dm_hadr_*_states", definition},
 		{"members.go", "`cluster_members`", "sys.dm_hadr_cluster, sys.dm_hadr_cluster_members; sys.dm_os_cluster_nodes", serverState + "; nodes of a failover cluster instance: VIEW SERVER STATE"},
 		{"performance.go", "`performance`", "sys.dm_os_performance_counters, sys.dm_os_wait_stats, sys.dm_os_schedulers, sys.dm_io_virtual_file_stats, sys.dm_db_file_space_usage of tempdb", serverState},
+		{"admin.go", "`admin_connection`", "the dedicated administrator connection, SERVERPROPERTY", "sysadmin, and `remote admin connections` on: an account of its own (`admin` of the instance); asks nothing without it"},
 		{"sessions.go", "`sessions`", "sys.dm_exec_requests, sys.dm_tran_active_transactions, sys.dm_tran_session_transactions", serverState},
 	},
 	"guest": {

@@ -93,9 +93,14 @@ func (e engine) Query(ctx context.Context, _ *tdsserver.Session, _ tdsserver.Req
 // sqlAnswering is a SQL Server.
 func sqlAnswering(t *testing.T, secure *tls.Config, e engine) string {
 	t.Helper()
-	s, err := tdsserver.New(tdsserver.Options{
-		Handler: e, Logger: kitlog.NewNopLogger(), Version: "16.0.4135.4", ServerName: "SQL01", Encryption: tdsserver.Offered, TLS: secure,
-	})
+	return sqlServing(t, secure, tdsserver.Options{Handler: e})
+}
+
+// sqlServing is one with options of the test's.
+func sqlServing(t *testing.T, secure *tls.Config, o tdsserver.Options) string {
+	t.Helper()
+	o.Logger, o.Version, o.ServerName, o.Encryption, o.TLS = kitlog.NewNopLogger(), "16.0.4135.4", "SQL01", tdsserver.Offered, secure
+	s, err := tdsserver.New(o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -200,7 +205,8 @@ func classes(t *testing.T, secure *tls.Config) []failing {
 func inquire(t *testing.T, config string) *site {
 	t.Helper()
 	s := &site{config: filepath.Join(t.TempDir(), "hypervigil.yml")}
-	config += "exporter:\n  modules:\n    os: {prober: guest, collectors: [os], timeout: 1m}\n    mssql_availability: {timeout: 1m}\n"
+	config += "exporter:\n  modules:\n    os: {prober: guest, collectors: [os], timeout: 1m}\n    mssql_availability: {timeout: 1m}\n" +
+		"    admin: {prober: mssql, collectors: [admin_connection], timeout: 1m}\n"
 	if err := os.WriteFile(s.config, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}

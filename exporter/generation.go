@@ -28,6 +28,8 @@ type sources struct {
 	hosts     map[[2]string]host
 	guests    map[[2]string]guest.Source
 	instances map[[3]string]mssql.Source
+	// admins are the dedicated administrator connections of those instances that the inventory names one for.
+	admins map[[3]string]mssql.AdminSource
 	// urls asks the application of a cluster's virtual machine by its URL; there is none without a URL.
 	urls map[[2]string]application.Getter
 	// reach connects to an address as a client would.
@@ -147,13 +149,22 @@ func (g *generation) addCluster(cl *config.Cluster, catalog *probe.Catalog) {
 		}
 		for _, s := range vm.SQLServers {
 			source := g.sources.instances[[3]string{cl.Name, vm.Name, s.Instance}]
+			admin := g.sources.admins[[3]string{cl.Name, vm.Name, s.Instance}]
 			g.order = append(g.order, &target{
 				prober: config.ProberMSSQL, name: cl.Name + "/" + vm.Name + "/" + s.Instance, labels: mssql.Labels(cl.Name, vm.Name, s.Instance), entry: s,
-				session:   fixed(mssql.Collectors(mssql.Options{Source: source, Cluster: cl.Name, VM: vm.Name, Instance: s.Instance, Catalog: catalog})),
-				abandoned: source.Abandoned, certificate: certificateOf(source),
+				session:   fixed(mssql.Collectors(mssql.Options{Source: source, Admin: admin, Cluster: cl.Name, VM: vm.Name, Instance: s.Instance, Catalog: catalog})),
+				abandoned: abandonedBy(source, admin), certificate: certificateOf(source),
 			})
 		}
 	}
+}
+
+// abandonedBy counts the logins to an instance that are stuck, those on its dedicated administrator connection among them.
+func abandonedBy(source mssql.Source, admin mssql.AdminSource) func() int {
+	if admin == nil {
+		return source.Abandoned
+	}
+	return func() int { return source.Abandoned() + admin.Abandoned() }
 }
 
 // fixed makes sessions of collectors that keep nothing from one to the next.

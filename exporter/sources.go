@@ -22,7 +22,7 @@ func openSources(c *config.Config, l log.Logger) (*sources, error) {
 	t := targets.New(c, l)
 	o := &opening{targets: t, sources: sources{
 		hosts: map[[2]string]host{}, guests: map[[2]string]guest.Source{}, instances: map[[3]string]mssql.Source{},
-		urls: map[[2]string]application.Getter{}, reach: reach.TCP(t.Names()),
+		admins: map[[3]string]mssql.AdminSource{}, urls: map[[2]string]application.Getter{}, reach: reach.TCP(t.Names()),
 	}}
 	o.sources.close, o.sources.stale = o.close, o.targets.StaleNames
 	for _, cl := range c.Clusters {
@@ -90,6 +90,13 @@ func (o *opening) cluster(c *config.Config, cl *config.Cluster) error {
 			p, err := o.targets.SQL(cl, s)
 			if err != nil {
 				return fmt.Errorf("SQL Server %s/%s: %w", vm.Name, s.Instance, err)
+			}
+			if s.Admin != nil {
+				admin, err := o.targets.Admin(cl, s)
+				if err != nil {
+					return fmt.Errorf("SQL Server %s/%s: %w", vm.Name, s.Instance, err)
+				}
+				o.sources.admins[[3]string{cl.Name, vm.Name, s.Instance}] = admin
 			}
 			// The receiver judges a hang by the same time-out.
 			stream := sqlhealth.NewStream(p, c.Receiver.Policies[vm.Policy].HealthCheckTimeout)

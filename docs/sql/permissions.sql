@@ -34,6 +34,13 @@ GO
 -- Where VIEW SERVER STATE is too much and SQL Server is 2022 or newer, in its place, and without mssql_diagnostics:
 -- GRANT VIEW SERVER PERFORMANCE STATE TO hypervigil;
 
+-- For the collector admin_connection alone, which is off unless the configuration names an instance's "admin": the
+-- dedicated administrator connection lets in members of sysadmin only, and from the network only with the option
+-- ("Diagnostic connection for database administrators", "remote admin connections server configuration option").
+-- CREATE LOGIN [hypervigil-admin] WITH PASSWORD = N'<another long random password>', CHECK_POLICY = ON, DEFAULT_DATABASE = master;
+-- ALTER SERVER ROLE sysadmin ADD MEMBER [hypervigil-admin];
+-- EXECUTE sp_configure 'remote admin connections', 1; RECONFIGURE;
+
 USE msdb;
 CREATE USER hypervigil FOR LOGIN hypervigil;
 GRANT SELECT ON dbo.backupset TO hypervigil;

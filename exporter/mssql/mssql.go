@@ -41,7 +41,9 @@ type Source interface {
 
 // Options say which instance.
 type Options struct {
-	Source                Source
+	Source Source
+	// Admin is its dedicated administrator connection; nil where nobody asks it.
+	Admin                 AdminSource
 	Cluster, VM, Instance string
 	// Catalog is what the targets share; nil where there is one.
 	Catalog *probe.Catalog
@@ -57,7 +59,7 @@ func Collectors(o Options) []probe.Collector {
 	d := probe.NewDescs(o.Catalog, Labels(o.Cluster, o.VM, o.Instance))
 	return []probe.Collector{
 		availabilityCollector(o, d), diagnosticsCollector(o, d), databasesCollector(o, d), performanceCollector(o, d), sessionsCollector(o, d),
-		groupsCollector(o, d), membersCollector(o, d),
+		groupsCollector(o, d), membersCollector(o, d), adminCollector(o, d),
 	}
 }
 

@@ -93,6 +93,9 @@ func (k *checker) sqlServers(cl *Cluster) {
 	for _, vm := range cl.VirtualMachines {
 		for _, s := range vm.SQLServers {
 			k.use(s.Credential, "the SQL Server "+cl.Name+"/"+vm.Name+"/"+s.Instance)
+			if s.Admin != nil {
+				k.use(s.Admin.Credential, "the dedicated administrator connection of "+cl.Name+"/"+vm.Name+"/"+s.Instance)
+			}
 			if s.TLS != nil {
 				k.authority(s.TLS.CAFile)
 			}

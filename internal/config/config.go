@@ -116,6 +116,8 @@ type SQLServer struct {
 	SPN        string     `yaml:"spn"` // its name in Kerberos; MSSQLSvc/ and its address where empty
 	Encrypt    Encryption `yaml:"encrypt"`
 	TLS        *TLS       `yaml:"tls"` // the cluster's where absent
+	// Admin is its dedicated administrator connection; nil where nobody asks it.
+	Admin *AdminConnection `yaml:"admin"`
 }
 
 // Encryption is how the connection to SQL Server is encrypted.
@@ -164,7 +166,7 @@ func Probers() []Prober {
 func (p Prober) Collectors() []string {
 	switch p {
 	case ProberMSSQL:
-		return []string{"availability", "diagnostics", "databases", "performance", "sessions", "availability_groups", "cluster_members"}
+		return []string{"availability", "diagnostics", "databases", "performance", "sessions", "availability_groups", "cluster_members", "admin_connection"}
 	case ProberHyperV:
 		return []string{
 			"namespaces", "host", "services", "vms", "settings", "replication", "uplinks", "memory", "processors", "storage", "adapters",
@@ -187,12 +189,23 @@ func (p Prober) Background() []string {
 	case ProberWSFC:
 		return []string{"owners"}
 	case ProberMSSQL:
-		return []string{"databases", "performance", "sessions", "availability_groups", "cluster_members"}
+		return []string{"databases", "performance", "sessions", "availability_groups", "cluster_members", "admin_connection"}
 	case ProberHyperV:
 		return []string{"memory", "processors", "storage", "adapters", "heartbeats", "csv", "resource_failures", "reconnects", "events"}
 	case ProberGuest:
 		return []string{"load", "events"}
 	case ProberApplication:
+	}
+	return nil
+}
+
+// OnRequest lists those of the prober's collectors that no built-in module runs: they need an account and a setting that an
+// operator gives on purpose. Without these they ask nothing.
+func (p Prober) OnRequest() []string {
+	switch p {
+	case ProberMSSQL:
+		return []string{"admin_connection"}
+	case ProberHyperV, ProberWSFC, ProberGuest, ProberApplication:
 	}
 	return nil
 }

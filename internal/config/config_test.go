@@ -135,8 +135,8 @@ func TestBackgroundStandsInModulesOfItsOwn(t *testing.T) {
 	}
 	for _, p := range Probers() {
 		for _, c := range p.Collectors() {
-			if !slices.Contains(built[p], c) {
-				t.Errorf("no built-in module runs the collector %s of %s", c, p)
+			if slices.Contains(built[p], c) == slices.Contains(p.OnRequest(), c) {
+				t.Errorf("the collector %s of %s has to be in a built-in module or to be one on request", c, p)
 			}
 		}
 		for _, c := range p.Background() {
@@ -221,6 +221,16 @@ func TestParseRefuses(t *testing.T) {
 			[]string{`f.yml:12: clusters[0].virtual_machines[0].sql_servers[0].encrypt: "yes" is not allowed; use strict, mandatory or optional`},
 		},
 		{"a SQL Server without a port", replace("v1:1433", "v1"), []string{`f.yml:12: clusters[0].virtual_machines[0].sql_servers[0].address: "v1" has no port; use host:port`}},
+		{"an administrator's connection without address and account", replace(", credential: reader}", ", credential: reader, admin: {}}"), []string{
+			"f.yml:12: clusters[0].virtual_machines[0].sql_servers[0].admin.address: is missing; use host or host:port",
+			"f.yml:12: clusters[0].virtual_machines[0].sql_servers[0].admin.credential: is missing; name one of the credentials",
+		}},
+		{"an administrator's connection at the instance's own port", replace(", credential: reader}", `, credential: reader, admin: {address: "v1:1433", credential: reader}}`), []string{
+			`f.yml:12: clusters[0].virtual_machines[0].sql_servers[0].admin.address: "v1:1433" is already the address of clusters[0].virtual_machines[0].sql_servers[0].address`,
+		}},
+		{"a ticket for an administrator's connection", replace("password_file: /r}", "password_file: /r}\n  k: {username: k@R, keytab_file: /k, scheme: kerberos}", ", credential: reader}", ", credential: reader, admin: {address: v1, credential: k}}"), []string{
+			`f.yml:13: clusters[0].virtual_machines[0].sql_servers[0].admin.credential: the credential "k" has the scheme kerberos, by which nobody logs in to a dedicated administrator connection; use basic or ntlm`,
+		}},
 		{"a port out of range", replace("[n1]", `["n1:70000"]`), []string{`f.yml:7: clusters[0].nodes[0].addresses[0]: "n1:70000" has no valid port; use 1 to 65535`}},
 		{"a URL for an address", replace("[n1]", `["https://n1"]`), []string{`f.yml:7: clusters[0].nodes[0].addresses[0]: "https://n1" is not an address; use host or host:port, an IPv6 address with a port in brackets`}},
 		{"WinRM's port for plain HTTP", replace("[n1]", `["n1:5985"]`), []string{

@@ -113,9 +113,12 @@ func (v *validator) sqlServer(path string, s *SQLServer, instances, sql map[stri
 	}
 	if why := checkAddress(s.Address, portRequired); why != "" {
 		v.check(path+".address", "%s", why)
-		return
+	} else {
+		v.once(path+".address", s.Address, strings.ToLower(s.Address), sql)
 	}
-	v.once(path+".address", s.Address, strings.ToLower(s.Address), sql)
+	if s.Admin != nil {
+		v.admin(path, s, sql)
+	}
 }
 
 // sqlScheme checks that an instance can be logged in to by the credential's scheme.

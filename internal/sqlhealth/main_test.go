@@ -100,6 +100,7 @@ type server struct {
 	stage      func(context.Context, tdsserver.Stage) error
 	listener   net.Listener
 	integrated *sspi.Acceptor
+	dedicated  bool
 }
 
 // fixture is a running server and the certificate to trust.
@@ -130,7 +131,7 @@ func start(t testing.TB, s server) fixture {
 		s.encryption, cfg = tdsserver.NotSupported, nil
 	}
 	srv, err := tdsserver.New(tdsserver.Options{
-		Handler: s.handler, Logger: log.NewNopLogger(), Version: "16.0.4135.4", ServerName: "SQL01", Encryption: s.encryption, TLS: cfg, Stage: s.stage, Integrated: s.integrated,
+		Handler: s.handler, Logger: log.NewNopLogger(), Version: "16.0.4135.4", ServerName: "SQL01", Encryption: s.encryption, TLS: cfg, Stage: s.stage, Integrated: s.integrated, Dedicated: s.dedicated,
 	})
 	if err != nil {
 		t.Fatal(err)

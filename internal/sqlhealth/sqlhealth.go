@@ -16,7 +16,7 @@
 //
 // A server that asks to be routed elsewhere is not followed: it could send the credential to any host. A login is
 // never sent in clear, not even where the server says that it cannot encrypt. The server's certificate is always
-// verified. An address has a port: no SQL Server Browser is asked.
+// verified. An address has a port: no SQL Server Browser is asked, but by an Admin for the port that changes with each start.
 //
 // A Prober is safe for concurrent use.
 package sqlhealth

@@ -184,6 +184,20 @@ func (a Account) Options(m Machine) (cluster.Options, error) {
 	return o, a.tickets.Keep(o.SPN)
 }
 
+// Admin asks the dedicated administrator connection of one instance of a cluster; the inventory names one.
+func (t *Targets) Admin(cl *config.Cluster, s *config.SQLServer) (*sqlhealth.Admin, error) {
+	settings := cl.SQLServerTLS(s)
+	client, err := settings.Client()
+	if err != nil {
+		return nil, err
+	}
+	cred, own := t.config.Credentials[s.Admin.Credential], t.secret(s.Admin.Credential)
+	return sqlhealth.NewAdmin(sqlhealth.Options{Logger: t.logger, Target: sqlhealth.Target{
+		Address: s.Admin.Address, Scheme: cred.Scheme, Username: cred.Username, Password: own.password.get, Lockout: own.lockout, Encrypt: s.Encrypt,
+		RootCAs: client.RootCAs, ServerName: settings.ServerName, Names: t.names,
+	}}, s.Instance)
+}
+
 // SQL returns a prober of one instance of a cluster.
 func (t *Targets) SQL(cl *config.Cluster, s *config.SQLServer) (*sqlhealth.Prober, error) {
 	settings := cl.SQLServerTLS(s)

@@ -73,6 +73,11 @@ func (s *Server) serveConn(ctx context.Context, nc net.Conn, spid uint16) error 
 	if refused == nil {
 		refused = c.login(loginCtx, l)
 	}
+	if refused == nil && s.opts.Dedicated {
+		if refused = s.take(); refused == nil {
+			defer s.giveBack()
+		}
+	}
 	if refused != nil {
 		if err := c.refuse(refused); err != nil {
 			return err

@@ -127,6 +127,8 @@ type Options struct {
 	// zero.
 	MaxMessage     int
 	MaxConnections int
+	// Dedicated makes it a dedicated administrator connection's port: one login at a time, and the next is refused by number.
+	Dedicated bool
 }
 
 // Server is one SQL Server's network face.
@@ -136,6 +138,7 @@ type Server struct {
 
 	mu    sync.Mutex
 	spids map[uint16]bool
+	taken bool // the one login of a dedicated server
 }
 
 // firstSPID is the first session that is a user's; those below are the system's.
