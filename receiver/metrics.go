@@ -69,6 +69,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			m.refused.WithLabelValues(g.ID, string(o), "")
 		}
 	}
+	m.refused.WithLabelValues("G9", string(guard.Refuse), "") // asked right before a command, and counted where it refuses
 	for _, method := range remedy.Methods() {
 		for _, result := range []string{"answered", "unknown", "not_sent"} {
 			m.commands.WithLabelValues(string(remedy.RestartService), string(method.Method), result)

@@ -298,6 +298,9 @@ func (st *stepper) reconcile(i *Incident, round evidence.Round) {
 	if a == nil || a.State != Unknown {
 		return
 	}
+	if st.mutantSends("G25", i, a) {
+		return
+	}
 	i.Next = st.now.Add(reconcileEvery)
 	e := a.effect(round)
 	switch {

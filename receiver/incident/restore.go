@@ -186,7 +186,7 @@ func (st *stepper) revive(i *Incident, actions map[string]Action) {
 		if stored, ok := actions[actionKey(i, a)]; ok {
 			*a = stored
 		}
-		if a.State == Issued {
+		if a.State == Issued && !st.mutantSends("G27", i, a) {
 			a.State, a.Agreed = Unknown, 0
 			st.tell(i, "unknown", fmt.Sprintf("the receiver stopped after %s was written down as issued; what became of it is looked up, it is never sent again", a.Command.Method))
 			st.emit(Put{Key: actionKey(i, a), Value: *a})

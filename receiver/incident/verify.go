@@ -20,7 +20,7 @@ const logins = 3
 // then anything else sends it back to where it was.
 func (st *stepper) verify(i *Incident, round evidence.Round) {
 	why, well := st.well(i, round)
-	if well {
+	if well || i.mutantWell() {
 		st.healthy(i)
 		return
 	}

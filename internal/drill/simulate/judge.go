@@ -60,6 +60,7 @@ const (
 	undone        Invariant = "no SQL Server is ended whose recovery would have to undo too much (G36)"
 	rightMachine  Invariant = "nothing is decided on a wrongly bound VM (G33)"
 	evidenceFirst Invariant = "no rung that ends something begins before its evidence is kept or the wait for it is over"
+	trulyWell     Invariant = "nothing counts as healthy that does not serve, in a group that is online and would be started again (G26)"
 	calmIsCured   Invariant = "a plain fault is cured at once"
 	comesToAnEnd  Invariant = "nothing waits for ever"
 	outageIsKnown Invariant = "every outage has an incident"
@@ -177,12 +178,13 @@ func (w *world) snapshot(e incident.Look, asked time.Time) *snapshot {
 		}
 		return s
 	}
+	s.persistent = v.PersistentState
 	if e.Purpose != incident.Confirm {
 		return s
 	}
 	a := w.alerts.ask(e.Ask.AlertLabels, w.now)
 	s.alertKnown, s.alertActive = a.Known(), a.Value.Active
-	s.persistent, s.ineligible = v.PersistentState, w.ineligible(vm)
+	s.ineligible = w.ineligible(vm)
 	for _, n := range w.model.Nodes {
 		s.worked = s.worked || w.is(opSuspend, n.Name) || w.is(opDrain, n.Name)
 	}
@@ -424,9 +426,13 @@ func (j *judge) looked(e incident.Looked, old *incident.State, s *step) {
 	plan := planned(i, at)
 	// An answer that nobody waits for any more (another incident explains this one since, say) asks no guard: the verdicts are
 	// those of an earlier round, which was judged then. A storm that it saw counts, and a plan made on it would be judged.
-	if was, _ := old.Incidents.Get(e.Incident); (was.AskID != e.AskID || was.Asked == "") && !plan {
+	was, _ := old.Incidents.Get(e.Incident)
+	if (was.AskID != e.AskID || was.Asked == "") && !plan {
 		j.stormSeen(snap, e)
 		return
+	}
+	if was.HealthyAt.IsZero() && !i.HealthyAt.IsZero() || !was.Closed() && i.Closed() {
+		j.well(i.ID, snap)
 	}
 	if snap.purpose != incident.Revalidate {
 		first, before := j.shown[i.ID]
@@ -459,6 +465,13 @@ func (j *judge) looked(e incident.Looked, old *incident.State, s *step) {
 			j.planned(&i, snap, rung, by)
 		}
 	case incident.Await, incident.Reconcile, incident.Verify:
+	}
+}
+
+// well judges that SQL Server counts as healthy, by the truth of the read that this rests on.
+func (j *judge) well(id string, s *snapshot) {
+	if s.login != dial.Answered || s.group != cluster.GroupOnline || !s.persistent {
+		j.w.breaks(trulyWell, "%s: the login says %q, group in state %d, to be started again %t", id, s.login, s.group, s.persistent)
 	}
 }
 

@@ -23,6 +23,12 @@ type Mutant struct {
 // revalidation is the guard that is not in guard.All, because it is asked right before each command.
 const revalidation = "G9"
 
+// stateMachine are the guards that are no predicates but parts of receiver/incident: made to say yes, a command whose answer
+// was lost is sent again, SQL Server counts as well whatever a round shows, and what a crash left issued is sent again.
+func stateMachine() []Mutant {
+	return []Mutant{{Guard: "G25", Name: "unknown outcome"}, {Guard: "G26", Name: "verification"}, {Guard: "G27", Name: "crash recovery"}}
+}
+
 // rows are the classes whose row of G8's truth table has a mutant of its own: that of all of them is caught by the most
 // frequent one.
 func rows() []evidence.Fault {
@@ -43,6 +49,7 @@ func Mutate(o Options, only string) ([]Mutant, error) {
 		list = append(list, Mutant{Guard: g.ID, Name: g.Name})
 	}
 	list = append(list, Mutant{Guard: revalidation, Name: "re-validation"})
+	list = append(list, stateMachine()...)
 	for _, f := range rows() {
 		list = append(list, Mutant{Guard: "G8/" + string(f), Name: "second opinion of one class"})
 	}
