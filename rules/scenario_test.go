@@ -186,7 +186,7 @@ func scenarios(timing Timing) []scenario {
 		instance := []string{"cluster", "hv-cl1", "vm", "SQL01", "sql_instance", "MSSQLSERVER", "component", "resource"}
 		return with(healthy(), func(w *world) {
 			once := func(job, instance string, labels []string, of func(f []string) scrape) {
-				w.asked = append(w.asked, target{job, "hv-cl1/" + instance, labels, counters, func(t time.Duration) scrape {
+				w.asked = append(w.asked, target{job, "hv-cl1/" + instance, labels, counters, nil, func(t time.Duration) scrape {
 					if t < counters {
 						return nil
 					}
@@ -563,6 +563,82 @@ func scenarios(timing Timing) []scenario {
 				for n := range w.hosts {
 					w.hosts[n] = silent
 				}
+			}),
+			end: end,
+		},
+
+		// What happens in a healthy cluster.
+		{
+			name: "one scrape lost beside one slow login is no hang",
+			world: with(healthy(), func(w *world) {
+				w.sql["SQL01/MSSQLSERVER"] = func(t time.Duration) string {
+					switch t {
+					case fault:
+						return string(dial.LoginTimeout)
+					case fault + timing.SQL:
+						return lost
+					}
+					return ""
+				}
+			}),
+			end: end,
+		},
+		{
+			name: "Prometheus was restarted, and the first login after it is slow",
+			world: with(healthy(), func(w *world) {
+				w.off = func(t time.Duration) bool { return t >= fault && t < moved }
+				w.sql["SQL01/MSSQLSERVER"] = during(fault, moved+timing.SQL, string(dial.LoginTimeout), "")
+			}),
+			end: end,
+		},
+		{
+			name: "Prometheus was restarted while an instance hangs: two probes after it are enough again",
+			world: with(healthy(), func(w *world) {
+				w.off = func(t time.Duration) bool { return t >= fault && t < moved }
+				w.sql["SQL01/MSSQLSERVER"] = loginHangs
+			}),
+			end: end, fires: []alert{hung(sqlWindow, moved+timing.SQL, mended+keep)},
+		},
+		{
+			name: "a host is drained and restarted: its machine moves with one probe lost on the way",
+			world: with(healthy(), func(w *world) {
+				w.nodes["HV1"] = func(t time.Duration) string {
+					switch {
+					case t < fault:
+						return "up"
+					case t < moved+timing.Host || t >= mended:
+						return "paused"
+					}
+					return "down"
+				}
+				w.hosts["HV1"] = during(moved+timing.Host, mended, string(dial.TCPTimeout), "")
+				w.owners["SQL01"] = during(moved, end+1, "HV3", "HV1")
+				w.vms["HV1/SQL01"] = during(moved, end+1, "", "running ok")
+				w.vms["HV3/SQL01"] = func(t time.Duration) string {
+					switch {
+					case t < moved-timing.Host:
+						return ""
+					case t < moved:
+						return "starting no_contact"
+					}
+					return "running ok"
+				}
+				silentVM(w, during(moved, moved+timing.SQL, string(dial.TCPTimeout), ""))
+			}),
+			end: end,
+		},
+		{
+			// Twelve seconds, as the lab's backup-freeze; at the fast speed no longer than two of the hosts' intervals.
+			name: "a backup freezes its disks: the question waits, and the heartbeat is missed once",
+			world: with(silentVM(healthy(), during(fault, fault+min(12*time.Second, 2*timing.Host), string(dial.QueryTimeout), "")), func(w *world) {
+				w.vms["HV1/SQL01"] = during(fault, fault+timing.Host, "running lost_communication", "running ok")
+			}),
+			end: end,
+		},
+		{
+			name: "the guest restarts for an update, and its SQL Servers answer before the window is over",
+			world: with(silentVM(healthy(), during(fault, fault+2*timing.Host, string(dial.TCPTimeout), "")), func(w *world) {
+				w.vms["HV1/SQL01"] = during(fault, fault+2*timing.Host, "running no_contact", "running ok")
 			}),
 			end: end,
 		},

@@ -174,6 +174,13 @@ func stateScenarios(timing Timing) []scenario {
 		return w
 	}
 
+	pause := func(lasts time.Duration) *world {
+		return quiet().programs(exporter(nil).scrape, receiver(own{"hypervigil_pauses{}": between(fault, fault+lasts, 2, 0)}).scrape)
+	}
+	renamed := func(lasts time.Duration) own {
+		return own{series("probe_success", append(slices.Clone(sql), "exported_cluster", "hv-cl1")...): between(fault, fault+lasts, 1, math.NaN())}
+	}
+
 	// Databases: names that differ from the firing case in one thing.
 	database := func(change own, name string, labels ...string) own {
 		o := own{}
@@ -270,6 +277,8 @@ func stateScenarios(timing Timing) []scenario {
 		story("the witness is not online", host, own{series("wsfc_witness_online", "cluster", "hv-cl1"): between(fault, fault+3*minute, 0, 1)}, fault+4*minute,
 			tells("ClusterWitnessLost", "warning", "The witness of hv-cl1 is not online.",
 				"The cluster has a witness and it does not work: a tie of the nodes would no longer be broken.", fault+2*minute, fault+3*minute, "cluster", "hv-cl1")),
+		story("the witness is away for less than two minutes", host,
+			own{series("wsfc_witness_online", "cluster", "hv-cl1"): between(fault, fault+2*minute-timing.TellEvaluation, 0, 1)}, fault+4*minute),
 		story("a volume is reached through another node", host, volume(7*minute, "redirected_access"), fault+8*minute,
 			tells("ClusterVolumeRedirected", "warning", "The shared volume Volume1 of hv-cl1 is reached through another node.",
 				"For five minutes a node has had no path of its own to the volume: its reads and writes go over the network. The virtual machines on it are slow, and moving them may not help.",
@@ -306,14 +315,14 @@ func stateScenarios(timing Timing) []scenario {
 		{name: "one receiver is one", world: receivers(false), end: fault + 13*minute, watch: standing},
 		{
 			name: "a pause that somebody forgot", end: fault + 13*minute, watch: standing,
-			world: quiet().programs(exporter(nil).scrape, receiver(own{"hypervigil_pauses{}": between(fault, fault+12*minute, 2, 0)}).scrape),
+			world: pause(12 * minute),
 			fires: []alert{tells("HypervigilPaused", "warning", "The receiver "+receiverAt+" is paused: 2 in force.",
 				"Somebody paused it, for a virtual machine, a cluster or altogether, more than ten minutes ago. Nothing is done about any fault of what is paused.",
 				fault+10*minute, fault+12*minute, "instance", receiverAt)},
 		},
-		story("a scrape job that renames labels", slow, own{
-			series("probe_success", append(slices.Clone(sql), "exported_cluster", "hv-cl1")...): between(fault, fault+3*minute, 1, math.NaN()),
-		}, fault+4*minute, tells("HypervigilLabelsRenamed", "warning", "The scrape job story renames the exporter's labels: it lacks honor_labels.",
+		{name: "a pause that ends in time", world: pause(10*minute - timing.TellEvaluation), end: fault + 13*minute, watch: standing},
+		story("a scrape job that renames labels for less than a minute", host, renamed(minute-timing.TellEvaluation), fault+4*minute),
+		story("a scrape job that renames labels", host, renamed(3*minute), fault+4*minute, tells("HypervigilLabelsRenamed", "warning", "The scrape job story renames the exporter's labels: it lacks honor_labels.",
 			"1 probes carry exported_cluster. Two series of one thing do not match each other any more, and some alerts would stay silent. The jobs that hypervigilctl generate prometheus writes say honor_labels: true.",
 			fault+minute, fault+3*minute, "job", "story")),
 

@@ -184,6 +184,44 @@ func tellScenarios(timing Timing) []scenario {
 	// A counter that rises at the fault is seen to rise as long as a sample from before it is in the five minutes.
 	risen := func(to float64) func(time.Duration) float64 { return between(fault, fault+time.Hour, 7+to, 7) }
 	seenUntil := fault - timing.Self + 5*minute
+	// ends has a certificate that has less than 14 days from the fault on, until it is replaced.
+	ends := func(replaced time.Duration) *world {
+		return with(healthy(), func(w *world) {
+			w.expiry = map[string]at{
+				"SQL01/PAYROLL": func(t time.Duration) string {
+					if t >= mended(replaced) {
+						return fmt.Sprint((1000 * 24 * time.Hour).Seconds())
+					}
+					return fmt.Sprint((14*24*time.Hour + fault - timing.TellEvaluation).Seconds()) // 14 days and nothing less at the fault
+				},
+				"SQL01/MSSQLSERVER": always(fmt.Sprint((14*24*time.Hour + time.Hour).Seconds())),
+			}
+		})
+	}
+	// Its text is another one at each evaluation.
+	var ending []alert
+	for t := mended(5 * minute); t < mended(7*minute); t += timing.TellEvaluation {
+		ending = append(ending, tells("HypervigilCertificateExpires", "warning",
+			"A certificate of hv-cl1 SQL01 PAYROLL ends in "+left(14*24*time.Hour+fault-timing.TellEvaluation-t)+".",
+			"From then on Hypervigil sees nothing of it and does nothing for it: certificates are always verified. SQL Server reads a new one when it starts, WinRM when its listener is given the new thumbprint.",
+			t, t+timing.TellEvaluation, "cluster", "hv-cl1", "vm", "SQL01", "sql_instance", "PAYROLL"))
+	}
+	// undiscovered has no target that is a SQL Server, as long as that lasts.
+	undiscovered := func(lasts time.Duration) *world {
+		return with(quiet(), func(w *world) {
+			w.forgotten = func(t time.Duration) bool { return t >= fault && t < mended(lasts) }
+		})
+	}
+	// notified has a receiver to which nothing came for so long.
+	notified := func(after time.Duration) own {
+		return own{"hypervigil_receiver_last_notification_timestamp_seconds{}": func(t time.Duration) float64 {
+			if t >= fault && t < mended(after) {
+				return fault.Seconds()
+			}
+			return t.Seconds()
+		}}
+	}
+	moment := timing.TellEvaluation // before an alert's time
 	return []scenario{
 		story("all is well, and an incident is being acted on", healthy(), mended(3*minute)),
 
@@ -223,21 +261,8 @@ func tellScenarios(timing Timing) []scenario {
 			"The exporter refuses the certificate of hv-cl1 SQL01 (job mssql_availability).",
 			"It has expired, bears another name, comes from an authority that tls.ca_file does not hold, or no common version of TLS was found. Nothing is known of SQL01 meanwhile: a fault of this target would not be seen.",
 			fault+minute, mended(3*minute), "cluster", "hv-cl1", "vm", "SQL01", "sql_instance", "PAYROLL", "job", "mssql_availability")),
-		story("a certificate is told about 14 days before its end, until it is replaced", with(healthy(), func(w *world) {
-			w.expiry = map[string]at{
-				"SQL01/PAYROLL": func(t time.Duration) string {
-					if t >= mended(7*minute) {
-						return fmt.Sprint((1000 * 24 * time.Hour).Seconds())
-					}
-					return fmt.Sprint((14*24*time.Hour + fault - timing.TellEvaluation).Seconds()) // 14 days and nothing less at the fault
-				},
-				"SQL01/MSSQLSERVER": always(fmt.Sprint((14*24*time.Hour + time.Hour).Seconds())),
-			}
-		}), fault+5*minute, // up to the first firing: what is left is a text that changes at each evaluation
-			tells("HypervigilCertificateExpires", "warning",
-				"A certificate of hv-cl1 SQL01 PAYROLL ends in "+left(14*24*time.Hour-5*minute-timing.TellEvaluation)+".",
-				"From then on Hypervigil sees nothing of it and does nothing for it: certificates are always verified. SQL Server reads a new one when it starts, WinRM when its listener is given the new thumbprint.",
-				fault+5*minute, 0, "cluster", "hv-cl1", "vm", "SQL01", "sql_instance", "PAYROLL")),
+		story("a certificate is told about 14 days before its end, until it is replaced", ends(7*minute), mended(8*minute), ending...),
+		story("a certificate that is replaced soon is not", ends(5*minute-timing.TellEvaluation), mended(8*minute)),
 		story("a provider that hangs on one host blinds its collector", with(healthy(), func(w *world) {
 			w.hosts["HV3"] = during(fault, mended(3*minute), string(dial.ProviderHung), "")
 		}), mended(4*minute), blind("HV3", "vms", "hyperv", fault+2*minute, mended(3*minute), "node", "HV3")),
@@ -266,6 +291,15 @@ func tellScenarios(timing Timing) []scenario {
 			"Without the cluster's own view neither the owner of a virtual machine nor the state of a node is known, so faults of guests, networks and hosts are not seen, and the receiver does nothing.",
 			fault+minute, mended(90*time.Second), "cluster", "hv-cl1")),
 
+		story("the nodes are silent for less than a minute", with(healthy(), func(w *world) {
+			w.cluster = during(fault, mended(minute-moment), string(dial.TCPTimeout), "")
+		}), mended(2*minute)),
+
+		story("service discovery has no SQL Server any more, and then has them again", undiscovered(3*minute), mended(4*minute),
+			tells("HypervigilTargetsMissing", "critical", "Prometheus probes no SQL Server at all.",
+				"There is no target of job mssql_availability: the exporter's service discovery does not answer, or its inventory is empty. No fault would be seen.",
+				mended(2*minute), mended(3*minute), "job", "mssql_availability")),
+		story("it has them again before two minutes are over", undiscovered(2*minute-moment), mended(4*minute)),
 		story("nothing is probed at all", (&world{}).programs(well.scrape, receiver(nil).scrape), 3*minute,
 			tells("HypervigilTargetsMissing", "critical", "Prometheus probes no SQL Server at all.",
 				"There is no target of job mssql_availability: the exporter's service discovery does not answer, or its inventory is empty. No fault would be seen.",
@@ -273,6 +307,8 @@ func tellScenarios(timing Timing) []scenario {
 
 		story("the exporter cannot be scraped", quiet().programs(gone(well, fault, mended(2*minute)), receiver(nil).scrape), mended(3*minute),
 			down("HypervigilExporterDown", "The exporter "+exporterAt+" does not answer.", exporterGone, fault+minute, mended(2*minute), "job", exporterJob, "instance", exporterAt)),
+		story("the exporter is restarted", quiet().programs(gone(well, fault, mended(minute-moment)), receiver(nil).scrape), mended(3*minute)),
+		story("the receiver is restarted", quiet().programs(well.scrape, gone(receiver(nil), fault, mended(minute-moment))), mended(3*minute)),
 		story("the exporter is no target", with(quiet(), func(w *world) {
 			w.own = map[string]func(time.Duration) scrape{receiverJob + " " + receiverAt: receiver(nil).scrape}
 		}), 2*minute, down("HypervigilExporterDown", "The exporter  does not answer.", exporterGone, minute, 0, "job", exporterJob)),
@@ -288,6 +324,8 @@ func tellScenarios(timing Timing) []scenario {
 				"Ready means that the hold-off is over, every cluster was sampled three times, and the names of each virtual machine were proven to mean one machine. GET /-/ready says what is missing.",
 				fault+10*minute, mended(11*minute), "instance", receiverAt)),
 
+		said("the receiver starts", 11*minute, minute, own{"hypervigil_receiver_ready{}": between(fault, mended(10*minute-moment), 0, 1)}),
+
 		said("a machine that is well could not be rescued", 11*minute, minute,
 			own{`hypervigil_rescue_refused{cluster="hv-cl1",vm="SQL01",rung="restart_service",guard="G17",reason="controls"}`: between(fault, mended(11*minute), 1, 0)},
 			tells("HypervigilRescueNotReady", "warning", "SQL01 (hv-cl1) is well and could not be rescued: G17 stands in the way of restart_service (controls).",
@@ -299,21 +337,18 @@ func tellScenarios(timing Timing) []scenario {
 		said("the receiver refuses its configuration", 6*minute, minute,
 			own{"hypervigil_receiver_config_last_reload_successful{}": between(fault, mended(6*minute), 0, 1)},
 			reloadFailed(receiverJob, receiverAt, fault+5*minute, mended(6*minute))),
+		said("a configuration that was refused is mended soon", 6*minute, minute,
+			own{"hypervigil_receiver_config_last_reload_successful{}": between(fault, mended(5*minute-moment), 0, 1)}),
 		story("the exporter refuses its configuration", quiet().programs(
 			exporter(own{"hypervigil_exporter_config_last_reload_successful{}": between(fault, mended(6*minute), 0, 1)}).scrape, receiver(nil).scrape,
 		), mended(7*minute), reloadFailed(exporterJob, exporterAt, fault+5*minute, mended(6*minute))),
 
-		said("Watchdog does not come through", 6*minute, minute,
-			own{"hypervigil_receiver_last_notification_timestamp_seconds{}": func(t time.Duration) float64 {
-				if t >= fault && t < mended(6*minute) {
-					return fault.Seconds()
-				}
-				return t.Seconds()
-			}},
+		said("Watchdog does not come through", 6*minute, minute, notified(6*minute),
 			// More than 180 s is first seen at the evaluation after them.
 			tells("HypervigilNotificationsMissing", "critical", "No alert reaches the receiver "+receiverAt+".",
 				"Watchdog should come every minute and has not come for three. Alertmanager does not reach the webhook, or is refused there: the receiver would not learn of a fault.",
 				fault+5*minute+timing.TellEvaluation, mended(6*minute), "instance", receiverAt)),
+		said("Watchdog comes through again", 6*minute, minute, notified(5*minute)),
 		said("Alertmanager's token is refused", 6*minute, 0,
 			own{`hypervigil_receiver_notifications_total{result="unauthorized"}`: risen(3)},
 			tells("HypervigilNotificationsRefused", "warning", "The webhook of "+receiverAt+" refused requests: unauthorized.",
@@ -332,6 +367,13 @@ func tellScenarios(timing Timing) []scenario {
 			tells("HypervigilIncidentEscalated", "critical", "Incidents that need a person, at the receiver "+receiverAt+": 2.",
 				"A command did not help, its answer was lost, or a guard held for too long. SQL Server is not proven healthy, and the receiver does nothing more about it.",
 				fault, mended(2*minute), "instance", receiverAt)),
+		said("an incident is acted on while a failure of before is acknowledged", 2*minute, minute,
+			own{
+				`hypervigil_incidents_open{state="acting"}`:          between(fault, mended(2*minute), 2, 1),
+				`hypervigil_vm_latched{cluster="hv-cl1",vm="SQL01"}`: between(fault, mended(3*minute), 1, 0),
+			}),
+		said("a failure is acknowledged in time", 6*minute, minute,
+			own{`hypervigil_vm_latched{cluster="hv-cl1",vm="SQL01"}`: between(fault, mended(5*minute-moment), 1, 0)}),
 		said("nobody acknowledges a failure", 6*minute, minute,
 			own{`hypervigil_vm_latched{cluster="hv-cl1",vm="SQL01"}`: between(fault, mended(6*minute), 1, 0)},
 			tells("HypervigilVMLatched", "warning", "Nothing more is done for SQL01 (hv-cl1) until somebody acknowledges what failed.",
@@ -343,6 +385,10 @@ func tellScenarios(timing Timing) []scenario {
 				"The receiver knows what would help and may not do it by itself. The incident shows the lines to type.",
 				fault, mended(minute), "instance", receiverAt)),
 
+		said("an incident is acted on", minute, minute, own{`hypervigil_incidents_open{state="acting"}`: between(fault, mended(minute), 2, 1)}),
+
+		said("a storm was over before the receiver tells of it", 9*minute, 0,
+			own{`hypervigil_storm_brake_timestamp_seconds{cluster="hv-cl2"}`: between(mended(6*minute), time.Hour, mended(minute).Seconds(), 0)}),
 		said("a storm is seen in one cluster of two", 6*minute, 0,
 			own{`hypervigil_storm_brake_timestamp_seconds{cluster="hv-cl2"}`: between(fault, time.Hour, fault.Seconds(), 0)},
 			tells("HypervigilStormBrake", "critical", "The storm brake of hv-cl2 is on: nothing is done about any fault there.",

@@ -51,6 +51,10 @@ type world struct {
 	cluster at
 	// votes are those that the view shows as present, of two that are needed; nil: all three nodes'.
 	votes at
+	// off says when Prometheus itself does not run; nil: never. Nothing is written then, no staleness marker either.
+	off func(t time.Duration) bool
+	// forgotten says when service discovery has no SQL Server any more; nil: never.
+	forgotten func(t time.Duration) bool
 	// asked are targets of a story's own.
 	asked []target
 	// own holds what our own programs say of themselves, by "job instance"; nothing where they cannot be scraped.
@@ -116,6 +120,7 @@ type target struct {
 	job, instance string
 	labels        []string // those that service discovery gives it
 	every         time.Duration
+	forgotten     func(t time.Duration) bool // when service discovery does not know it; nil: never
 	scrape        func(t time.Duration) scrape
 }
 
@@ -123,7 +128,8 @@ func (w *world) targets(timing Timing) []target {
 	var all []target
 	for _, name := range slices.Sorted(maps.Keys(w.sql)) {
 		vm, instance, _ := strings.Cut(name, "/")
-		all = append(all, target{"mssql_availability", "hv-cl1/" + name, []string{"cluster", "hv-cl1", "vm", vm, "sql_instance", instance}, timing.SQL, func(t time.Duration) scrape {
+		discovered := []string{"cluster", "hv-cl1", "vm", vm, "sql_instance", instance}
+		all = append(all, target{"mssql_availability", "hv-cl1/" + name, discovered, timing.SQL, w.forgotten, func(t time.Duration) scrape {
 			reason := w.sql[name](t)
 			if reason == lost {
 				return nil
@@ -143,7 +149,7 @@ func (w *world) targets(timing Timing) []target {
 		if said == nil {
 			continue
 		}
-		all = append(all, target{"mssql_diagnostics", "hv-cl1/" + name, []string{"cluster", "hv-cl1", "vm", vm, "sql_instance", instance}, timing.Host, func(t time.Duration) scrape {
+		all = append(all, target{"mssql_diagnostics", "hv-cl1/" + name, discovered, timing.Host, w.forgotten, func(t time.Duration) scrape {
 			s := scrape{}
 			labels := []string{"cluster", "hv-cl1", "vm", vm, "sql_instance", instance}
 			sets := said(t)
@@ -163,15 +169,15 @@ func (w *world) targets(timing Timing) []target {
 		}})
 	}
 	for _, node := range slices.Sorted(maps.Keys(w.hosts)) {
-		all = append(all, target{"hyperv", "hv-cl1/" + node, []string{"cluster", "hv-cl1", "node", node}, timing.Host, func(t time.Duration) scrape { return w.host(node, t) }})
+		all = append(all, target{"hyperv", "hv-cl1/" + node, []string{"cluster", "hv-cl1", "node", node}, timing.Host, nil, func(t time.Duration) scrape { return w.host(node, t) }})
 	}
 	if w.cluster != nil {
-		all = append(all, target{"wsfc", "hv-cl1", []string{"cluster", "hv-cl1"}, timing.Host, w.view})
+		all = append(all, target{"wsfc", "hv-cl1", []string{"cluster", "hv-cl1"}, timing.Host, nil, w.view})
 	}
 	all = append(all, w.asked...)
 	for _, name := range slices.Sorted(maps.Keys(w.own)) {
 		job, instance, _ := strings.Cut(name, " ")
-		all = append(all, target{job, instance, nil, timing.Self, w.own[name]})
+		all = append(all, target{job, instance, nil, timing.Self, nil, w.own[name]})
 	}
 	return all
 }
@@ -262,8 +268,17 @@ func (w *world) series(timing Timing, step, end time.Duration) map[string][]stri
 			return strings.Replace(strings.Replace(name, "{", fmt.Sprintf("{instance=%q,job=%q,", target.instance, target.job), 1), ",}", "}", 1)
 		}
 		var before scrape
+		known := false
 		for i := 0; i < steps; i += int(target.every / step) {
-			now := target.scrape(time.Duration(i) * step)
+			t := time.Duration(i) * step
+			if w.off != nil && w.off(t) {
+				continue
+			}
+			forgotten := target.forgotten != nil && target.forgotten(t)
+			var now scrape
+			if !forgotten {
+				now = target.scrape(t)
+			}
 			for name := range before {
 				if _, ok := now[name]; !ok {
 					put(labelled(name), i, "stale")
@@ -273,9 +288,15 @@ func (w *world) series(timing Timing, step, end time.Duration) map[string][]stri
 				put(labelled(name), i, fmt.Sprint(v))
 			}
 			up := "1"
-			if now == nil {
+			switch {
+			case forgotten && known:
+				up = "stale"
+			case forgotten:
+				up = "_"
+			case now == nil:
 				up = "0"
 			}
+			known = !forgotten
 			put(series("up", append([]string{"instance", target.instance, "job", target.job}, target.labels...)...), i, up)
 			before = now
 		}
