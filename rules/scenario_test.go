@@ -93,7 +93,7 @@ func sick(sets string, from, until time.Duration) alert {
 	}
 }
 
-func starved(from, until time.Duration) alert {
+func starved(window string, from, until time.Duration) alert {
 	return alert{
 		name: "SQLServerStarved", from: from, until: until,
 		labels: map[string]string{
@@ -102,7 +102,7 @@ func starved(from, until time.Duration) alert {
 		},
 		annotations: map[string]string{
 			"summary":     "SQL Server MSSQLSERVER on SQL01 (hv-cl1) is starved.",
-			"description": "For 2m30s the host of SQL01, or the machine itself, has had no processor time or no memory left, and SQL Server suffers: it warns of its resources, or a login takes too long. A starved host is left to the cluster's own balancer first, and then to a live migration that the policy must name; what a machine has used up of its own is a person's to give.",
+			"description": "The host of SQL01, for 2m30s, or the machine itself, for " + window + ", has had no processor time or no memory left, and SQL Server suffers: it warns of its resources, or a login takes too long. A starved host is left to the cluster's own balancer first, and then to a live migration that the policy must name; what a machine has used up of its own is a person's to give.",
 			"runbook_url": "https://github.com/hypervigil/hypervigil/blob/main/docs/runbooks/SQLServerStarved.md",
 		},
 	}
@@ -178,28 +178,28 @@ func scenarios(timing Timing) []scenario {
 		return with(healthy(), func(w *world) { w.errorSets = map[string]at{"SQL01/MSSQLSERVER": a} })
 	}
 	// pressed has HV1, SQL01 on it, and what an instance says of its resources: used, pressure, the machine's processors, what
-	// it wants of its memory, the state. It is scraped once a minute, from the first minute on.
+	// it wants of its memory, the state. It is scraped from the first minute on, the host's counters once a minute.
 	const calm = "0.2 0.6 0.1 0.5 clean"
 	pressedFrom, mendedLate, endLate := 2*counters, 4*counters, 6*counters
 	pressed := func(a at) *world {
 		host, machine := []string{"cluster", "hv-cl1", "node", "HV1"}, []string{"cluster", "hv-cl1", "node", "HV1", "vm", "SQL01"}
 		instance := []string{"cluster", "hv-cl1", "vm", "SQL01", "sql_instance", "MSSQLSERVER", "component", "resource"}
 		return with(healthy(), func(w *world) {
-			once := func(job, instance string, labels []string, of func(f []string) scrape) {
-				w.asked = append(w.asked, target{job, "hv-cl1/" + instance, labels, counters, nil, func(t time.Duration) scrape {
+			asked := func(job, instance string, labels []string, every time.Duration, of func(f []string) scrape) {
+				w.asked = append(w.asked, target{job, "hv-cl1/" + instance, labels, every, nil, func(t time.Duration) scrape {
 					if t < counters {
 						return nil
 					}
 					return of(strings.Fields(a(t)))
 				}})
 			}
-			once("hyperv_performance", "HV1", host, func(f []string) scrape {
+			asked("hyperv_performance", "HV1", host, counters, func(f []string) scrape {
 				return scrape{series("hyperv_host_cpu_run_ratio", host...): number(f[0]), series("hyperv_host_memory_pressure_ratio", host...): number(f[1])}
 			})
-			once("hyperv_vms", "HV1", host, func(f []string) scrape {
+			asked("hyperv_vms", "HV1", host, timing.Host, func(f []string) scrape {
 				return scrape{series("hyperv_vm_cpu_ratio", machine...): number(f[2]), series("hyperv_vm_memory_demand_ratio", machine...): number(f[3])}
 			})
-			once("mssql_diagnostics", "SQL01/MSSQLSERVER", instance[:6], func(f []string) scrape {
+			asked("mssql_diagnostics", "SQL01/MSSQLSERVER", instance[:6], timing.Host, func(f []string) scrape {
 				s := scrape{}
 				s.states("mssql_server_diagnostics_state", "state", []string{"clean", "warning", "error", "unknown"}, f[4], instance...)
 				return s
@@ -362,22 +362,22 @@ func scenarios(timing Timing) []scenario {
 		{
 			name:  "a SQL Server that warns of its resources on a host that is used up fires when the window shows nothing else",
 			world: pressed(during(0, mendedLate, "0.95 0.6 0.1 0.5 warning", calm)), end: endLate,
-			fires: []alert{starved(pressedFrom, mendedLate+hostKeep)},
+			fires: []alert{starved(hostWindow, pressedFrom, mendedLate+hostKeep)},
 		},
 		{
 			name:  "so does one whose host has no memory to give, and one in error",
 			world: pressed(during(0, mendedLate, "0.2 1.1 0.1 0.5 error", calm)), end: endLate,
-			fires: []alert{starved(pressedFrom, mendedLate+hostKeep)},
+			fires: []alert{starved(hostWindow, pressedFrom, mendedLate+hostKeep)},
 		},
 		{
 			name:  "so does one that has used up what is its own",
 			world: pressed(during(0, mendedLate, "0.2 0.6 0.99 0.5 warning", calm)), end: endLate,
-			fires: []alert{starved(pressedFrom, mendedLate+hostKeep)},
+			fires: []alert{starved(hostWindow, counters+timing.Host, mendedLate+hostKeep)},
 		},
 		{
 			name:  "and one that wants more memory than it has",
 			world: pressed(during(0, mendedLate, "0.2 0.6 0.1 1.2 warning", calm)), end: endLate,
-			fires: []alert{starved(pressedFrom, mendedLate+hostKeep)},
+			fires: []alert{starved(hostWindow, counters+timing.Host, mendedLate+hostKeep)},
 		},
 		{
 			name:  "a busy host whose SQL Server is well is none",

@@ -89,14 +89,26 @@ func TestATrialIsJudged(t *testing.T) {
 	if good.Judge(row); len(good.Failures) != 0 || good.Expected != "healed" || good.Bound == nil || *good.Bound != 30 {
 		t.Errorf("a trial that holds: %+v", good.Experiment)
 	}
+	ended := func(at float64) func(*drill.Trial) {
+		return func(t *drill.Trial) {
+			t.SQLDownSeconds = nil
+			t.Timeline = []drill.Moment{{AtSeconds: 1, Event: "acting"}, {AtSeconds: at, Event: "healed"}}
+		}
+	}
+	served := trial()
+	ended(29)(&served)
+	if served.Judge(row); len(served.Failures) != 0 {
+		t.Errorf("a SQL Server that served all the time: %q", served.Failures)
+	}
 	for want, change := range map[string]func(*drill.Trial){
-		"outcome: refused, expected healed":            func(t *drill.Trial) { t.Outcome = "refused" },
-		"failovers by the cluster: 1, expected 0":      func(t *drill.Trial) { t.FailoversByCluster = 1 },
-		"failovers by us: 1, expected 0":               func(t *drill.Trial) { t.FailoversCommanded = 1 },
-		"commands: none, expected 1 start_service":     func(t *drill.Trial) { t.Commands = nil },
-		"acts first: cluster, expected hypervigil":     func(t *drill.Trial) { t.Acts = drill.ByCluster },
-		"SQL Server was down 31.0 s, the bound is 30s": func(t *drill.Trial) { late := 31.0; t.SQLDownSeconds = &late },
-		"nothing came within the bound of 30s":         func(t *drill.Trial) { t.SQLDownSeconds = nil },
+		"came to its end after 31.0 s, the bound is 30s": ended(31),
+		"outcome: refused, expected healed":              func(t *drill.Trial) { t.Outcome = "refused" },
+		"failovers by the cluster: 1, expected 0":        func(t *drill.Trial) { t.FailoversByCluster = 1 },
+		"failovers by us: 1, expected 0":                 func(t *drill.Trial) { t.FailoversCommanded = 1 },
+		"commands: none, expected 1 start_service":       func(t *drill.Trial) { t.Commands = nil },
+		"acts first: cluster, expected hypervigil":       func(t *drill.Trial) { t.Acts = drill.ByCluster },
+		"SQL Server was down 31.0 s, the bound is 30s":   func(t *drill.Trial) { late := 31.0; t.SQLDownSeconds = &late },
+		"nothing came within the bound of 30s":           func(t *drill.Trial) { t.SQLDownSeconds = nil },
 	} {
 		bad := trial()
 		change(&bad)

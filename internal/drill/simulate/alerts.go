@@ -58,6 +58,7 @@ func newAlerts(w *world) alerts {
 			})
 			a.add(evidence.Subject{VM: id, Instance: q.Instance, Fault: evidence.Internal}, internalFor, func() bool { return lives() && s.Up && s.Failing != "" })
 			a.add(evidence.Subject{VM: id, Instance: q.Instance, Fault: evidence.Database}, 0, never)
+			a.add(evidence.Subject{VM: id, Instance: q.Instance, Fault: evidence.Resource}, resourceFor, func() bool { return lives() && s.Up && w.model.Suffers(v) })
 		}
 		none := func(f evidence.Fault, sick func() bool) {
 			a.add(evidence.Subject{VM: id, Instance: evidence.NoInstance, Fault: f}, silentFor, sick)
@@ -69,7 +70,6 @@ func newAlerts(w *world) alerts {
 		none(evidence.Network, func() bool { return v.Heartbeat == cluster.HeartbeatOK && !w.model.Node(v.Owner).Board })
 		none(evidence.Host, func() bool { return !w.model.Node(v.Owner).Powered || v.GroupState == cluster.GroupFailed })
 		none(evidence.Storage, never)
-		none(evidence.Resource, never)
 	}
 	return a
 }
@@ -94,6 +94,7 @@ func (a *alerts) find(s evidence.Subject) *alert {
 
 // scrape is one turn of Prometheus and Alertmanager.
 func (w *world) scrape() {
+	w.strains()
 	for _, a := range w.alerts.list {
 		w.alerts.turn(a)
 	}

@@ -63,6 +63,10 @@ func (w *world) apply(o Op) {
 		}
 	case opServe:
 		for _, in := range w.model.Injected() {
+			if in.Request.Fault == model.HostStarved && in.Request.Node == v.Owner {
+				w.model.Heal(in.ID)
+				continue
+			}
 			if f := in.Request.Fault; (f == model.SQLHang || f == model.SQLInternal) && in.Request.VM == o.VM {
 				w.model.Heal(in.ID)
 				if f == model.SQLInternal {
@@ -143,14 +147,18 @@ func (w *world) ambush(p Point) (Op, bool) {
 
 // fault injects one of the model's, where it can be: it is no failure that a dead guest cannot crash.
 func (w *world) fault(o Op) {
-	in, err := w.model.Inject(model.Request{Fault: o.What, VM: o.VM, Instance: o.Instance, Component: o.Component})
+	in, err := w.model.Inject(model.Request{Fault: o.What, VM: o.VM, Node: o.Node, Instance: o.Instance, Component: o.Component})
 	if err != nil {
 		return
 	}
+	if o.What == model.HostStarved {
+		w.starve(o)
+	}
 	w.result.events["fault "+o.What]++
 	w.judge.injected(in)
-	s := w.model.VM(o.VM).Server(o.Instance)
+	var s *model.Server
 	if o.What == model.SQLInternal {
+		s = w.model.VM(o.VM).Server(o.Instance)
 		w.sickSince[s] = w.now
 	}
 	if o.For > 0 {

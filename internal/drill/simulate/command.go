@@ -63,6 +63,10 @@ func (j *judge) unchanged(e incident.Send, a incident.Action, key string) {
 		w.breaks(asPlanned, "%s: nothing was read right before it", key)
 		return
 	}
+	i, _ := w.state.Incidents.Get(e.Incident)
+	if i.Fault == evidence.Resource {
+		j.serving(e, s, key)
+	}
 	const busy = cluster.GroupLocked | cluster.GroupWaitingInQueueForMove | cluster.GroupWaitingToStart | cluster.GroupUnmonitored
 	switch {
 	case w.now.Sub(s.asked) > freshRead && !w.now.After(e.NotAfter):
@@ -76,7 +80,7 @@ func (j *judge) unchanged(e incident.Send, a incident.Action, key string) {
 		if s.group != cluster.GroupFailed && s.group != cluster.GroupOffline || s.status&busy != 0 || s.node != cluster.NodeUp || s.nodeStatus != 0 {
 			w.breaks(asPlanned, "%s: group state %d, status %#x, owner's state %d", key, s.group, uint64(s.status), s.node)
 		}
-	case e.Command.Method == remedy.MoveGroup && s.login == dial.Answered && s.loginKnown:
+	case e.Command.Method == remedy.MoveGroup && i.Fault != evidence.Resource && s.login == dial.Answered && s.loginKnown:
 		w.breaks(veto, "%s", key)
 	case s.group != cluster.GroupOnline || s.status&busy != 0:
 		w.breaks(asPlanned, "%s: group state %d, status %#x", key, s.group, uint64(s.status))

@@ -210,7 +210,9 @@ func (j *judge) fault(i *incident.Incident, s *snapshot, rung remedy.Rung, by *a
 		if w.spec.CheckHeartbeat && w.now.Sub(since) < deadFor-time.Second { // which the VM's uptime tells to the second
 			w.breaks(oneController, "%s: the cluster watches the guest and has had %s", i.ID, w.now.Sub(since))
 		}
-	case evidence.Storage, evidence.Resource, evidence.Database:
+	case evidence.Resource:
+		j.starves(i, s, rung)
+	case evidence.Storage, evidence.Database:
 		w.breaks(trueOutage, "%s: this release decides nothing for the class %s", i.ID, i.Fault)
 	}
 	if i.Fault != evidence.Service && i.Fault != evidence.Hang && i.Fault != evidence.Internal {

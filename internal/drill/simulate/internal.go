@@ -63,6 +63,9 @@ func (w *world) diagnostics(vm, instance string, at time.Time) evidence.Reading[
 			c.State = 3
 			c.ErrorSets++
 		}
+		if name == model.Components()[1] && c.State == 1 && w.sufferedAt(w.leads(vm), d.Received) {
+			c.State = 2
+		}
 		d.Components = append(d.Components, c)
 	}
 	return known(d, at, dial.Answered)

@@ -21,49 +21,51 @@ type Invariant string
 
 // The invariants.
 const (
-	noPanic       Invariant = "the receiver does not panic"
-	restores      Invariant = "the ledger is taken up again after a crash"
-	onePerVM      Invariant = "one command in flight for one VM"
-	onDisk        Invariant = "ISSUED is on disk before a command leaves"
-	sentOnce      Invariant = "no command is sent twice"
-	noFailover    Invariant = "no failover is commanded that was not decided"
-	eligible      Invariant = "nothing is moved but to a node that can take it (G20)"
-	oneFailover   Invariant = "no two failovers for one fault"
-	persistent    Invariant = "the cluster would start every group again"
-	oldStory      Invariant = "nothing is decided on an alert from before the last rung (G5)"
-	ageLimit      Invariant = "nothing is decided on an old alert or one from the future (G6)"
-	stillActive   Invariant = "nothing is decided unless Alertmanager holds the alert active (G7)"
-	trueOutage    Invariant = "nothing is decided unless the fault is there, for as long as its class needs (G8)"
-	notBlind      Invariant = "no rung begins blind (G8)"
-	asPlanned     Invariant = "no command leaves into a world that changed since the plan (G9)"
-	veto          Invariant = "no command leaves where the re-validation could have seen that SQL Server serves (G9)"
-	notMoved      Invariant = "a group that moved is left to settle (G10)"
-	oneController Invariant = "what another controller looks after is left to it (G11)"
-	clusterFirst  Invariant = "a lost host is left to the cluster (G12)"
-	holdOff       Invariant = "nothing is decided right after a start (G13)"
-	coolDown      Invariant = "nothing is decided within the cool-down (G14)"
-	latched       Invariant = "nothing is decided on a VM whose failure nobody saw to (G14)"
-	budget        Invariant = "nothing is decided past the budget of a VM (G15)"
-	rate          Invariant = "nothing is decided past the rates of a cluster (G16)"
-	noStorm       Invariant = "nothing is decided in a storm (G17)"
-	neverTouched  Invariant = "what is never to be touched is not decided on (G18)"
-	clusterWhole  Invariant = "nothing is decided in a cluster that is split, moves or waits (G19)"
-	notPaused     Invariant = "no rung begins while paused (G21)"
-	maintenance   Invariant = "no rung begins in maintenance (G21)"
-	inMode        Invariant = "no rung begins but in mode act, and under weaker limits on the lab alone (G22)"
-	heardOf       Invariant = "no rung begins while Watchdog stays away (G29)"
-	asApproved    Invariant = "no rung that is left to a person begins without an approval of exactly that, in its time and once (G23)"
-	deliberate    Invariant = "a deliberate stop is left alone (G31)"
-	orderlyWay    Invariant = "no guest is ended that shuts down, restarts or updates itself (G32)"
-	siblingsLive  Invariant = "no healthy instance is taken down with its sick neighbour (G34)"
-	notCutShort   Invariant = "no backup, restore, dump or work of Hyper-V is cut short (G35)"
-	undone        Invariant = "no SQL Server is ended whose recovery would have to undo too much (G36)"
-	rightMachine  Invariant = "nothing is decided on a wrongly bound VM (G33)"
-	evidenceFirst Invariant = "no rung that ends something begins before its evidence is kept or the wait for it is over"
-	trulyWell     Invariant = "nothing counts as healthy that does not serve, in a group that is online and would be started again (G26)"
-	calmIsCured   Invariant = "a plain fault is cured at once"
-	comesToAnEnd  Invariant = "nothing waits for ever"
-	outageIsKnown Invariant = "every outage has an incident"
+	noPanic        Invariant = "the receiver does not panic"
+	restores       Invariant = "the ledger is taken up again after a crash"
+	onePerVM       Invariant = "one command in flight for one VM"
+	onDisk         Invariant = "ISSUED is on disk before a command leaves"
+	sentOnce       Invariant = "no command is sent twice"
+	noFailover     Invariant = "no failover is commanded that was not decided"
+	eligible       Invariant = "nothing is moved but to a node that can take it (G20)"
+	oneFailover    Invariant = "no two failovers for one fault"
+	persistent     Invariant = "the cluster would start every group again"
+	oldStory       Invariant = "nothing is decided on an alert from before the last rung (G5)"
+	ageLimit       Invariant = "nothing is decided on an old alert or one from the future (G6)"
+	stillActive    Invariant = "nothing is decided unless Alertmanager holds the alert active (G7)"
+	trueOutage     Invariant = "nothing is decided unless the fault is there, for as long as its class needs (G8)"
+	notBlind       Invariant = "no rung begins blind (G8)"
+	asPlanned      Invariant = "no command leaves into a world that changed since the plan (G9)"
+	veto           Invariant = "no command leaves where the re-validation could have seen that SQL Server serves (G9)"
+	notMoved       Invariant = "a group that moved is left to settle (G10)"
+	oneController  Invariant = "what another controller looks after is left to it (G11)"
+	clusterFirst   Invariant = "a lost host is left to the cluster (G12)"
+	holdOff        Invariant = "nothing is decided right after a start (G13)"
+	coolDown       Invariant = "nothing is decided within the cool-down (G14)"
+	latched        Invariant = "nothing is decided on a VM whose failure nobody saw to (G14)"
+	budget         Invariant = "nothing is decided past the budget of a VM (G15)"
+	rate           Invariant = "nothing is decided past the rates of a cluster (G16)"
+	noStorm        Invariant = "nothing is decided in a storm (G17)"
+	neverTouched   Invariant = "what is never to be touched is not decided on (G18)"
+	clusterWhole   Invariant = "nothing is decided in a cluster that is split, moves or waits (G19)"
+	notPaused      Invariant = "no rung begins while paused (G21)"
+	maintenance    Invariant = "no rung begins in maintenance (G21)"
+	inMode         Invariant = "no rung begins but in mode act, and under weaker limits on the lab alone (G22)"
+	heardOf        Invariant = "no rung begins while Watchdog stays away (G29)"
+	asApproved     Invariant = "no rung that is left to a person begins without an approval of exactly that, in its time and once (G23)"
+	deliberate     Invariant = "a deliberate stop is left alone (G31)"
+	orderlyWay     Invariant = "no guest is ended that shuts down, restarts or updates itself (G32)"
+	siblingsLive   Invariant = "no healthy instance is taken down with its sick neighbour (G34)"
+	notCutShort    Invariant = "no backup, restore, dump or work of Hyper-V is cut short (G35)"
+	undone         Invariant = "no SQL Server is ended whose recovery would have to undo too much (G36)"
+	rightMachine   Invariant = "nothing is decided on a wrongly bound VM (G33)"
+	evidenceFirst  Invariant = "no rung that ends something begins before its evidence is kept or the wait for it is over"
+	servesOn       Invariant = "nothing ends a SQL Server that serves, for its machine is starved (G9)"
+	starvedIsCured Invariant = "a starved host is relieved, and what was moved off it does not suffer where it came to"
+	trulyWell      Invariant = "nothing counts as healthy that does not serve, in a group that is online and would be started again (G26)"
+	calmIsCured    Invariant = "a plain fault is cured at once"
+	comesToAnEnd   Invariant = "nothing waits for ever"
+	outageIsKnown  Invariant = "every outage has an incident"
 )
 
 // Violation is an invariant that did not hold.
@@ -99,6 +101,10 @@ type snapshot struct {
 	failing                 string    // the component in error
 	sick                    bool      // it is, and the policy acts on that
 	sickSince, answered     time.Time
+	hostUsed, suffers       bool              // its host has nothing left; the machine has too little
+	used                    float64           // of its host
+	relieved                time.Time         // when it last ceased to have too little
+	crowded                 map[string]string // nodes that have not the processor time for it, and why
 
 	owner                     string
 	group                     cluster.GroupState
@@ -129,6 +135,8 @@ func (s *snapshot) shows(f evidence.Fault) bool {
 	switch f { //nolint:exhaustive // the others are shown by a dead service, or by nothing
 	case evidence.Internal:
 		return s.sick
+	case evidence.Resource:
+		return s.hostUsed
 	case evidence.Hang:
 		return !s.hungSince.IsZero()
 	case evidence.Guest:
@@ -153,6 +161,7 @@ func (w *world) snapshot(e incident.Look, asked time.Time) *snapshot {
 		heartbeat: v.Heartbeat, board: n.Board, running: v.Started, volumeBackup: w.model.VolumeBackup,
 		work: v.At, bound: at == v, loginKnown: e.Ask.Instance == evidence.NoInstance && !w.is(opBlindSQL, vm.Name) || w.barred(vm.Name, e.Ask.Instance) == dial.Answered,
 	}
+	s.used, s.hostUsed, s.suffers, s.relieved = w.model.Used(v.Owner), w.model.UsedUp(v.Owner), w.model.Suffers(at), w.relievedAt(at)
 	for _, q := range vm.SQLServers {
 		if w.refusal(vm.Name, q.Instance) == dial.Answered && w.barred(vm.Name, q.Instance) == dial.Answered {
 			s.serving = append(s.serving, q.Instance)
@@ -184,7 +193,7 @@ func (w *world) snapshot(e incident.Look, asked time.Time) *snapshot {
 	}
 	a := w.alerts.ask(e.Ask.AlertLabels, w.now)
 	s.alertKnown, s.alertActive = a.Known(), a.Value.Active
-	s.ineligible = w.ineligible(vm)
+	s.ineligible, s.crowded = w.ineligible(vm), w.crowded(v)
 	for _, n := range w.model.Nodes {
 		s.worked = s.worked || w.is(opSuspend, n.Name) || w.is(opDrain, n.Name)
 	}
@@ -287,7 +296,7 @@ func (j *judge) injected(in model.Injected) {
 	switch in.Request.Fault {
 	case model.ServiceStop:
 		j.stopped(j.w.model.VM(in.Request.VM), in.Request.Instance, in.At)
-	case model.ServiceCrash, model.SQLHang, model.SQLInternal:
+	case model.ServiceCrash, model.SQLHang, model.SQLInternal, model.HostStarved, model.GuestStarved:
 	case model.GuestCrash, model.GuestHang:
 		if j.w.spec.CheckHeartbeat { // which the cluster may answer by a failover
 			j.faults++
@@ -448,6 +457,9 @@ func (j *judge) looked(e incident.Looked, old *incident.State, s *step) {
 		j.checked[e.Incident] = snap
 	case incident.Confirm:
 		clean := i.Fault != evidence.Internal || e.Round.Diagnostics.Known() && e.Round.Diagnostics.Value.Clean()
+		if i.Fault == evidence.Resource {
+			clean = calm(e.Round)
+		}
 		if e.Round.Login.Known() && e.Round.Login.Value.Up && (i.Fault != evidence.Host || e.Round.Host.Known()) && clean {
 			return // nothing was asked of the guards
 		}

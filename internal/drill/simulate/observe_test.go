@@ -40,7 +40,7 @@ func TestObserveDecidesAsActDoes(t *testing.T) {
 		s := generate(seed)
 		// Nothing is offered to a person in mode observe; and what happens at the moment of a plan happens in one world only.
 		s.Ops = slices.DeleteFunc(s.Ops, func(o Op) bool { return o.Kind == opApprove || o.On == onPlanned })
-		s.Calm = ""
+		s.Calm, s.Starved = "", ""
 		p := pairs[seed%uint64(len(pairs))]
 		act, plan := story(t, p.act, s)
 		observe, _ := story(t, p.observe, s)

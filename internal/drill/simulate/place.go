@@ -1,6 +1,7 @@
 package simulate
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -129,13 +130,18 @@ func (j *judge) destined(i *incident.Incident, s *snapshot, plan bool) {
 			to = a.Command.To
 		}
 	}
-	switch why := s.ineligible[to]; {
+	unfit := s.ineligible
+	if i.Fault == evidence.Resource {
+		unfit = maps.Clone(unfit)
+		maps.Copy(unfit, s.crowded)
+	}
+	switch why := unfit[to]; {
 	case plan && to == "":
 		w.breaks(eligible, "%s: a move was planned without a destination", i.ID)
 	case plan && why != "":
 		w.breaks(eligible, "%s: to %s: %s", i.ID, to, why)
-	case !plan && len(s.ineligible) == len(w.model.Nodes):
-		w.breaks(eligible, "%s: no node could take it: %v", i.ID, s.ineligible)
+	case !plan && len(unfit) == len(w.model.Nodes):
+		w.breaks(eligible, "%s: no node could take it: %v", i.ID, unfit)
 	}
 	for _, n := range w.model.Nodes {
 		if n.Version != clusterLevel {

@@ -28,6 +28,9 @@ func (f Failure) Write(out io.Writer) {
 	if f.Schedule.Calm != "" {
 		fmt.Fprintf(out, "; SQL Server of %s dies at 0", f.Schedule.Calm)
 	}
+	if f.Schedule.Starved != "" {
+		fmt.Fprintf(out, "; the host of %s is used up at 0", f.Schedule.Starved)
+	}
 	fmt.Fprintln(out, "):")
 	for _, o := range f.Schedule.Ops {
 		fmt.Fprintf(out, "  %s\n", o)

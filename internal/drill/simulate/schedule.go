@@ -18,7 +18,9 @@ type Schedule struct {
 	// Calm is a virtual machine whose SQL Server dies before anything else happens: the receiver must cure it, and at
 	// once. Empty: none.
 	Calm string
-	Ops  []Op // in the order of At
+	// Starved is a virtual machine whose host is used up before anything else happens, and is to be relieved. Empty: none.
+	Starved string
+	Ops     []Op // in the order of At
 }
 
 // Op is one thing done. What For is depends on Kind: for most it is how long it lasts.
@@ -153,10 +155,14 @@ func generate(seed uint64) Schedule {
 		}
 	}
 	g.spec = model.Default(model.Quick())
-	g.proposes, g.dying = strings.HasPrefix(list[s.Variant].policy, "mode: propose"), list[s.Variant].dying
-	if g.IntN(4) == 0 {
+	g.proposes, g.dying, g.starving = strings.HasPrefix(list[s.Variant].policy, "mode: propose"), list[s.Variant].dying, list[s.Variant].starving
+	switch g.IntN(16) {
+	case 0, 1, 2, 3:
 		s.Calm = g.vm()
 		g.at = calmSpan
+	case 4:
+		s.Starved = g.vm()
+		g.at = starvedSpan
 	}
 	for n := 1 + g.IntN(5); n > 0; n-- {
 		g.at += g.span(0, 15*time.Second)
@@ -179,6 +185,7 @@ type generator struct {
 	// proposes: the variant leaves everything to people, who are then more often there.
 	proposes bool
 	dying    bool // guests die more often
+	starving bool // hosts are used up more often
 }
 
 func (g *generator) add(o Op) {
@@ -220,7 +227,11 @@ func (g *generator) any() {
 		g.dead(vm)
 		return
 	}
-	switch g.IntN(39) {
+	if g.starving && g.IntN(2) == 0 {
+		g.starved(vm)
+		return
+	}
+	switch g.IntN(41) {
 	case 0, 1, 2, 3, 4:
 		g.sick(vm)
 	case 5:
@@ -289,6 +300,8 @@ func (g *generator) any() {
 		g.dead(vm)
 	case 37, 38:
 		g.internal(vm)
+	case 39, 40:
+		g.starved(vm)
 	}
 }
 

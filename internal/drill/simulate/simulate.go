@@ -132,6 +132,12 @@ func (b *bases) shrink(s Schedule, i Invariant) Schedule {
 			s = calm
 		}
 	}
+	if fed := s; s.Starved != "" {
+		fed.Starved = ""
+		if breaks(fed) {
+			s = fed
+		}
+	}
 	for size := max(1, len(s.Ops)/2); ; size = max(1, size/2) {
 		before := len(s.Ops)
 		for at := 0; at < len(s.Ops); {

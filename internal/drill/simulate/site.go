@@ -35,10 +35,16 @@ type nature struct {
 	streams   map[string]stream // of diagnostics, by virtual machine and instance, in this life of the receiver
 	// Since when a component of a server is in error, and since when it was healed by itself.
 	sickSince, wellSince map[*model.Server]time.Time
+	// strained says that anything was ever starved, strain when each machine began and ceased to have too little. Of the
+	// last host that was used up, starvedNode and starvedOn remember who was where then.
+	strained    bool
+	strain      map[string][]strain
+	starvedNode string
+	starvedOn   map[string]string
 }
 
 func newNature() nature {
-	return nature{until: map[key]time.Time{}, swapped: map[string]string{}, owners: map[string]string{}, said: map[string]bool{}, databases: databaseStates(), streams: map[string]stream{}, sickSince: map[*model.Server]time.Time{}, wellSince: map[*model.Server]time.Time{}}
+	return nature{until: map[key]time.Time{}, swapped: map[string]string{}, owners: map[string]string{}, said: map[string]bool{}, databases: databaseStates(), streams: map[string]stream{}, sickSince: map[*model.Server]time.Time{}, wellSince: map[*model.Server]time.Time{}, strain: map[string][]strain{}, starvedOn: map[string]string{}}
 }
 
 // is reports whether a disturbance lasts.
@@ -165,6 +171,10 @@ func (w *world) latency(a evidence.Ask) time.Duration {
 			for _, n := range w.spec.Nodes {
 				late = late || w.silent(n)
 			}
+		case evidence.PartLoads:
+			for _, n := range w.asksOf(a.Loads) {
+				late = late || n != "" && w.silent(n)
+			}
 		case evidence.PartSweep:
 			late = w.is(opControls, "") || w.is(opCut, "")
 		}
@@ -217,6 +227,8 @@ func (w *world) read(a evidence.Ask, at time.Time) evidence.Round {
 			r.Monitoring = w.monitoring(a, at)
 		case evidence.PartJob:
 			r.Job = w.job(a, at)
+		case evidence.PartLoads:
+			r.Loads = w.loads(a.Loads, at)
 		case evidence.PartPlacement:
 			r.Placement = w.placement(a, vm, at)
 		case evidence.PartSweep:
@@ -411,8 +423,10 @@ func (w *world) host(a evidence.Ask, vm *config.VirtualMachine, at time.Time) ev
 	h := cluster.VirtualMachine{ID: v.ID, Name: v.Name, Host: a.Owner, State: v.State, HealthState: v.HealthState(), OperationalStatus: v.OperationalStatus(), LastStateChange: v.Changed, BIOSGUID: v.BIOSGUID}
 	if v.State == cluster.VMRunning {
 		h.Heartbeat, h.Uptime = v.Heartbeat, w.now.Sub(v.Started)
-		if v.Guest == model.GuestRunning || v.Guest == model.GuestBooting {
-			h.ProcessorLoad = 7
+		h.ProcessorLoad, h.Processors = uint16(100*v.Uses()), model.VMProcessors
+		if v.Starved.On {
+			wants := int32(-10)
+			h.MemoryAvailable = &wants
 		}
 	}
 	return evidence.Reading[cluster.VirtualMachine]{At: at, Value: h}
@@ -449,7 +463,11 @@ func (w *world) view(by, group string) cluster.View {
 	v := cluster.View{By: by, Info: cluster.Info{
 		Name: w.spec.Cluster, FunctionalLevel: 10, SameSubnetDelay: p.HeartbeatDelay, SameSubnetThreshold: p.HeartbeatThreshold,
 		CrossSubnetDelay: p.HeartbeatDelay, CrossSubnetThreshold: p.HeartbeatThreshold, ResiliencyDefaultPeriod: p.Resiliency,
+		AutoBalancerLevel: 1,
 	}}
+	if w.balances() {
+		v.Info.AutoBalancerMode = 2
+	}
 	v.Nodes = make([]cluster.Node, 0, len(w.model.Nodes))
 	votes := 0
 	for _, n := range w.model.Nodes {

@@ -31,6 +31,8 @@ type variant struct {
 	watched bool
 	// manual: what depends on SQL Server is started by no boot.
 	manual bool
+	// balanced: the cluster balances its load by itself; starving: hosts are used up more often.
+	balanced, starving bool
 	// dying: guests die more often, whose ladder the variant is about.
 	dying bool
 }
@@ -47,6 +49,7 @@ func variants() []variant {
 		{name: "short cool-down", weight: 2, policy: "mode: act, limits: {cool_down: 90s, settle: 0s, hold: 3s, actions_per_24h: 20, service_restarts_per_hour: 20}"},
 		{name: "old alerts are proposed soon", weight: 1, policy: "mode: act, limits: {cool_down: 0s, settle: 45s, hold: 3s, max_age: 45s}"},
 		{name: "clean stops are healed", weight: 1, policy: "mode: act, clean_stop: {heal_after: 20s}, limits: {cool_down: 0s, settle: 0s, hold: 3s}"},
+		{name: "the cluster balances its load", weight: 1, policy: fmt.Sprintf(quick, 3), balanced: true, starving: true},
 		{name: "the cluster watches the guests", weight: 1, policy: fmt.Sprintf(quick, 3), watched: true},
 		{name: "virtual machines only", weight: 3, manual: true, dying: true, policy: "mode: act, ladders: {service: [reset_vm], hang: [reset_vm], guest: [nmi_restart, reset_vm]}, limits: {vm_restarts_per_6h: 5, cool_down: 0s, settle: 0s, hold: 3s, actions_per_24h: 20}"},
 		{name: "the remedy of 2010", weight: 2, dying: true, policy: "mode: act, rungs: {white_paper: act}, ladders: {service: [white_paper], hang: [white_paper], guest: [white_paper]}, limits: {vm_restarts_per_6h: 4, moves_per_6h: 3, cool_down: 0s, settle: 0s, hold: 3s, actions_per_24h: 20}"},
@@ -144,6 +147,9 @@ func newBases() (*bases, error) {
 func (v variant) warm() (base, error) {
 	spec := model.Default(model.Quick())
 	spec.CheckHeartbeat = v.watched
+	if v.balanced {
+		spec.Era.Balancing = 30 * time.Minute
+	}
 	return v.warmOn(spec)
 }
 

@@ -162,6 +162,10 @@ func (w *world) guarded() {
 		w.apply(Op{Kind: opFault, What: model.ServiceCrash, VM: s.Calm})
 		w.after(calmSpan, w.calmCured)
 	}
+	if s := w.schedule; s.Starved != "" {
+		w.apply(Op{Kind: opFault, What: model.HostStarved, VM: s.Starved})
+		w.after(starvedSpan, w.starvedCured)
+	}
 	last := time.Duration(0)
 	for _, o := range w.schedule.Ops {
 		last = max(last, o.At)
