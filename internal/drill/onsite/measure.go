@@ -22,6 +22,7 @@ type measured struct {
 	load      load.Result
 	counted   bool // load holds what is there
 	incidents []incident.Incident
+	pingLost  *time.Duration // nil: not measured
 	owners    []drill.Series // wsfc_group_owner_info of the virtual machine, by node
 	events    []cluster.Event
 	errors    []cluster.Event
@@ -44,6 +45,10 @@ func (s *scene) measure(ctx context.Context, at time.Time) measured {
 	var err error
 	m.load, err = s.load.Verify(ctx)
 	m.counted = note("count the commits", err)
+	if err = s.noPings; s.pings != nil {
+		m.pingLost, err = s.pings.result(s.stopped)
+	}
+	note("ping is not measured", err)
 	m.incidents, err = s.Endpoints.Incidents(ctx)
 	note("the receiver's incidents", err)
 	m.owners, err = s.Endpoints.Range(ctx, fmt.Sprintf("wsfc_group_owner_info{cluster=%q,vm=%q}", s.Cluster, s.VM), time.Since(at)+ownersBefore)
@@ -172,6 +177,9 @@ func (m measured) failovers(t *drill.Trial, at time.Time) (first *float64) {
 func (m measured) outage(t *drill.Trial, at time.Time) {
 	r := m.load
 	t.TCPLostSeconds = since(at, at.Add(r.TCPLost))
+	if m.pingLost != nil {
+		t.PingLostSeconds = since(at, at.Add(*m.pingLost))
+	}
 	t.Acknowledged, t.Unknown = &r.Acknowledged, &r.Unknown
 	if m.counted {
 		t.Lost = &r.Lost

@@ -101,6 +101,21 @@ func TestARestartIsMeasured(t *testing.T) {
 	}
 }
 
+// TestPingsAreMeasuredWhereTheyMayBe: the figure, or the reason why there is none, and never a zero instead.
+func TestPingsAreMeasuredWhereTheyMayBe(t *testing.T) {
+	t.Parallel()
+	trial, m := trialled(), restarted()
+	lost := 1500 * time.Millisecond
+	m.pingLost = &lost
+	if m.complete(&trial, now); trial.PingLostSeconds == nil || *trial.PingLostSeconds != 1.5 {
+		t.Errorf("ping lost for %v s, want 1.5", number(trial.PingLostSeconds))
+	}
+	trial = trialled()
+	if restarted().complete(&trial, now); trial.PingLostSeconds != nil {
+		t.Errorf("ping lost for %v s, which nobody measured", number(trial.PingLostSeconds))
+	}
+}
+
 func TestWhoActedAndWhatMustNotBe(t *testing.T) {
 	t.Parallel()
 	away := drill.Series{Labels: map[string]string{"node": "HV2"}, Samples: []drill.Sample{{At: after(15), Value: 1}}}

@@ -17,9 +17,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/go-kit/log"
@@ -48,6 +50,9 @@ type Options struct {
 	In              io.Reader // the person's keyboard
 	Out             io.Writer // what the person reads
 	Command         string    // the words that repeat the drill, for the report
+
+	// echo opens what asks a host for echoes; dialEcho where nil.
+	echo func(ctx context.Context, host string) (echo, error)
 }
 
 // Load is the load during the fault.
@@ -147,6 +152,9 @@ func (o *Options) complete() error {
 	if c := o.Load.Credential; c != "" && o.Config.Credentials[c] == nil {
 		return fmt.Errorf("drill: credential %q is not in hypervigil.yml", c)
 	}
+	if o.echo == nil {
+		o.echo = dialEcho
+	}
 	o.Patience, o.Bound = cmp.Or(o.Patience, defaultPatience), cmp.Or(o.Bound, defaultBound)
 	return nil
 }
@@ -170,11 +178,18 @@ func (s *scene) tell(list []Check) {
 func (s *scene) trial(ctx context.Context) (drill.Trial, error) {
 	running, stop := context.WithCancel(ctx)
 	defer stop()
-	ran := make(chan error, 1)
-	go func() { ran <- s.load.Run(running) }()
+	var work sync.WaitGroup
+	var loadErr error
+	work.Go(func() { loadErr = s.load.Run(running) })
+	if s.pings, s.noPings = s.pinged(ctx); s.pings != nil {
+		defer func() { _ = s.pings.echo.Close() }() // nothing is kept in it
+		work.Go(func() { s.pings.run(running) })
+	}
 	ended := func() error {
+		s.stopped = time.Now()
 		stop()
-		return <-ran
+		work.Wait()
+		return loadErr
 	}
 	s.say("\nThe load runs: %v transactions in %s of database %s. Waiting for the first commit.", s.Load.Shape, strings.Join(s.load.Tables(), " and "), s.Load.Database)
 	if err := s.commits(ctx, time.Time{}); err != nil {
@@ -194,6 +209,21 @@ func (s *scene) trial(ctx context.Context) (drill.Trial, error) {
 	m := s.measure(counting, at)
 	m.complete(&trial, at)
 	return trial, nil
+}
+
+// pinged opens what measures whether the address of SQL Server answers echoes; nil, with the reason, where that cannot be.
+func (s *scene) pinged(ctx context.Context) (*pings, error) {
+	host, _, err := net.SplitHostPort(s.Config.SQLServer(s.Cluster, s.VM, s.Instance).Address)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
+	e, err := s.echo(ctx, host)
+	if err != nil {
+		return nil, err
+	}
+	return newPings(e), nil
 }
 
 // commits waits for a commit that is acknowledged after a moment.

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -148,6 +149,10 @@ func TestADrillAgainstTheLab(t *testing.T) {
 	})
 	o := c.options
 	o.Instance = "" // there is one only
+	began := time.Now()
+	o.echo = func(context.Context, string) (echo, error) { // never away
+		return &hosts{began: began}, nil
+	}
 	report, err := Run(t.Context(), o)
 	if err != nil {
 		t.Fatalf("%v\n%s", err, c.out.String())
@@ -162,6 +167,9 @@ func TestADrillAgainstTheLab(t *testing.T) {
 	}
 	if d := trial.TCPLostSeconds; d == nil || *d < 2.5 || *d > 12 {
 		t.Errorf("TCP was lost for %v s, want 3 and a little", number(d))
+	}
+	if d := trial.PingLostSeconds; d == nil || *d != 0 {
+		t.Errorf("ping was lost for %v s, want none: the guest lives", number(d))
 	}
 	if stop, start := trial.ServiceStopSeconds, trial.ServiceStartSeconds; stop == nil || start == nil || *start-*stop < 2.5 {
 		t.Errorf("by the event log it stopped at %v and started at %v, want 3 s between them", number(stop), number(start))
@@ -265,7 +273,7 @@ func TestWhatCannotBeReadIsNoted(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.close()
-	s.guest = silent{}
+	s.guest, s.noPings = silent{}, os.ErrPermission
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
 	m := s.measure(ctx, time.Now()) // no table was ever made: the commits cannot be counted either
@@ -277,7 +285,7 @@ func TestWhatCannotBeReadIsNoted(t *testing.T) {
 			notes++
 		}
 	}
-	if notes != 3 || trial.Lost != nil || trial.ServiceStopSeconds != nil || len(trial.Failures) == 0 {
+	if notes != 4 || trial.PingLostSeconds != nil || trial.Lost != nil || trial.ServiceStopSeconds != nil || len(trial.Failures) == 0 {
 		t.Errorf("%d notes, lost %v, failures %v; want what could not be read to be said: %v", notes, trial.Lost, trial.Failures, trial.Timeline)
 	}
 }

@@ -21,7 +21,10 @@ type scene struct {
 	targets  *targets.Targets
 	load     *load.Client
 	guest    eventLog // nil: the guest is not asked
-	service  string   // of the instance
+	pings    *pings   // nil: nobody pings, and noPings says why
+	noPings  error
+	stopped  time.Time // when load and pings were told to end
+	service  string    // of the instance
 	closers  []func() error
 }
 
