@@ -28,16 +28,17 @@ type Given struct {
 	Source string `json:"source"`
 	// Sets are the figures that it sets a part of, by their names in Trial's JSON.
 	Sets []string `json:"sets,omitempty"`
-	// Profile, Era and Clock are those of the trials that it is about; empty: of all.
+	// Profile, Era, Clock and Ladder are those of the trials that it is about; empty: of all.
 	Profile string `json:"profile,omitempty"`
 	Era     string `json:"era,omitempty"`
 	Clock   string `json:"clock,omitempty"`
+	Ladder  string `json:"ladder,omitempty"`
 }
 
 // about reports whether the parameter plays a part in a trial's world.
 func (g Given) about(k Key) bool {
 	is := func(own, of string) bool { return own == "" || own == of }
-	return is(g.Profile, k.Profile) && is(g.Era, k.Era) && is(g.Clock, k.Clock)
+	return is(g.Profile, k.Profile) && is(g.Era, k.Era) && is(g.Clock, k.Clock) && is(g.Ladder, k.Ladder)
 }
 
 // The clocks of a trial.

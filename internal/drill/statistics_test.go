@@ -35,7 +35,8 @@ func TestStatisticsOfAGroup(t *testing.T) {
 			{Name: "another profile", Sets: []string{drill.DownFigure}, Profile: "quick"},
 			{Name: "another era", Sets: []string{drill.StagesFigure}, Era: "2008r2"},
 			{Name: "another clock", Sets: []string{drill.DownFigure}, Clock: drill.VirtualClock},
-			{Name: "this world", Sets: []string{drill.DownFigure}, Profile: "paper", Era: "2025", Clock: drill.RealClock},
+			{Name: "another ladder", Sets: []string{drill.DownFigure}, Ladder: drill.WhitePaperPolicy},
+			{Name: "this world", Sets: []string{drill.DownFigure}, Profile: "paper", Era: "2025", Clock: drill.RealClock, Ladder: "default"},
 		},
 	}
 	groups := drill.Statistics(r)
@@ -45,7 +46,7 @@ func TestStatisticsOfAGroup(t *testing.T) {
 	g := groups[0]
 	want := drill.Statistic{
 		Name: drill.DownFigure, Title: "SQL Server down", Samples: []float64{30, 10, 11, 20}, Unknown: 1,
-		Mean: p(17.75), Median: p(15.5), Minimum: p(10), Maximum: p(30), Given: []int{0, 2, 6},
+		Mean: p(17.75), Median: p(15.5), Minimum: p(10), Maximum: p(30), Given: []int{0, 2, 7},
 	}
 	if diff := cmp.Diff(want, g.Figure(drill.DownFigure)); diff != "" {
 		t.Errorf("SQL Server down (-want +got):\n%s", diff)

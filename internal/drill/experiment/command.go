@@ -199,6 +199,9 @@ func givenOf(plan []setting, of []drill.Given) []drill.Given {
 	if clocks[drill.VirtualClock] {
 		list = append(list, ofVirtualTime())
 	}
+	if slices.ContainsFunc(plan, func(c setting) bool { return c.Scenario.Policy == drill.WhitePaperPolicy }) {
+		list = append(list, ofLadder(drill.WhitePaperPolicy)...)
+	}
 	return append(list, of...)
 }
 
@@ -352,7 +355,7 @@ const (
 func (o *Options) as2010(out io.Writer, plan []setting, r drill.Report) error {
 	v := &virtual{}
 	both := r
-	both.Trials = nil
+	both.Trials, both.Given = nil, append(slices.Clip(r.Given), ofLadder(named2010)...)
 	for _, name := range []string{serviceCrash, powerOff} {
 		i := slices.IndexFunc(plan, func(c setting) bool { return c.Scenario.Name == name && c.monitored() })
 		if i < 0 {

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/alecthomas/kingpin/v2"
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/hypervigil/hypervigil/internal/drill"
 	"github.com/hypervigil/hypervigil/internal/lab/model"
@@ -155,6 +156,35 @@ func TestTheReceiverOf2010FailsOverTwice(t *testing.T) {
 			if trial.FailoversByCluster != 1 || trial.FailoversCommanded != 1 || trial.Outcome != "healed" {
 				t.Errorf("trial %d: %d failovers by the cluster, %d commanded, %s; want one of each, as in 2010, and SQL Server back", n+1, trial.FailoversByCluster, trial.FailoversCommanded, trial.Outcome)
 			}
+		}
+	}
+}
+
+// TestWhatALadderWaitsForIsGiven: what sets a figure of the white paper's remedy is told beside it, and of no other.
+func TestWhatALadderWaitsForIsGiven(t *testing.T) {
+	t.Parallel()
+	scenarios, err := drill.Scenarios()
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan, _, err := parsed(t, "--fault=service-crash", "--fault=service-crash-white-paper", "--configuration=monitored-host-cluster", "--era=today", "--clock=virtual").plan(scenarios)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := drill.Report{Given: append(givenOf(plan, nil), ofLadder(named2010)...)}
+	of := func(ladder string) (names []string) {
+		k := drill.Key{Configuration: drill.MonitoredHostCluster, Era: drill.EraToday, Profile: model.Paper().Name, Ladder: ladder, Clock: drill.VirtualClock}
+		for _, n := range r.GivenOf(drill.CommandFigure, k) {
+			names = append(names, r.Given[n].Value)
+		}
+		return names
+	}
+	clock := ofVirtualTime().Value
+	for ladder, want := range map[string][]string{
+		drill.DefaultPolicy: {clock}, drill.WhitePaperPolicy: {clock, "30m0s"}, named2010: {clock, "1m0s, 36s"},
+	} {
+		if diff := cmp.Diff(want, of(ladder)); diff != "" {
+			t.Errorf("what sets the first command of %s (-want +got):\n%s", ladder, diff)
 		}
 	}
 }

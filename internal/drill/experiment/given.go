@@ -51,6 +51,24 @@ func ofVirtualTime() drill.Given {
 	}
 }
 
+// ofLadder are what a ladder waits for by itself: that of the white paper's remedy, and the receiver of 2010.
+func ofLadder(name string) []drill.Given {
+	sets := []string{drill.CommandFigure, drill.RecoveryFigure, drill.DownFigure, drill.StartFigure, "proven, planned, sent"}
+	switch name {
+	case drill.WhitePaperPolicy:
+		return []drill.Given{{
+			Name: "orderly end of a guest that lives, before anything ends it (G32)", Ladder: name, Value: "30m0s",
+			Source: "docs/guards.md; the white paper's monitoring had no such guard: the receiver of 2010 plays it, in 2010.html", Sets: sets,
+		}}
+	case named2010:
+		return []drill.Given{{
+			Name: "poll, and the wait after the first bad answer", Ladder: name, Value: fmt.Sprintf("%s, %s", poll2010, detect2010),
+			Source: "the white paper: a poll every 60 s, and 66 s from the fault to its detection, of which a poll takes 30 on average", Sets: sets,
+		}}
+	}
+	return nil
+}
+
 // ofStage are the defaults that a stage of real programs overrides.
 func ofStage(s *stage.Stage) ([]drill.Given, error) {
 	overrides, err := s.Overrides()

@@ -27,6 +27,9 @@ const (
 	look2010   = time.Second // between two looks at how a command goes
 )
 
+// named2010 is what a report calls it, where ours has its ladder.
+const named2010 = "the receiver of 2010"
+
 // act is what it does now; it returns when it wants to be called again.
 func (r *receiver2010) act(m *model.Model) time.Duration {
 	if r.step != nil {
@@ -89,7 +92,7 @@ func (r *receiver2010) restart(m *model.Model) time.Duration {
 func of2010(c setting) setting {
 	phase := time.Duration(c.Repetition*23%60) * time.Second
 	r := &receiver2010{vm: c.Scenario.Victim.VM, phase: phase}
-	c.actor, c.name, c.Expected = r.act, "the receiver of 2010", nil
+	c.actor, c.name, c.Expected = r.act, named2010, nil
 	c.Era, c.Configuration = drill.Era2008R2, drill.MonitoredHostCluster
 	return c
 }

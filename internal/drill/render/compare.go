@@ -106,8 +106,10 @@ func (c comparison) table(groups []drill.Group) table {
 				row[len(row)-1] = plain("not back")
 			}
 			ourOwn = ourOwn || st.Mean != nil
-			given = st.Given
+			given = append(given, st.Given...)
 		}
+		slices.Sort(given)
+		given = slices.Compact(given)
 		switch {
 		case ourOwn:
 			t.Rows = append(t.Rows, append(row, origin(given, c.Clock)))

@@ -202,6 +202,9 @@ func only(g drill.Given) string {
 	if g.Clock != "" {
 		words = append(words, g.Clock+" clock")
 	}
+	if g.Ladder != "" {
+		words = append(words, ladderTitle(g.Ladder))
+	}
 	if len(words) == 0 {
 		return ""
 	}
