@@ -68,7 +68,7 @@ var constants = map[string]map[string]string{
 		"stormVMs": "G17", "stormPercent": "G17", "stormClean": "G17", "stormControls": "G17", "MaxSilence": "G29",
 		"firstOperation": "G35", "lastOperation": "G35", "healthOK": "G35", "dumpCap": "G35", "workAge": "G35",
 		"resourceSpan": "G8", "busyPercent": "G8", "pressurePercent": "G8", "slowLogin": "G8", "roomPercent": "G20",
-		"balancesAlways": "G11", "balancerTime": "G11", "balancerMargin": "G11", "errorSets": "G8", "guestTransition": "G32", "orderlyAge": "G32",
+		"balancesAlways": "G11", "balancerTime": "G11", "balancerMargin": "G11", "ErrorSets": "G8", "guestTransition": "G32", "orderlyAge": "G32",
 		"ApprovalFor": "G23",
 	},
 	"incident": {

@@ -20,6 +20,8 @@ import (
 	"github.com/hypervigil/hypervigil/internal/config"
 	"github.com/hypervigil/hypervigil/receiver/evidence"
 	"github.com/hypervigil/hypervigil/receiver/guard"
+	"github.com/hypervigil/hypervigil/receiver/incident"
+	"github.com/hypervigil/hypervigil/receiver/remedy"
 )
 
 // Span is a duration at best, typically and at worst.
@@ -84,7 +86,7 @@ type Given struct {
 // may be 500 ms old at most (G9).
 var (
 	notify     = Span{time.Millisecond, 10 * time.Millisecond, 100 * time.Millisecond}
-	round      = Span{0, 50 * time.Millisecond, time.Second}
+	round      = Span{0, 50 * time.Millisecond, time.Second} // of those that answer
 	revalidate = Span{time.Millisecond, 50 * time.Millisecond, guard.MaxReadAge}
 )
 
@@ -128,8 +130,19 @@ func (c *Chain) class(a alert, g Given) (Class, error) {
 	if !decided {
 		class.Notes = append(class.Notes, why+": no command follows, the total ends with the webhook")
 	} else {
+		rounds := Span{}
+		rounds.Best, rounds.Worst = incident.Rounds(class.Fault)
+		rounds.Typical = rounds.Best
+		class.Stages = append(class.Stages, Stage{Name: "guards", Span: fixed(least).plus(rounds).plus(round), Why: why})
+		if ladder := g.Policy.Ladder(string(class.Fault)); len(ladder) > 0 {
+			kept := Span{}
+			kept.Best, kept.Worst = incident.Keeping(class.Fault, remedy.Rung(ladder[0]))
+			if kept.Worst > 0 {
+				kept.Typical = min(kept.Best+round.Typical, kept.Worst)
+				class.Stages = append(class.Stages, Stage{Name: "evidence", Span: kept, Why: "what " + ladder[0] + " would destroy is read before"})
+			}
+		}
 		class.Stages = append(class.Stages,
-			Stage{Name: "guards", Span: fixed(least).plus(round), Why: why},
 			Stage{Name: "re-validation", Span: revalidate, Why: "G9: the read right before the command"},
 		)
 	}

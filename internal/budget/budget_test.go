@@ -17,8 +17,10 @@ import (
 
 // given are Windows Server 2016's defaults.
 func given() budget.Given {
+	p := config.DefaultPolicy()
+	p.InternalLevel = 3
 	return budget.Given{
-		Policy: config.DefaultPolicy(), GuestHeartbeat: 10 * time.Second,
+		Policy: p, GuestHeartbeat: 10 * time.Second,
 		Info: cluster.Info{SameSubnetDelay: time.Second, SameSubnetThreshold: 10, ResiliencyDefaultPeriod: 240 * time.Second},
 	}
 }
@@ -84,11 +86,19 @@ func TestTheGeneratedChain(t *testing.T) {
 		{rules.Fast, evidence.Hang, "confirmation", budget.Span{Best: 5 * s / 2, Typical: 5 * s / 2, Worst: 5 * s / 2}},
 		{rules.Standard, evidence.Hang, "confirmation", budget.Span{Best: 17 * s / 2, Typical: 17 * s / 2, Worst: 17 * s / 2}},
 		{rules.Standard, evidence.Network, "confirmation", budget.Span{Best: 65 * s / 2, Typical: 65 * s / 2, Worst: 65 * s / 2}},
-		{rules.Standard, evidence.Guest, "Windows notices", budget.Span{Best: 10 * s, Typical: 10 * s, Worst: 10 * s}},
+		{rules.Standard, evidence.Guest, "notice", budget.Span{Best: 10 * s, Typical: 10 * s, Worst: 10 * s}},
 		{rules.Standard, evidence.Guest, "scrape", budget.Span{Typical: 15 * s / 2, Worst: 15 * s}},
-		{rules.Standard, evidence.Host, "Windows notices", budget.Span{Best: 10 * s, Typical: 10 * s, Worst: 10 * s}},
+		{rules.Standard, evidence.Host, "notice", budget.Span{Best: 10 * s, Typical: 10 * s, Worst: 10 * s}},
 		{rules.Standard, evidence.Host, "scrape", budget.Span{Typical: 15 * s / 2, Worst: 15 * s}},
 		{rules.Fast, evidence.Host, "scrape", budget.Span{Typical: 5 * s / 2, Worst: 5 * s}},
+		// Three sets, ten seconds apart; the first comes within ten seconds.
+		{rules.Fast, evidence.Internal, "notice", budget.Span{Best: 20 * s, Typical: 25 * s, Worst: 30 * s}},
+		// Four rounds that nobody answers, three waits of ten seconds between them; of those that answer a second at most.
+		{rules.Fast, evidence.Hang, "guards", budget.Span{Best: 42 * s, Typical: 42*s + s/20, Worst: 43 * s}},
+		{rules.Fast, evidence.Network, "guards", budget.Span{Best: 38 * s, Typical: 38*s + s/20, Worst: 39 * s}},
+		{rules.Fast, evidence.Guest, "guards", budget.Span{Best: 68 * s, Typical: 68*s + s/20, Worst: 91 * s}},
+		{rules.Fast, evidence.Guest, "evidence", budget.Span{Best: 4 * s, Typical: 4*s + s/20, Worst: 5 * s}},
+		{rules.Fast, evidence.Hang, "evidence", budget.Span{Typical: s / 20, Worst: 5 * s}},
 	} {
 		t.Run(string(test.speed)+"/"+string(test.fault)+"/"+test.stage, func(t *testing.T) {
 			t.Parallel()

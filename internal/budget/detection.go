@@ -11,13 +11,16 @@ import (
 	"github.com/prometheus/prometheus/promql/parser"
 
 	"github.com/hypervigil/hypervigil/internal/dial"
+	"github.com/hypervigil/hypervigil/internal/sqlhealth"
 	"github.com/hypervigil/hypervigil/receiver/evidence"
+	"github.com/hypervigil/hypervigil/receiver/guard"
 )
 
 // sight is how a fault comes to be seen by an expression: by one observer, the last one that it waits for.
 type sight struct {
 	job      string
-	notice   Span // until Windows itself knows
+	notice   Span // until the observer itself knows
+	noticed  string
 	given    bool
 	phase    Span // until the job's next scrape
 	probe    Span // until that scrape has its answer
@@ -34,7 +37,7 @@ func (s sight) total() Span {
 
 func (s sight) stages() []Stage {
 	stages := []Stage{
-		{Name: "Windows notices", Span: s.notice, Why: "until the other observer knows of it", Given: s.given},
+		{Name: "notice", Span: s.notice, Why: s.noticed, Given: s.given},
 		{Name: "scrape", Span: s.phase, Why: "job " + s.job + " every " + s.interval.String()},
 		{Name: "probe", Span: s.probe, Why: "the answer, or its time-out"},
 		{Name: "recording", Span: s.other, Why: "a recording rule of another group"},
@@ -44,6 +47,9 @@ func (s sight) stages() []Stage {
 	}
 	return stages
 }
+
+// errorSets is the exporter's count of sets in which SQL Server called a component an error.
+const errorSets = "mssql_server_diagnostics_error_sets"
 
 // want is what an expression is asked about: which fault it is to see, evaluated in which group.
 type want struct {
@@ -139,8 +145,14 @@ func (c *Chain) selector(v *parser.VectorSelector, window time.Duration, w want)
 	switch {
 	case w.fault == evidence.Host && strings.HasPrefix(v.Name, "wsfc_"):
 		s.notice, s.given = fixed(w.given.Info.SameSubnetDelay*time.Duration(w.given.Info.SameSubnetThreshold)), true
+		s.noticed = "the other nodes miss its heartbeats"
 	case w.fault == evidence.Guest && v.Name == "hyperv_vm_heartbeat":
 		s.notice, s.given = fixed(w.given.GuestHeartbeat), true
+		s.noticed = "its host calls its heartbeat lost"
+	case v.Name == errorSets:
+		every := sqlhealth.RepeatInterval(w.given.Policy.HealthCheckTimeout)
+		s.notice = fixed((guard.ErrorSets - 1) * every).plus(phase(every))
+		s.noticed = fmt.Sprintf("SQL Server calls itself sick %d times, every %s", guard.ErrorSets, every)
 	}
 	if window > 0 {
 		s.probe = Span{} // in the window

@@ -64,7 +64,12 @@ const connectTime = 250 * time.Millisecond
 // Source: learn.microsoft.com, "Configure HealthCheckTimeout property settings".
 func NewStream(p *Prober, timeout time.Duration) *Stream {
 	timeout = max(timeout, minHealthCheckTimeout)
-	return &Stream{prober: p, timeout: timeout, least: minGap, every: max(minRepeat, (timeout / 3).Truncate(time.Second))}
+	return &Stream{prober: p, timeout: timeout, least: minGap, every: RepeatInterval(timeout)}
+}
+
+// RepeatInterval is how far apart the sets of a stream with this HealthCheckTimeout are.
+func RepeatInterval(timeout time.Duration) time.Duration {
+	return max(minRepeat, (max(timeout, minHealthCheckTimeout) / 3).Truncate(time.Second))
 }
 
 // run is one attempt: a login and what comes after it.

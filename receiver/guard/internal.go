@@ -7,8 +7,8 @@ import (
 	"github.com/hypervigil/hypervigil/receiver/evidence"
 )
 
-// errorSets is how many sets of sp_server_diagnostics in a row must call a component an error.
-const errorSets = 3
+// ErrorSets is how many sets of sp_server_diagnostics in a row must call a component an error.
+const ErrorSets = 3
 
 // internalError: SQL Server itself, on the receiver's own connection, calls a component an error in three sets in a row, no
 // higher than the policy's level. A login is no veto, for it still takes them; a clean set is. What another process of it
@@ -23,10 +23,10 @@ func (in Input) internalError(r evidence.Round) Verdict {
 	d, level := r.Diagnostics.Value, in.Policy.InternalLevel
 	sick, ok := d.Within(level)
 	switch above := d.Sick(); {
-	case ok && sick.Sets >= errorSets:
+	case ok && sick.Sets >= ErrorSets:
 		return pass("SQL Server calls its component %s (level %d) an error in %s in a row", sick.Component, sick.Level, plural(sick.Sets, "set"))
 	case ok:
-		return hold("sets", in.soon(), "SQL Server calls its component %s an error in %s so far; %d are needed", sick.Component, plural(sick.Sets, "set"), errorSets)
+		return hold("sets", in.soon(), "SQL Server calls its component %s an error in %s so far; %d are needed", sick.Component, plural(sick.Sets, "set"), ErrorSets)
 	case len(above) > 0:
 		return refuse(ReasonAboveLevel, "SQL Server calls its component %s an error, which is level %d; the policy acts up to level %d", above[0].Component, above[0].Level, level).
 			unblocked("set internal_level: %d in the policy", above[0].Level)

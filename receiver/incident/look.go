@@ -24,6 +24,19 @@ const (
 // loadAge lets the incidents of one starved host share what it says of its load: it has no time for each of them.
 const loadAge = 5 * time.Second
 
+// roundTimeout bounds one round of evidence about a fault of this class.
+func roundTimeout(f evidence.Fault) time.Duration {
+	switch {
+	case f == evidence.Hang:
+		return hangTimeout
+	case f == evidence.Resource:
+		return senseTimeout
+	case f.Silent(), f == evidence.Internal:
+		return silentTimeout
+	}
+	return confirmTimeout
+}
+
 // purpose says what the next read of an incident is for; its phase and actions tell.
 func (st *stepper) purpose(i *Incident) Purpose {
 	if a := i.observed(); a != nil && a.Failing != nil {
@@ -100,15 +113,9 @@ func (st *stepper) look(i *Incident, p Purpose) {
 		if rung, ok := i.rung(); ok && rung.Acts(config.OnVM) {
 			ask.Parts = append(ask.Parts, evidence.PartMonitoring)
 		}
-		switch {
-		case i.Fault == evidence.Hang:
-			ask.Timeout = hangTimeout
-		case i.Fault == evidence.Resource:
-			ask.Timeout, ask.MaxAge = senseTimeout, loadAge
-		case i.Fault.Silent(), i.Fault == evidence.Internal:
-			ask.Timeout = silentTimeout
-		default:
-			ask.Timeout = confirmTimeout
+		ask.Timeout = roundTimeout(i.Fault)
+		if i.Fault == evidence.Resource {
+			ask.MaxAge = loadAge
 		}
 	case Revalidate:
 		ask.Timeout, ask.AsOperator = revalidateTimeout, true
