@@ -86,6 +86,17 @@ func TestModeIsNoHindrance(t *testing.T) {
 	}
 }
 
+// TestAMoveIsRehearsedByWhereItWouldGo: without a question about the other nodes no machine was ever ready to be moved.
+func TestAMoveIsRehearsedByWhereItWouldGo(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, actPolicy)
+	w.warm()
+	w.advance(2 * time.Minute)
+	if r := w.rescuer("SQL01", evidence.Network, remedy.LiveMigrate); !r.Ready {
+		t.Errorf("%+v", r.Decisive)
+	}
+}
+
 // TestASickMachineIsNotRehearsed: it is looked at in earnest, and what was found out on the last quiet day stays.
 func TestASickMachineIsNotRehearsed(t *testing.T) {
 	t.Parallel()
