@@ -66,8 +66,8 @@ type Class struct {
 	Alert  string         `json:"alert"`
 	Stages []Stage        `json:"stages"`
 	Total  Span           `json:"total"`
-	// Again is Alertmanager's group_interval: an alert whose group fires already waits for up to so long instead of its
-	// group_wait.
+	// Again is Alertmanager's group_interval: an alert whose group fires already, or did until a moment ago (Alertmanager
+	// forgets an empty group every --dispatch.maintenance-interval, 30 s), waits for up to so long instead of its group_wait.
 	Again time.Duration `json:"again_ns"`
 	// Notes are what a reader of the figures must know.
 	Notes []string `json:"notes,omitempty"`

@@ -131,7 +131,7 @@ func printBudget(w io.Writer, classes []budget.Class) error {
 	}
 	out := &printer{w: w}
 	out.line("")
-	out.line("Where another alert of the same group fires already, Alertmanager waits for group_interval (%s) instead of group_wait.", classes[0].Again)
+	out.line("Where another alert of the same group fires already, or did until less than half a minute ago, Alertmanager waits for group_interval (%s) instead of group_wait.", classes[0].Again)
 	return out.err
 }
 

@@ -24,7 +24,9 @@ func Rounds(f evidence.Fault) (least, most time.Duration) {
 		return least, most
 	case evidence.Host:
 		return 0, took // a lost host does not answer, what its group fell to does
-	case evidence.Service, evidence.Internal, evidence.Storage, evidence.Resource, evidence.Database:
+	case evidence.Resource:
+		return 0, silentRounds * took // a starved host may answer late, in each of the three
+	case evidence.Service, evidence.Internal, evidence.Storage, evidence.Database:
 	}
 	return 0, 0 // the sick one answers
 }

@@ -38,6 +38,12 @@ const (
 	readyLimit = 3 * time.Minute // until every machine was rehearsed once: that is done every minute
 	wellLimit  = 3 * time.Minute // until all is well again after a trial
 	slack      = time.Minute     // beyond the worst that was reckoned, before a trial is given up
+
+	// Alertmanager forgets an empty group when it next tidies up (--dispatch.maintenance-interval, 30 s; dispatch/dispatch.go of
+	// v0.31.1). Until then an alert of the same machine is sent with the group's next group_interval, not at once: a fault
+	// that follows so soon on the one before is no fault of a machine that was well.
+	tidying    = 30 * time.Second
+	idleMargin = 2 * time.Second
 )
 
 // measure runs the rows one after the other, and reports whether each reached its goal. A row that breaks off is a miss with its
@@ -159,7 +165,17 @@ type trials struct {
 	*measurement
 	number int
 	stage  *stage.Stage
-	kept   string // the ledger that each trial starts from
+	kept   string               // the ledger that each trial starts from
+	well   map[string]time.Time // since when a machine that was broken is well again
+}
+
+// idle is how much longer a machine has to be left alone before it is as one that was never broken.
+func (t *trials) idle(vm string, now time.Time) time.Duration {
+	since, broken := t.well[vm]
+	if !broken {
+		return 0
+	}
+	return max(0, since.Add(t.again+tidying+idleMargin).Sub(now))
 }
 
 // chain sets a chain up and takes trials until none is left. Where the receiver leaves a fault alone, or all is not well
@@ -182,7 +198,7 @@ func (m *measurement) chain(ctx context.Context, number int) (ended bool, err er
 	if err := m.alike(s, dir); err != nil {
 		return false, err
 	}
-	t := &trials{measurement: m, number: number, stage: s, kept: filepath.Join(dir, "ledger.kept")}
+	t := &trials{measurement: m, number: number, stage: s, kept: filepath.Join(dir, "ledger.kept"), well: map[string]time.Time{}}
 	if err := t.keepLedger(ctx); err != nil {
 		return false, err
 	}
@@ -237,7 +253,7 @@ func (r *result) reckon(dir string, s *stage.Stage) error {
 	if len(classes[n].Notes) > 0 {
 		return fmt.Errorf("nothing to measure: %s", strings.Join(classes[n].Notes, "; "))
 	}
-	r.Reckoned, r.Alert = classes[n].Total, classes[n].Alert
+	r.Reckoned, r.Alert, r.again = classes[n].Total, classes[n].Alert, classes[n].Again
 	return nil
 }
 
@@ -287,6 +303,11 @@ func (t *trials) rehearsed(ctx context.Context) (bool, error) {
 // trial is one fault, from the kept ledger to the moment at which all is well again; well is false where that does not come. A
 // command that does not come within the worst that was reckoned and a minute is a sample too: one without a command.
 func (t *trials) trial(ctx context.Context, number int, vm string) (x sample, well bool, err error) {
+	select {
+	case <-ctx.Done():
+		return sample{}, false, context.Cause(ctx)
+	case <-time.After(t.idle(vm, time.Now())):
+	}
 	err = t.stage.RestartReceiver(ctx, func(ledger string) error { return replace(ledger, t.kept) })
 	if err != nil {
 		return sample{}, false, err
@@ -345,6 +366,9 @@ func (t *trials) trial(ctx context.Context, number int, vm string) (x sample, we
 	}
 	if err != nil {
 		x.Why = err.Error()
+	}
+	for _, vm := range hit {
+		t.well[vm] = time.Now()
 	}
 	return x, err == nil, nil
 }

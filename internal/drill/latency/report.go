@@ -34,9 +34,10 @@ type result struct {
 	// Overrides are the defaults that were not used.
 	Overrides []stage.Override `json:"overrides"`
 	// Reckoned is the interval that the budget gives for the files that ran, Alert the alert that it is of.
-	Reckoned budget.Span `json:"reckoned"`
-	Alert    string      `json:"alert"`
-	Samples  []sample    `json:"samples"` // in the order in which they ended
+	Reckoned budget.Span   `json:"reckoned"`
+	Alert    string        `json:"alert"`
+	again    time.Duration // Alertmanager's group_interval
+	Samples  []sample      `json:"samples"` // in the order in which they ended
 	// Broken is why not every trial was made.
 	Broken string `json:"broken,omitempty"`
 	// Seconds is how long the row took, OwnCores how many processors everything that it started kept busy, 0 where the system

@@ -31,6 +31,22 @@ func TestThePercentilesAreThoseOfTheNearestRank(t *testing.T) {
 	}
 }
 
+// TestAMachineIsLeftAloneUntilAlertmanagerHasForgottenIt: until then its alert waits for group_interval, which is no time from
+// a fault of a machine that was well.
+func TestAMachineIsLeftAloneUntilAlertmanagerHasForgottenIt(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	x := &trials{
+		measurement: &measurement{result: &result{again: 10 * time.Second}},
+		well:        map[string]time.Time{"SQL01": now.Add(-12 * time.Second), "SQL02": now.Add(-time.Minute)},
+	}
+	for vm, want := range map[string]time.Duration{"SQL01": 30 * time.Second, "SQL02": 0, "SQL04": 0} {
+		if got := x.idle(vm, now); got != want {
+			t.Errorf("idle(%s) = %s, want %s", vm, got, want)
+		}
+	}
+}
+
 // TestARowIsMissedByAnyOfItsPromises: median, 95th percentile, and each sample within what was reckoned.
 func TestARowIsMissedByAnyOfItsPromises(t *testing.T) {
 	t.Parallel()

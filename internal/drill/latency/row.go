@@ -34,8 +34,8 @@ func machines() []string { return []string{"SQL01", "SQL02", "SQL04"} }
 // acts on a starved machine.
 func rows() []row {
 	return []row{
-		{Name: "service-standard", Speed: rules.Standard, Fault: model.ServiceCrash, Class: evidence.Service, N: 100, Chains: 3, Median: 8 * time.Second, P95: 12 * time.Second, rung: remedy.RestartService},
-		{Name: "service-fast", Speed: rules.Fast, Fault: model.ServiceCrash, Class: evidence.Service, N: 100, Chains: 3, Median: 3500 * time.Millisecond, P95: 5 * time.Second, rung: remedy.RestartService},
+		{Name: "service-standard", Speed: rules.Standard, Fault: model.ServiceCrash, Class: evidence.Service, N: 100, Chains: 4, Median: 8 * time.Second, P95: 12 * time.Second, rung: remedy.RestartService},
+		{Name: "service-fast", Speed: rules.Fast, Fault: model.ServiceCrash, Class: evidence.Service, N: 100, Chains: 4, Median: 3500 * time.Millisecond, P95: 5 * time.Second, rung: remedy.RestartService},
 		{Name: "hang-fast", Speed: rules.Fast, Fault: model.SQLHang, Class: evidence.Hang, N: 10, Chains: 3, rung: remedy.RestartService},
 		{
 			Name: "internal-fast", Speed: rules.Fast, Fault: model.SQLInternal, Class: evidence.Internal, N: 10, Chains: 3, rung: remedy.RestartService,
