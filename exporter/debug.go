@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/go-kit/log/level"
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/common/expfmt"
 	"go.yaml.in/yaml/v3"
 )
@@ -40,7 +39,7 @@ func (d *debugLog) String() string {
 
 // writeDebug answers ?debug=true: what came of each collector, the probe's log, its metrics, and the configuration it ran under. The configuration
 // holds references to secrets only, and secrets never reach a log.
-func (e *Exporter) writeDebug(w http.ResponseWriter, f *flight, outcomes []outcome, gather prometheus.Gatherer) {
+func (e *Exporter) writeDebug(w http.ResponseWriter, f *flight, outcomes []outcome, answered families) {
 	var out bytes.Buffer
 	fmt.Fprintf(&out, "# probe of %s by the module %s, deadline %s\n\n# result\n", f.target.name, f.module.Name, f.deadline.Sub(f.start))
 	for _, o := range outcomes {
@@ -51,16 +50,7 @@ func (e *Exporter) writeDebug(w http.ResponseWriter, f *flight, outcomes []outco
 		fmt.Fprintf(&out, "%s: %s, %s\n", o.name, said, o.duration.Round(time.Microsecond))
 	}
 	fmt.Fprintf(&out, "\n# log\n%s\n# metrics\n", f.log.String())
-	families, err := gather.Gather()
-	if err == nil {
-		enc := expfmt.NewEncoder(&out, expfmt.NewFormat(expfmt.TypeTextPlain))
-		for _, mf := range families {
-			if err = enc.Encode(mf); err != nil {
-				break
-			}
-		}
-	}
-	if err != nil {
+	if err := answered.write(&out, expfmt.NewFormat(expfmt.TypeTextPlain)); err != nil {
 		fmt.Fprintf(&out, "# not all metrics could be written: %v\n", err)
 	}
 	fmt.Fprint(&out, "\n# configuration\n")

@@ -70,6 +70,7 @@ type Exporter struct {
 	closed  bool
 
 	flights flights
+	writers writers
 }
 
 // New reads the configuration and connects to nothing yet. It fails where a reload would.

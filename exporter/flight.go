@@ -175,9 +175,12 @@ func (e *Exporter) fly(f *flight, l log.Logger) {
 	inflight.Inc()
 	defer inflight.Dec()
 	ctx, cancel := context.WithDeadline(e.ctx, f.deadline)
+	// Held by what runs alone: what a session has read of a large cluster is of no use to the answer, and larger than it.
+	collectors, wait := f.collectors, f.session.Wait
+	f.collectors, f.session = nil, probe.Session{}
 	var run []int
 	stuck := e.flights.hangs(hungKey{f.target.name, leftovers}) >= maxAbandoned
-	for i, c := range f.collectors {
+	for i, c := range collectors {
 		if stuck || e.flights.hangs(hungKey{f.target.name, c.Name}) >= maxAbandoned {
 			f.finish(i, outcome{name: c.Name, result: probe.Result{Err: errNotRun}, reason: dial.ProviderHung, done: true})
 			continue
@@ -188,7 +191,7 @@ func (e *Exporter) fly(f *flight, l log.Logger) {
 	over := func() {
 		close(all)
 		cancel()
-		e.finishLeftovers(f)
+		e.finishLeftovers(f.target.name, wait)
 	}
 	// The last collector to end does what comes after them: a goroutine that only waits for the others would cost every
 	// probe one more turn of the scheduler.
@@ -196,7 +199,7 @@ func (e *Exporter) fly(f *flight, l log.Logger) {
 	running.Store(int32(len(run))) //nolint:gosec // a prober has some ten
 	for _, i := range run {
 		e.wg.Go(func() {
-			e.collect(ctx, f, i, f.collectors[i], l)
+			e.collect(ctx, f, i, collectors[i], l)
 			if running.Add(-1) == 0 {
 				over()
 			}
@@ -236,13 +239,13 @@ func (e *Exporter) abandon(k hungKey) {
 }
 
 // finishLeftovers waits for what the collectors have left under way, and counts it while it hangs.
-func (e *Exporter) finishLeftovers(f *flight) {
-	if f.session.Wait == nil {
+func (e *Exporter) finishLeftovers(target string, wait func()) {
+	if wait == nil {
 		return
 	}
-	k := hungKey{f.target.name, leftovers}
+	k := hungKey{target, leftovers}
 	late := time.AfterFunc(leftoverGrace, func() { e.abandon(k) })
-	f.session.Wait()
+	wait()
 	if !late.Stop() {
 		e.flights.hang(k, -1)
 	}

@@ -11,8 +11,6 @@ import (
 
 	"github.com/go-kit/log/level"
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
-	dto "github.com/prometheus/client_model/go"
 
 	"github.com/hypervigil/hypervigil/exporter/probe"
 	"github.com/hypervigil/hypervigil/internal/config"
@@ -55,12 +53,14 @@ func (e *Exporter) serveProbe(w http.ResponseWriter, r *http.Request) {
 		defer cancel()
 	}
 	outcomes, took := f.wait(ctx)
-	gather := e.gatherer(f, outcomes, took)
+	answered := e.gather(f, outcomes, took)
 	if debug {
-		e.writeDebug(w, f, outcomes, gather)
+		e.writeDebug(w, f, outcomes, answered)
 		return
 	}
-	promhttp.HandlerFor(gather, promhttp.HandlerOpts{}).ServeHTTP(w, r)
+	if err := e.writers.write(w, r, answered); err != nil {
+		level.Debug(e.logger).Log("msg", "answer not written", "module", m.Name, "target", t.name, "err", err)
+	}
 }
 
 func unknownModule(g *generation, name string) string {
@@ -110,17 +110,15 @@ func probeTimeout(module, offset time.Duration, header string) time.Duration {
 	return min(module, max(scrape-offset, scrape/2))
 }
 
-// gatherer turns the outcomes of a flight into metrics. Where a peer contradicts itself, such as by naming two things
-// alike, what cannot stand is left out and the rest is answered.
-func (e *Exporter) gatherer(f *flight, outcomes []outcome, took time.Duration) prometheus.Gatherer {
-	return prometheus.GathererFunc(func() ([]*dto.MetricFamily, error) {
-		families, err := gather(answer{f.target, outcomes, took}.metrics())
-		if err != nil {
-			e.metrics.gatherErrors.Inc()
-			level.Warn(e.logger).Log("msg", "contradictory series left out", "module", f.module.Name, "target", f.target.name, "err", err)
-		}
-		return families, nil
-	})
+// gather turns the outcomes of a flight into families of metrics. Where a peer contradicts itself, such as by naming two
+// things alike, the contradictory series is left out, and the rest of the answer stands.
+func (e *Exporter) gather(f *flight, outcomes []outcome, took time.Duration) families {
+	out, err := gather(answer{f.target, outcomes, took}.metrics())
+	if err != nil {
+		e.metrics.gatherErrors.Inc()
+		level.Warn(e.logger).Log("msg", "contradictory series left out", "module", f.module.Name, "target", f.target.name, "err", err)
+	}
+	return out
 }
 
 // answerDescs describe what every probe's answer holds, whatever its prober.

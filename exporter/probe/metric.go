@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -26,7 +27,9 @@ func (m *Metric) Desc() *prometheus.Desc { return m.desc.common.desc }
 
 // Write implements prometheus.Metric.
 func (m *Metric) Write(out *dto.Metric) error {
-	NewWriter([]prometheus.Metric{m}).Write(m, out)
+	w := &Writer{}
+	w.reserve([]*Metric{m})
+	w.write(m, out)
 	return nil
 }
 
@@ -44,23 +47,95 @@ func (m *Metric) Type() dto.MetricType {
 	return dto.MetricType_GAUGE
 }
 
-// Writer writes many metrics into the form in which they are answered, with a handful of allocations for all of them.
-// It is not for concurrent use.
+// Compare orders metrics of one family as Prometheus' own client does: the fewer labels first, then by the labels' values in
+// the order of their names. It is 0 only for the same labels.
+func Compare(a, b *Metric) int {
+	d := a.desc.common
+	if a.desc == b.desc { // all but always: then the target's labels are the same
+		for _, which := range d.order {
+			if which < d.own {
+				if c := strings.Compare(a.labels[which], b.labels[which]); c != 0 {
+					return c
+				}
+			}
+		}
+		return 0
+	}
+	if c := cmp.Compare(len(d.order), len(b.desc.common.order)); c != 0 {
+		return c
+	}
+	for _, of := range []func(*Metric, int) string{(*Metric).labelValue, (*Metric).labelName} {
+		for i := range d.order {
+			if c := strings.Compare(of(a, i), of(b, i)); c != 0 {
+				return c
+			}
+		}
+	}
+	return 0
+}
+
+// labelName is the name of the i-th of all its labels in the order of their names, and labelValue its value.
+func (m *Metric) labelName(i int) string {
+	d := m.desc.common
+	if which := d.order[i]; which >= d.own {
+		return m.desc.target.names[which-d.own]
+	}
+	return d.names[d.order[i]]
+}
+
+func (m *Metric) labelValue(i int) string {
+	d := m.desc.common
+	if which := d.order[i]; which >= d.own {
+		return m.desc.target.values[which-d.own]
+	}
+	return m.labels[d.order[i]]
+}
+
+// Labels are all its labels, for an error.
+func (m *Metric) Labels() string {
+	var b strings.Builder
+	for i := range m.desc.common.order {
+		fmt.Fprintf(&b, "%s=%q ", m.labelName(i), m.labelValue(i))
+	}
+	return strings.TrimSuffix(b.String(), " ")
+}
+
+// Writer writes metrics into the form in which they are answered, one family after the other in the same memory: in that
+// form they take several times what they are made of, and an answer about a cluster has eighty thousand. Its zero value is
+// ready. It is not for concurrent use.
 type Writer struct {
+	family   dto.MetricFamily
+	list     []*dto.Metric
+	metrics  []dto.Metric
 	refs     []*dto.LabelPair
 	pairs    []dto.LabelPair
 	gauges   []dto.Gauge
 	counters []dto.Counter
+	// How much of each is in use.
+	nrefs, npairs, ngauges, ncounters int
 }
 
-// NewWriter returns a Writer with room for those of the metrics that are of this package.
-func NewWriter(metrics []prometheus.Metric) *Writer {
+// Family writes a family of at least one metric, all of one name, help and type. It is good until the next call, and
+// refers to the metrics.
+func (w *Writer) Family(metrics []*Metric) *dto.MetricFamily {
+	w.reserve(metrics)
+	w.metrics = atLeast(w.metrics, len(metrics))
+	w.list = w.list[:0]
+	for i, m := range metrics {
+		out := &w.metrics[i]
+		out.Gauge, out.Counter = nil, nil
+		w.write(m, out)
+		w.list = append(w.list, out)
+	}
+	first := metrics[0]
+	w.family.Name, w.family.Help, w.family.Type, w.family.Metric = first.Name(), first.Help(), first.Type().Enum(), w.list
+	return &w.family
+}
+
+// reserve makes room for the metrics in place of those before.
+func (w *Writer) reserve(metrics []*Metric) {
 	refs, pairs, gauges, counters := 0, 0, 0, 0
 	for _, m := range metrics {
-		m, ok := m.(*Metric)
-		if !ok {
-			continue
-		}
 		refs += len(m.desc.common.order)
 		pairs += m.desc.common.own
 		if m.counter {
@@ -69,20 +144,29 @@ func NewWriter(metrics []prometheus.Metric) *Writer {
 			gauges++
 		}
 	}
-	return &Writer{make([]*dto.LabelPair, refs), make([]dto.LabelPair, pairs), make([]dto.Gauge, gauges), make([]dto.Counter, counters)}
+	w.refs, w.pairs, w.gauges, w.counters = atLeast(w.refs, refs), atLeast(w.pairs, pairs), atLeast(w.gauges, gauges), atLeast(w.counters, counters)
+	w.nrefs, w.npairs, w.ngauges, w.ncounters = 0, 0, 0, 0
 }
 
-// Write writes one of the Writer's metrics, each of them once. What is written refers to the metric.
-func (w *Writer) Write(m *Metric, out *dto.Metric) {
+// atLeast returns a slice with room for n; what was in it does not matter.
+func atLeast[T any](s []T, n int) []T {
+	if n <= len(s) {
+		return s
+	}
+	return make([]T, n)
+}
+
+// write writes one metric for which there is room.
+func (w *Writer) write(m *Metric, out *dto.Metric) {
 	d, t := m.desc.common, m.desc.target
-	own := w.pairs[:d.own:d.own]
-	w.pairs = w.pairs[d.own:]
+	own := w.pairs[w.npairs:][:d.own:d.own]
+	w.npairs += d.own
 	for i := range own {
 		own[i].Name, own[i].Value = &d.names[i], &m.labels[i]
 	}
 	n := len(d.order)
-	out.Label = w.refs[:n:n]
-	w.refs = w.refs[n:]
+	out.Label = w.refs[w.nrefs:][:n:n]
+	w.nrefs += n
 	for i, which := range d.order {
 		if which < d.own {
 			out.Label[i] = &own[which]
@@ -91,13 +175,13 @@ func (w *Writer) Write(m *Metric, out *dto.Metric) {
 		}
 	}
 	if m.counter {
-		out.Counter = &w.counters[0]
-		w.counters = w.counters[1:]
+		out.Counter = &w.counters[w.ncounters]
+		w.ncounters++
 		out.Counter.Value = &m.value
 		return
 	}
-	out.Gauge = &w.gauges[0]
-	w.gauges = w.gauges[1:]
+	out.Gauge = &w.gauges[w.ngauges]
+	w.ngauges++
 	out.Gauge.Value = &m.value
 }
 
