@@ -57,6 +57,8 @@ type Options struct {
 	TLS *tls.Config
 	// Names remembers what the addresses' names resolved to; nil remembers nothing.
 	Names *dial.Names
+	// Turns bounds how many large answers are read at once; nil bounds nothing.
+	Turns *wsman.Turns
 	// Logger is told of every request at level debug. It may be nil.
 	Logger log.Logger
 }
@@ -71,7 +73,7 @@ type machine struct {
 func newMachine(o Options) (machine, error) {
 	c, err := wsman.New(wsman.Options{
 		Addresses: o.Addresses, Scheme: wsman.Scheme(o.Scheme), Username: o.Username, Password: o.Password,
-		Lockout: o.Lockout, Peer: o.Name, Tickets: o.Tickets, SPN: o.SPN, Names: o.Names, TLS: o.TLS, Logger: o.Logger,
+		Lockout: o.Lockout, Peer: o.Name, Tickets: o.Tickets, SPN: o.SPN, Names: o.Names, TLS: o.TLS, Turns: o.Turns, Logger: o.Logger,
 	})
 	if err != nil {
 		return machine{}, err

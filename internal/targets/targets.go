@@ -34,6 +34,7 @@ type Targets struct {
 	config *config.Config
 	logger log.Logger
 	names  *dial.Names
+	turns  *wsman.Turns
 
 	mu      sync.Mutex
 	tickets map[string]*kerberos.Client // by credential
@@ -48,7 +49,7 @@ type secret struct {
 
 // New returns the Targets of a configuration.
 func New(c *config.Config, l log.Logger) *Targets {
-	return &Targets{config: c, logger: l, names: dial.NewNames(l), tickets: map[string]*kerberos.Client{}, secrets: map[string]*secret{}}
+	return &Targets{config: c, logger: l, names: dial.NewNames(l), turns: wsman.NewTurns(), tickets: map[string]*kerberos.Client{}, secrets: map[string]*secret{}}
 }
 
 // StaleNames lists the hosts whose name server fails, and which are reached by the addresses that it gave last.
@@ -140,7 +141,7 @@ func (t *Targets) WinRM(credential string, tlsConfig config.TLS) (Account, error
 	}
 	s := t.secret(credential)
 	a := Account{options: cluster.Options{
-		Scheme: cred.Scheme.String(), Username: cred.Username, TLS: client, Logger: t.logger, Names: t.names,
+		Scheme: cred.Scheme.String(), Username: cred.Username, TLS: client, Logger: t.logger, Names: t.names, Turns: t.turns,
 		Password: s.password.reveal, Lockout: s.lockout,
 	}}
 	switch cred.Scheme {

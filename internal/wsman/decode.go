@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -47,7 +48,13 @@ var errAnswer = errors.New("not a WS-Management answer")
 type decoder struct {
 	scanner
 	width int // properties of the last object, the best guess for the next one
+	// room is for the properties of the objects to come: one piece of memory for many of them, not one for each.
+	room []property
 }
+
+// pageRows bounds for how many objects of a page memory is taken at once, on the word of the first of them: WinRM's pages
+// have some thousands.
+const pageRows = 4096
 
 // decode reads one answer. It depends on namespaces and local names only, never on prefixes or order: Windows puts
 // the items of an EnumerateResponse into another namespace than those of a PullResponse, and the context before or
@@ -251,7 +258,21 @@ func (d *decoder) item(m *message) error {
 		return err
 	}
 	m.items = append(m.items, Object{})
-	return d.object(&m.items[len(m.items)-1])
+	began := d.pos
+	if err := d.object(&m.items[len(m.items)-1]); err != nil {
+		return err
+	}
+	if len(m.items) == 1 {
+		d.expect(m, d.pos-began)
+	}
+	return nil
+}
+
+// expect makes room for the other items of a page whose first one was so long: they are of one class, and much alike.
+func (d *decoder) expect(m *message, length int) {
+	rows := min((len(d.src)-d.pos)/max(length, 1)+1, pageRows)
+	m.items = slices.Grow(m.items, rows)
+	d.room = make([]property, 0, rows*d.width)
 }
 
 // object reads an instance, or the fragment of one that a projection leaves.
@@ -259,8 +280,15 @@ func (d *decoder) object(o *Object) error {
 	if !d.is(nsWSMan, "XmlFragment") {
 		o.Class = d.local
 	}
-	o.props = make([]property, 0, d.width)
+	if d.width > cap(d.room) {
+		d.room = make([]property, 0, d.width)
+	}
+	o.props = d.room[:0:d.width]
 	_, err := d.each(func() error { return d.property(o) })
+	if n := len(o.props); n <= d.width {
+		o.props = o.props[:n:n]
+		d.room = d.room[n:n:cap(d.room)]
+	}
 	d.width = len(o.props)
 	return err
 }

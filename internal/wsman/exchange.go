@@ -267,6 +267,9 @@ func (a *attempt) over(ctx context.Context, conn *connection) (*message, *Error)
 	}
 	stop := a.tracker.Watch(ctx)
 	resp, answer, err := a.roundTrip(ctx, conn)
+	if err == nil {
+		defer resp.decoded()
+	}
 	if !stop() || err != nil {
 		a.tracker.CloseAll()
 		if err != nil {
@@ -296,6 +299,8 @@ func (a *attempt) over(ctx context.Context, conn *connection) (*message, *Error)
 type response struct {
 	*http.Response
 	id string // of the request
+	// decoded ends the turn that the answer took, once it is decoded.
+	decoded func()
 }
 
 // roundTrip sends the request by the connection's session and reads the whole answer.
@@ -317,11 +322,16 @@ func (a *attempt) roundTrip(ctx context.Context, conn *connection) (*response, s
 	if err != nil {
 		return nil, "", err
 	}
-	answer, err := readAll(resp)
+	decoded, err := a.client.turns.take(ctx, resp.ContentLength)
 	if err != nil {
 		return nil, "", err
 	}
-	return &response{resp, id}, answer, nil
+	answer, err := a.client.readAll(resp)
+	if err != nil {
+		decoded()
+		return nil, "", err
+	}
+	return &response{resp, id, decoded}, answer, nil
 }
 
 // send writes one request and reads the answer's head.
@@ -353,15 +363,23 @@ func (a *attempt) send(conn *connection, r *http.Request) (*http.Response, error
 }
 
 // readAll reads the body into a string without copying it twice.
-func readAll(resp *http.Response) (string, error) {
+func (c *Client) readAll(resp *http.Response) (string, error) {
 	defer resp.Body.Close()
 	var b strings.Builder
 	if n := resp.ContentLength; n > 0 && n <= 1<<20 {
 		b.Grow(int(n))
 	}
-	_, err := io.Copy(&b, resp.Body)
+	part, ok := c.parts.Get().(*[partSize]byte)
+	if !ok {
+		part = new([partSize]byte)
+	}
+	defer c.parts.Put(part)
+	_, err := io.CopyBuffer(&b, resp.Body, part[:])
 	return b.String(), err
 }
+
+// partSize is how much of a body is read at once: a TLS record has 16 KiB at most.
+const partSize = 16 << 10
 
 // judge makes the answer a message, or an Error where it is none.
 func (a *attempt) judge(resp *response, answer string) (*message, *Error) {

@@ -65,6 +65,8 @@ type Options struct {
 	TLS *tls.Config
 	// Names remembers what the addresses' names resolved to; nil remembers nothing.
 	Names *dial.Names
+	// Turns bounds how many large answers are read at once; nil bounds nothing.
+	Turns *Turns
 	// MaxBody bounds an answer in bytes, headers included; DefaultMaxBody where 0.
 	MaxBody int64
 	// Logger is told at level debug what each call did. It may be nil.
@@ -77,9 +79,13 @@ type Client struct {
 	auth      Authenticator
 	names     *dial.Names
 	maxBody   int64
+	turns     *Turns
 	logger    log.Logger
 	// certificates are those that the machine showed.
 	certificates dial.Certificates
+
+	// parts are what bodies are read by, kept from one to the next: *[partSize]byte.
+	parts sync.Pool
 
 	mu     sync.Mutex
 	good   int // index of the endpoint that answered last
@@ -108,7 +114,7 @@ func New(o Options) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Client{auth: auth, names: o.Names, maxBody: o.MaxBody, logger: o.Logger, releasing: make(chan struct{}, 4)}
+	c := &Client{auth: auth, names: o.Names, maxBody: o.MaxBody, turns: o.Turns, logger: o.Logger, releasing: make(chan struct{}, 4)}
 	if c.maxBody == 0 {
 		c.maxBody = DefaultMaxBody
 	}
