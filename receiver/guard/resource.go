@@ -193,6 +193,8 @@ func (in Input) balancer() Verdict {
 		return hold("unread", in.soon(), "whether the cluster balances its load itself (AutoBalancerMode) could not be read")
 	case mode < balancesAlways:
 		return pass("no instance in it is clustered, and the cluster does not balance its load by itself (AutoBalancerMode %d)", mode)
+	case in.Opened.IsZero():
+		return hold("unread", in.soon(), "since when the alert is there is not known, so that nobody knows how much time the cluster had")
 	}
 	if over := in.Opened.Add(balancerTime + balancerMargin); in.Now.Before(over) {
 		return hold("load_balancing", over, "the cluster balances its load every %s (AutoBalancerMode %d) and moves it itself; its time is over at %s",

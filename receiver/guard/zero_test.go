@@ -50,6 +50,9 @@ func TestATimeThatIsNotKnownIsNotLongAgo(t *testing.T) {
 		"a host's alert":                     {lostHost, []func(*guard.Input){func(in *guard.Input) { in.StartsAt = now.Add(-time.Hour) }, failed}, notStarted, "G12", guard.Hold, "unreadable"},
 		"a dead guest that the cluster owns": {of(evidence.Guest, remedy.ResetVM), []func(*guard.Input){func(in *guard.Input) { in.Opened = now.Add(-time.Hour) }, monitored}, notOpened, "G11", guard.Hold, "unread"},
 		"a network that the cluster owns":    {of(evidence.Network, remedy.LiveMigrate), []func(*guard.Input){func(in *guard.Input) { in.StartsAt = now.Add(-time.Hour) }, watched}, notStarted, "G11", guard.Hold, "unread"},
+		"a load that the cluster balances": {of(evidence.Resource, remedy.LiveMigrate), []func(*guard.Input){func(in *guard.Input) {
+			in.Opened, in.Info.AutoBalancerMode, in.Info.AutoBalancerLevel = now.Add(-time.Hour), 2, 1
+		}}, notOpened, "G11", guard.Hold, "unread"},
 		"the alert, of a guest that updates": {of(evidence.Guest, remedy.ResetVM), []func(*guard.Input){orderly}, notStarted, "G32", guard.Propose, "unknown"},
 		"the alert, of a backup":             {of(evidence.Hang, remedy.RestartService), []func(*guard.Input){each(func(r *evidence.Round) { r.Dumps, r.Host.Value.HealthState = known([]cluster.Process{}), 5 })}, notStarted, "G35", guard.Propose, "work_unknown"},
 		"the alert, of what is undone":       {of(evidence.Hang, remedy.RestartService), nil, notStarted, "G36", guard.Propose, "unknown"},
