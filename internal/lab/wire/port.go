@@ -176,6 +176,7 @@ func (p *Port) unserve() {
 	if p.ln == nil {
 		return
 	}
+	_ = deafen(p.ln) // closed it is in any case
 	p.ln.Close()
 	p.accepted.Wait()
 	p.ln = nil

@@ -95,6 +95,18 @@ func (r reservation) close() error { return os.NewSyscallError("close", unix.Clo
 // supported reports what Linux cannot do: nothing.
 func supported(Behaviour) error { return nil }
 
+// deafen ends a socket's listening at once, whoever else has it: a child that the process is just forking holds every socket
+// until it has become its program, and a listener that is only closed takes clients for that long (shutdown(2) of a
+// listening socket leaves it closed for connections, as Linux' inet_shutdown has it).
+func deafen(s syscall.Conn) error {
+	rc, err := s.SyscallConn()
+	if err != nil {
+		return err
+	}
+	cerr := rc.Control(func(fd uintptr) { err = os.NewSyscallError("shutdown", unix.Shutdown(int(fd), unix.SHUT_RD)) })
+	return errors.Join(cerr, err)
+}
+
 // silence switches the filter of a socket that drops everything that arrives for it.
 func silence(s syscall.Conn, on bool) error {
 	rc, err := s.SyscallConn()

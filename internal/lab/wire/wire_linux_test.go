@@ -45,6 +45,25 @@ func TestARefusingPortKeepsItsNumber(t *testing.T) {
 	}
 }
 
+// TestARefusingPortRefusesThoughAnotherHasItsSocket, as a child of this process has until it runs its own program.
+func TestARefusingPortRefusesThoughAnotherHasItsSocket(t *testing.T) {
+	t.Parallel()
+	p := echo(t)
+	child, err := p.ln.File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := child.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	set(t, p, Refusing)
+	mustRefuse(t, p)
+	set(t, p, Answering)
+	roundTrip(t, dial(t, p))
+}
+
 func TestAnUnansweredPortDropsSYNsAndFreezesWhatIsOpen(t *testing.T) {
 	t.Parallel()
 	p := echo(t)
